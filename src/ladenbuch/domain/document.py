@@ -1,0 +1,268 @@
+"""Invoices and credit notes as values that refuse to exist unless they balance.
+
+A draft carries everything sevdesk needs and everything a bookkeeper asks, predicted with sevdesk's own arithmetic
+(net per position = round(gross / (1 + rate)), tax = gross - net, sums are plain sums of positions), so that what
+comes back can be compared cent by cent before a number is taken. It takes no number and moves no money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from ladenbuch.domain.money import net_of_gross
+from ladenbuch.errors import Rejected
+
+#: A document with more positions is refused until a live account has shown that sevdesk takes it.
+MAX_POSITIONS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RateSum:
+    """What one tax rate adds up to, in minor units. `gross = net + tax`, always."""
+
+    gross: int
+    net: int
+    tax: int
+
+    def __post_init__(self) -> None:
+        if self.gross != self.net + self.tax:
+            raise Rejected("DRAFT-UNBALANCED", "net and tax do not add up to gross")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One line of a document. `gross = quantity * unit_gross` in minor units, `rate` in percent.
+
+    `covers` names the ledger entries (sale ids) this position accounts for.
+    """
+
+    name: str
+    quantity: int
+    unit_gross: int
+    gross: int
+    rate: Decimal
+    text: str | None = None
+    covers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.quantity < 1 or self.quantity * self.unit_gross != self.gross:
+            raise Rejected("DRAFT-UNBALANCED", "quantity times unit price is not the position's gross amount")
+        if self.gross < 0 or self.rate < 0 or not self.name.strip():
+            raise Rejected("DRAFT-POSITION", "a position needs a name and must not be negative")
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        quantity: int,
+        gross: int,
+        rate: Decimal,
+        *,
+        text: str | None = None,
+        covers: tuple[str, ...] = (),
+    ) -> Position:
+        """The position for `quantity` pieces that cost `gross` together.
+
+        Where the amount does not divide, quantity 1 and "3 x name" keep the cents exact (bookkeeping 2.2).
+        """
+        if quantity > 1 and gross % quantity != 0:
+            return cls(f"{quantity} x {name}", 1, gross, gross, rate, text, covers)
+        pieces = max(quantity, 1)
+        return cls(name, pieces, gross // pieces, gross, rate, text, covers)
+
+    @property
+    def net(self) -> int:
+        """Net amount as sevdesk computes it for a gross position."""
+        return net_of_gross(self.gross, self.rate)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape documented in docs/reference/plan.md."""
+        return {
+            "name": self.name,
+            "quantity": self.quantity,
+            "unit_gross_minor": self.unit_gross,
+            "gross_minor": self.gross,
+            "tax_rate": rate_text(self.rate),
+        }
+
+
+def rate_text(rate: Decimal) -> str:
+    """`Decimal("19.00")` -> `"19"`, `Decimal("5.50")` -> `"5.5"`."""
+    text = format(rate.normalize(), "f")
+    return "0" if text in ("-0", "") else text
+
+
+def sums_of(positions: Iterable[Position]) -> dict[Decimal, RateSum]:
+    """Sums per tax rate, as sevdesk will return them; highest rate first."""
+    totals: dict[Decimal, tuple[int, int]] = {}
+    for position in positions:
+        gross, net = totals.get(position.rate, (0, 0))
+        totals[position.rate] = (gross + position.gross, net + position.net)
+    return {
+        rate: RateSum(gross, net, gross - net)
+        for rate, (gross, net) in sorted(totals.items(), key=lambda item: -item[0])
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who the document is for, as printed (UStG §14 (4) no. 1). Pinned: a later redaction never changes it."""
+
+    customer_number: str
+    name: str
+    first_name: str | None = None
+    last_name: str | None = None
+    company: str | None = None
+    street: str | None = None
+    street2: str | None = None
+    zip: str | None = None
+    city: str | None = None
+    country: str = "DE"
+    email: str | None = None
+    locale: str = "de"
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDraft:
+    """An invoice that may be posted. `key` is used once, for ever (R7); `note` is how we find it again.
+
+    `claim` is what the covered ledger entries add up to per rate: the positions must equal it to the cent, and the
+    delivery date must not lie after the invoice date, else `Rejected("DRAFT-UNBALANCED" | "DRAFT-DATES")`.
+    """
+
+    key: str
+    note: str
+    currency: str
+    tax_rule: int
+    invoice_date: date
+    delivery_date: date
+    party: Party
+    positions: tuple[Position, ...]
+    claim: tuple[tuple[Decimal, int], ...]
+    header: str = "Rechnung"
+    head_text: str = ""
+    foot_text: str = ""
+    tax_text: str = "Umsatzsteuer"
+    delivery_until: date | None = None
+    time_to_pay: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.positions or len(self.positions) > MAX_POSITIONS:
+            raise Rejected("DRAFT-POSITION", f"a document has 1 to {MAX_POSITIONS} positions")
+        posted = {rate: total.gross for rate, total in self.sums.items() if total.gross}
+        if posted != {rate: gross for rate, gross in self.claim if gross}:
+            raise Rejected("DRAFT-UNBALANCED", "positions do not equal the claim per tax rate")
+        if self.gross <= 0:
+            raise Rejected("DRAFT-UNBALANCED", "an invoice over nothing is not an invoice")
+        last = self.delivery_until or self.delivery_date
+        if last > self.invoice_date or last < self.delivery_date:
+            raise Rejected("DRAFT-DATES", "the delivery must not lie after the invoice date")
+
+    @property
+    def sums(self) -> dict[Decimal, RateSum]:
+        """Predicted sums per rate."""
+        return sums_of(self.positions)
+
+    @property
+    def gross(self) -> int:
+        """Predicted gross total in minor units."""
+        return sum(position.gross for position in self.positions)
+
+    def as_json(self) -> dict[str, Any]:
+        """Lossless, for the intent row; `from_json` reads it back."""
+        return {
+            "key": self.key,
+            "note": self.note,
+            "currency": self.currency,
+            "tax_rule": self.tax_rule,
+            "invoice_date": self.invoice_date.isoformat(),
+            "delivery_date": self.delivery_date.isoformat(),
+            "delivery_until": self.delivery_until.isoformat() if self.delivery_until else None,
+            "party": {name: getattr(self.party, name) for name in Party.__dataclass_fields__},
+            "positions": [
+                {**position.as_json(), "text": position.text, "covers": list(position.covers)}
+                for position in self.positions
+            ],
+            "claim": [[rate_text(rate), gross] for rate, gross in self.claim],
+            "header": self.header,
+            "head_text": self.head_text,
+            "foot_text": self.foot_text,
+            "tax_text": self.tax_text,
+            "time_to_pay": self.time_to_pay,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> InvoiceDraft:
+        """Read back what `as_json` wrote; the same checks apply."""
+        until = data["delivery_until"]
+        return cls(
+            key=data["key"],
+            note=data["note"],
+            currency=data["currency"],
+            tax_rule=data["tax_rule"],
+            invoice_date=date.fromisoformat(data["invoice_date"]),
+            delivery_date=date.fromisoformat(data["delivery_date"]),
+            delivery_until=date.fromisoformat(until) if until else None,
+            party=Party(**data["party"]),
+            positions=tuple(
+                Position(
+                    name=item["name"],
+                    quantity=item["quantity"],
+                    unit_gross=item["unit_gross_minor"],
+                    gross=item["gross_minor"],
+                    rate=Decimal(item["tax_rate"]),
+                    text=item["text"],
+                    covers=tuple(item["covers"]),
+                )
+                for item in data["positions"]
+            ),
+            claim=tuple((Decimal(rate), gross) for rate, gross in data["claim"]),
+            header=data["header"],
+            head_text=data["head_text"],
+            foot_text=data["foot_text"],
+            tax_text=data["tax_text"],
+            time_to_pay=data["time_to_pay"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNoteDraft:
+    """A reduction of one invoice (R4, R6): the same rates, not more than what the invoice still carries per rate.
+
+    `origin_remaining` is the origin's gross per rate less what earlier credit notes took; a draft that takes more is
+    `Rejected("DRAFT-EXCEEDS-ORIGIN")`. The planner does not make these yet; the value keeps the arithmetic honest.
+    """
+
+    key: str
+    note: str
+    currency: str
+    tax_rule: int
+    origin_key: str
+    credit_note_date: date
+    delivery_date: date
+    positions: tuple[Position, ...]
+    money_returned: int
+    origin_remaining: tuple[tuple[Decimal, int], ...]
+    header: str = "Rechnungskorrektur"
+
+    def __post_init__(self) -> None:
+        if not self.positions or self.gross != self.money_returned or self.gross <= 0:
+            raise Rejected("DRAFT-UNBALANCED", "a credit note covers exactly the money returned")
+        remaining = dict(self.origin_remaining)
+        for rate, total in self.sums.items():
+            if total.gross > remaining.get(rate, 0):
+                raise Rejected("DRAFT-EXCEEDS-ORIGIN", "more than the invoice carries at this rate")
+
+    @property
+    def sums(self) -> dict[Decimal, RateSum]:
+        """Predicted sums per rate."""
+        return sums_of(self.positions)
+
+    @property
+    def gross(self) -> int:
+        """Predicted gross total in minor units."""
+        return sum(position.gross for position in self.positions)

@@ -1,0 +1,171 @@
+"""The accounting profile of a merchant: versioned, dated, validated once, never looked up "as of today".
+
+The version that counts for a document is the one in force at its tax point (P1). What a later issue decides differently
+(small business, OSS, other timings) is already a field here, so that an unsupported value is refused and not ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ladenbuch.errors import Rejected
+
+#: How money of a gateway is kept (bookkeeping 4.2).
+MODES = ("clearing+payouts", "clearing-simple", "feed", "bank", "liability", "off")
+#: Modes this version can carry out; the others are asked about.
+SUPPORTED_MODES = ("clearing+payouts", "bank", "off")
+#: Gateways that are not money coming in but a liability going down: never covered by a default (bookkeeping 2.5).
+LIABILITY_GATEWAYS = ("gift_card", "shopify_store_credit")
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """How one payment gateway is booked. `account` is the sevdesk check account id, where the mode needs one."""
+
+    mode: str
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One version of a merchant's accounting decisions, in force from `effective_from` (UTC)."""
+
+    version: int = 1
+    effective_from: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    shop_key: str = "shop"
+    country: str = "DE"
+    currency: str = "EUR"
+    regime: str = "regular"  # regular | small_business
+    taxation: str = "soll"  # soll | ist
+    oss_from: date | None = None
+    timing: str = "tax_point"
+    grace_seconds: int = 0
+    time_zone: str = "Europe/Berlin"
+    shipping_policy: str = "as_charged"
+    books_closed_until: date | None = None
+    go_live: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    draft_only: bool = True
+    include_pos: bool = False
+    letters: bool = True
+    gateways: Mapping[str, Gateway] = field(default_factory=dict)
+    default_gateway: Gateway | None = None
+    shop_name: str = ""
+
+    @property
+    def zone(self) -> tzinfo:
+        """The accounting time zone; dates on documents are local dates in it."""
+        return ZoneInfo(self.time_zone)
+
+    def local_date(self, instant: datetime) -> date:
+        """The accounting date of an instant (an order at 23:30 UTC on 31 December belongs to January in Berlin)."""
+        return instant.astimezone(self.zone).date()
+
+    def gateway(self, name: str | None, *, manual: bool = False) -> Gateway | None:
+        """How a gateway is booked, or None when nobody has decided it yet.
+
+        A default never applies to gift cards and store credit; a manual gateway never falls into a clearing account.
+        """
+        known = self.gateways.get(name or "")
+        if known is not None:
+            return known
+        if name is None or name in LIABILITY_GATEWAYS or self.default_gateway is None:
+            return None
+        return Gateway("bank") if manual else self.default_gateway
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], *, version: int = 1) -> Profile:
+        """Read a profile file. Raises `Rejected("PROFILE")` that names the field and what it should be."""
+        unknown = sorted(set(data) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise Rejected("PROFILE", f"unknown field {unknown[0]!r}")
+        values = dict(data)
+        values["version"] = version
+        for name in ("effective_from", "go_live"):
+            if name in values:
+                values[name] = _instant(name, values[name])
+        for name in ("oss_from", "books_closed_until"):
+            if values.get(name) is not None:
+                values[name] = _date(name, values[name])
+        values["gateways"] = {
+            str(name): _gateway(f"gateways.{name}", value) for name, value in (values.get("gateways") or {}).items()
+        }
+        if values.get("default_gateway") is not None:
+            values["default_gateway"] = _gateway("default_gateway", values["default_gateway"])
+        profile = cls(**values)
+        profile._check()
+        return profile
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` reads, without the version number."""
+        data: dict[str, Any] = {}
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if name == "version":
+                continue
+            if isinstance(value, (datetime, date)):
+                value = value.isoformat()
+            elif name == "gateways":
+                value = {key: {"mode": item.mode, "account": item.account} for key, item in value.items()}
+            elif isinstance(value, Gateway):
+                value = {"mode": value.mode, "account": value.account}
+            data[name] = value
+        return data
+
+    def _check(self) -> None:
+        allowed = {
+            "regime": ("regular", "small_business"),
+            "taxation": ("soll", "ist"),
+            "timing": ("tax_point", "fulfilment", "payment", "creation", "manual"),
+            "shipping_policy": ("as_charged", "follow_goods"),
+        }
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise Rejected("PROFILE", f"{name} must be one of {', '.join(values)}")
+        for name in ("draft_only", "include_pos", "letters"):
+            if not isinstance(getattr(self, name), bool):
+                raise Rejected("PROFILE", f"{name} must be true or false")
+        if not isinstance(self.grace_seconds, int) or not 0 <= self.grace_seconds <= 86_400:
+            raise Rejected("PROFILE", "grace_seconds must be a number of seconds up to one day")
+        if not self.shop_key or not all(char.isalnum() or char in "-_." for char in self.shop_key):
+            raise Rejected("PROFILE", "shop_key must be made of letters, digits, '-', '_' and '.'")
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise Rejected("PROFILE", "time_zone must be a name like Europe/Berlin") from error
+
+
+def profile_at(profiles: Sequence[Profile], instant: datetime) -> Profile:
+    """The version in force at an instant: the latest whose `effective_from` is not after it, else the first (P1)."""
+    if not profiles:
+        raise Rejected("PROFILE", "the tenant has no accounting profile")
+    ordered = sorted(profiles, key=lambda profile: (profile.effective_from, profile.version))
+    in_force = [profile for profile in ordered if profile.effective_from <= instant]
+    return in_force[-1] if in_force else ordered[0]
+
+
+def _instant(name: str, value: object) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise Rejected("PROFILE", f"{name} must be an ISO date and time") from error
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _date(name: str, value: object) -> date:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError as error:
+        raise Rejected("PROFILE", f"{name} must be an ISO date") from error
+
+
+def _gateway(name: str, value: object) -> Gateway:
+    if isinstance(value, str):
+        value = {"mode": value}
+    if not isinstance(value, Mapping) or value.get("mode") not in MODES:
+        raise Rejected("PROFILE", f"{name} must have a mode out of {', '.join(MODES)}")
+    account = value.get("account")
+    return Gateway(str(value["mode"]), None if account is None else str(account))
