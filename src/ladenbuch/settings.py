@@ -1,0 +1,197 @@
+"""Everything that can be set from outside, in one frozen object, read once at start.
+
+Variables carry the prefix LADENBUCH_. A wrong or missing one ends in UsageError("SETTING"), which names the
+variable and never prints its value, because values may be secrets.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from ladenbuch.errors import UsageError
+
+PREFIX = "LADENBUCH_"
+
+
+class Settings(BaseSettings):
+    """The connector's settings. Make one with `Settings.read()`; pass it on, never import an instance."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    shopify_url: str = Field(
+        "https://{shop}",
+        description="Where a shop's Admin API is; {shop} is replaced by the shop's domain.",
+    )
+    partner_url: str = Field(
+        "https://partners.shopify.com",
+        description="Where the Shopify Partner API is, without a trailing slash.",
+    )
+    sevdesk_url: str = Field(
+        "https://my.sevdesk.de/api/v1", description="Where the sevdesk API is, without a trailing slash."
+    )
+    smtp_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Mail relays in order of preference, comma separated: smtp://user:password@host:port."
+    )
+    data_dir: Path = Field(
+        Path("data"),
+        description="Folder of the SQLite files and locks; created with access for the owner only.",
+    )
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://user:password@host/database; when unset, SQLite in the data folder."
+    )
+    keys: SecretStr | None = Field(
+        None,
+        description="Encryption keys as id:base64-of-32-bytes, comma separated; the first one seals.",
+    )
+    host: str = Field("127.0.0.1", description="Address the web server listens on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port the web server listens on; 0 picks a free one.")
+    role: Literal["all", "web", "worker"] = Field(
+        "all",
+        description="Take webhooks and show pages (web), settle orders (worker), or both (all).",
+    )
+    workers: int = Field(8, ge=1, le=256, description="How many orders are settled at the same time.")
+    executor_id: str = Field(
+        "main",
+        pattern=r"^[A-Za-z0-9_.-]{1,64}$",
+        description="Stable name of this worker process; two processes never share one.",
+    )
+    client_timeout_seconds: float = Field(
+        10.0, gt=0, le=300, description="How many seconds an outgoing request may take before it is given up."
+    )
+    ladder_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
+        (2.0, 10.0, 60.0, 300.0, 1800.0, 7200.0),
+        description="Seconds to wait before each further attempt, comma separated; then it gives up.",
+    )
+    ambiguous_wait_seconds: float = Field(
+        10.0,
+        ge=0,
+        description="Seconds to wait before looking for a write of unknown outcome; default: the time-out.",
+    )
+    poll_seconds: float = Field(
+        60.0, gt=0, description="Seconds between two looks for orders nobody told us about."
+    )
+    poll_overlap_seconds: float = Field(
+        600.0,
+        ge=0,
+        description="Seconds each look reaches back behind the cursor, so that late rows are seen.",
+    )
+    sevdesk_rate: float = Field(10.0, gt=0, description="Most requests per second to one sevdesk account.")
+    mail_from: str | None = Field(
+        None, description="Sender of the letters, for instance 'Shop <shop@example.org>'."
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="How log lines look: text, json, or auto (text on a terminal, json otherwise)."
+    )
+
+    @field_validator("smtp_urls", "ladder_seconds", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("shopify_url")
+    @classmethod
+    def _shop_template(cls, value: str) -> str:
+        if "{" in value.replace("{shop}", ""):
+            raise ValueError("only {shop} may stand in braces")
+        return _http_address(value)
+
+    @field_validator("partner_url", "sevdesk_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return _http_address(value)
+
+    @field_validator("smtp_urls")
+    @classmethod
+    def _relays(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(not u.get_secret_value().startswith(("smtp://", "smtps://")) for u in value):
+            raise ValueError("each relay must start with smtp:// or smtps://")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        schemes = ("postgresql://", "postgres://", "postgresql+psycopg://")
+        if value is not None and not value.get_secret_value().startswith(schemes):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("ladder_seconds")
+    @classmethod
+    def _positive(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not value or any(step <= 0 for step in value):
+            raise ValueError("needs at least one positive number of seconds")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wait_as_long_as_the_timeout(cls, values: Any) -> Any:
+        # A request we gave up on may still be committed by the other side for about as long as we waited.
+        if isinstance(values, dict) and "client_timeout_seconds" in values:
+            values = {"ambiguous_wait_seconds": values["client_timeout_seconds"], **values}
+        return values
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `read` (or a test) hands in; the process environment is read in one place."""
+        return (init_settings,)
+
+    @classmethod
+    def read(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """The settings of an environment, by default the process's. Empty variables count as unset.
+
+        Raises UsageError("SETTING") naming every wrong variable, without its value.
+        """
+        source = EnvSettingsSource(cls, env_prefix=PREFIX)
+        given = os.environ if env is None else env
+        source.env_vars = {name.lower(): value for name, value in given.items() if value != ""}
+        try:
+            return cls(**source())
+        except ValidationError as error:
+            problems = [
+                f"{_variable(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+            ]
+            variables = sorted({_variable(e["loc"]) for e in error.errors()})
+            # `from None`: pydantic's own text could show the value.
+            raise UsageError("SETTING", "; ".join(problems), detail={"variables": variables}) from None
+
+    def require(self, *names: str) -> None:
+        """Refuse to go on while a named field is unset; one error names all missing variables.
+
+        Raises UsageError("SETTING").
+        """
+        missing = [f"{PREFIX}{name.upper()}" for name in names if getattr(self, name) in (None, "", ())]
+        if missing:
+            raise UsageError("SETTING", f"not set: {', '.join(missing)}", detail={"variables": missing})
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    return f"{PREFIX}{str(location[0]).upper()}" if location else f"{PREFIX}*"
+
+
+def _http_address(value: str) -> str:
+    if not value.startswith(("https://", "http://")):
+        raise ValueError("must start with https:// (or http:// for a stand-in)")
+    return value.rstrip("/")

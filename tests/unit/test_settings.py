@@ -1,0 +1,106 @@
+"""Settings: named errors, no values in them (S7, S8)."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from ladenbuch.errors import UsageError
+from ladenbuch.settings import Settings
+
+SECRET = "hunter2-very-secret"
+
+
+def test_an_empty_environment_gives_the_documented_defaults() -> None:
+    s = Settings.read({})
+    assert s.shopify_url == "https://{shop}"
+    assert s.sevdesk_url == "https://my.sevdesk.de/api/v1"
+    assert s.ladder_seconds == (2, 10, 60, 300, 1800, 7200)
+    assert s.ambiguous_wait_seconds == s.client_timeout_seconds == 10
+    assert s.role == "all"
+    assert s.database_url is None
+
+
+def test_variables_are_read_with_their_prefix_only() -> None:
+    s = Settings.read(
+        {
+            "PORT": "1",
+            "LADENBUCH_PORT": "9999",
+            "LADENBUCH_SHOPIFY_URL": "http://127.0.0.1:9001/{shop}/",
+            "LADENBUCH_SMTP_URLS": "smtp://a:b@127.0.0.1:25, smtps://mail.example.org",
+            "LADENBUCH_LADDER_SECONDS": "1, 2.5,3",
+            "LADENBUCH_CLIENT_TIMEOUT_SECONDS": "3",
+            "LADENBUCH_ROLE": "",
+            "LADENBUCH_SPECS": "tests use this one",
+        }
+    )
+    assert s.port == 9999
+    assert s.shopify_url == "http://127.0.0.1:9001/{shop}"
+    assert [u.get_secret_value() for u in s.smtp_urls] == [
+        "smtp://a:b@127.0.0.1:25",
+        "smtps://mail.example.org",
+    ]
+    assert s.ladder_seconds == (1, 2.5, 3)
+    assert s.ambiguous_wait_seconds == 3, "defaults to the time-out that was set"
+    assert s.role == "all", "an empty variable counts as unset"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LADENBUCH_PORT", SECRET),
+        ("LADENBUCH_ROLE", SECRET),
+        ("LADENBUCH_DATABASE_URL", f"mysql://u:{SECRET}@h/d"),
+        ("LADENBUCH_SMTP_URLS", f"http://u:{SECRET}@h"),
+        ("LADENBUCH_SHOPIFY_URL", f"https://{{shop}}/{{{SECRET}}}"),
+        ("LADENBUCH_SEVDESK_URL", f"ftp://{SECRET}"),
+        ("LADENBUCH_LADDER_SECONDS", f"1,{SECRET}"),
+        ("LADENBUCH_LADDER_SECONDS", "1,-2"),
+        ("LADENBUCH_EXECUTOR_ID", f"{SECRET} /"),
+        ("LADENBUCH_WORKERS", "0"),
+    ],
+)
+def test_s8_a_wrong_value_names_its_variable_and_is_not_printed(variable: str, value: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Settings.read({variable: value})
+    assert caught.value.code == "SETTING"
+    assert variable in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_s8_every_missing_variable_is_named_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        Settings.read({}).require("keys", "mail_from", "smtp_urls", "host")
+    assert caught.value.detail["variables"] == [
+        "LADENBUCH_KEYS",
+        "LADENBUCH_MAIL_FROM",
+        "LADENBUCH_SMTP_URLS",
+    ]
+    Settings.read({"LADENBUCH_KEYS": "k:x"}).require("keys")
+
+
+def test_s7_secrets_are_never_in_the_repr() -> None:
+    s = Settings.read(
+        {
+            "LADENBUCH_KEYS": f"k1:{SECRET}",
+            "LADENBUCH_DATABASE_URL": f"postgresql://u:{SECRET}@h/d",
+            "LADENBUCH_SMTP_URLS": f"smtp://u:{SECRET}@h:25",
+        }
+    )
+    assert SECRET not in repr(s)
+    assert SECRET not in s.model_dump_json()
+
+
+def test_settings_are_frozen_and_unknown_fields_refused() -> None:
+    with pytest.raises(ValidationError):
+        Settings.read({}).port = 1
+    with pytest.raises(ValidationError):
+        Settings(colour="red")  # type: ignore[call-arg]
+
+
+def test_every_field_has_a_sentence() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
