@@ -1,0 +1,431 @@
+"""The two stores of the connector and the only doors into them.
+
+    database = Database.open(data_dir=Path("data"))           # or url="postgresql://..."
+    database.tenant("t1").run(Store.BOOKS, lambda tx: audit.append(tx, "t1", ...))
+
+A transaction is a function handed to a door. It runs whole or not at all, may be run again after a deadlock
+(so it does nothing but talk to its transaction), and never spans two stores: a door opened inside another
+one's transaction is refused. SQLite: one file per store, WAL, synchronous=FULL, BEGIN IMMEDIATE for writes;
+readers never wait. PostgreSQL: one schema per store, and row-level security as the second wall behind the
+predicates of the queries (`migrations/walls.py`).
+
+Errors that leave a door: Retryable DB-UNWRITABLE (full or read-only disk), DB-CORRUPT, DB-BUSY, DB-DOWN;
+Ambiguous DB-COMMIT (the connection died during the commit); Rejected DB-CONSTRAINT, DB-FORBIDDEN.
+None of them carries a value of a row.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as _postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as _sqlite_insert
+from sqlalchemy.engine import URL, make_url
+
+from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable, UsageError
+
+T = TypeVar("T")
+Transaction = sa.Connection
+
+
+class Store(StrEnum):
+    """What can be lost together: what was heard (inbox), and what was decided and done (books)."""
+
+    INBOX = "inbox"
+    BOOKS = "books"
+
+
+_NAMES = {  # stable names, so that a later migration can name what it changes
+    "pk": "pk_%(table_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+}
+inbox_metadata = sa.MetaData(naming_convention=_NAMES)
+books_metadata = sa.MetaData(naming_convention=_NAMES)
+METADATA: Mapping[Store, sa.MetaData] = {Store.INBOX: inbox_metadata, Store.BOOKS: books_metadata}
+
+# The modules that own tables. A table with a column `tenant` is behind row-level security; a table without
+# one can be read through every door and written through system doors only. `info={"append_only": True}`
+# refuses UPDATE and DELETE on either database.
+TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
+    Store.INBOX: ("ladenbuch.inbox",),
+    Store.BOOKS: (
+        "ladenbuch.audit",
+        "ladenbuch.books",
+        "ladenbuch.deadletters",
+        "ladenbuch.outbox",
+        "ladenbuch.tenants",
+        "ladenbuch.vault",
+    ),
+}
+
+# Why code may look across tenants. Reviewed: a new reason is a new line here, not a string at a call site.
+SYSTEM_REASONS = frozenset(
+    {
+        "audit verify",  # the chains of all tenants, by the operator's command
+        "dashboard",  # the operator's overview of all shops
+        "dead letters",  # inspect and redrive over all tenants
+        "deliver",  # which letters of whom are due
+        "demo",  # the simulated day reads its result
+        "dispatch",  # which marks of whom are due
+        "doctor",  # the operator's self-check
+        "health",  # live and ready checks
+        "ingest",  # one group commit holds the webhooks of many shops
+        "keys rotate",  # re-seals the rows of all tenants
+        "lifecycle",  # install and uninstall
+        "metrics",  # depths and ages over all tenants
+        "operator",  # tenants add, stop, go
+        "poll",  # which tenants have to be polled
+        "prune",  # retention over all tenants
+        "reaper",  # claims of dead executors
+        "reconcile",  # which tenants have to be reconciled
+        "start",  # what a dead predecessor of this process left behind
+        "webhook",  # whose shop is this?
+    }
+)
+
+_BUSY_SECONDS = 30
+_CONFLICT_RETRIES = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_micros(instant: datetime) -> int:
+    """Microseconds since 1970-01-01 UTC, exactly. Raises ValueError for an instant without time zone."""
+    if instant.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_micros(micros: int) -> datetime:
+    """The instant (UTC) of `to_micros`."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def insert_new(tx: Transaction, table: sa.Table, /, **values: object) -> bool:
+    """Insert one row unless a unique constraint already holds it; True when the row is new."""
+    insert = _sqlite_insert if tx.dialect.name == "sqlite" else _postgresql_insert
+    statement = insert(table).values(**values).on_conflict_do_nothing()
+    return tx.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
+
+
+def upsert(tx: Transaction, table: sa.Table, /, **values: object) -> None:
+    """Insert one row, or overwrite the row with the same primary key by the values given."""
+    insert = _sqlite_insert if tx.dialect.name == "sqlite" else _postgresql_insert
+    keys = [column.name for column in table.primary_key]
+    changes = {name: value for name, value in values.items() if name not in keys}
+    tx.execute(insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=changes))
+
+
+def one_at_a_time(tx: Transaction, what: str) -> None:
+    """From here to the end of the transaction, no other transaction is inside the same `what`.
+
+    SQLite has one writer anyway; PostgreSQL takes a transaction-level advisory lock.
+    """
+    if tx.dialect.name != "sqlite":
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(what, 0))))
+
+
+class Database:
+    """Both stores. Thread-safe; `open` it once per process and `close` it at the end."""
+
+    def __init__(self, engines: Mapping[Store, sa.Engine]) -> None:
+        self._engines = engines
+        # SQLite's own wait for the writer is a sleeping poll without a queue; a lock is fair and quick.
+        self._writers = {store: threading.Lock() for store in engines} if self.is_sqlite else {}
+        self._inside = threading.local()
+
+    @classmethod
+    def open(cls, *, data_dir: Path | None = None, url: str | None = None) -> Database:
+        """SQLite in `data_dir` (made when missing, owner only), or PostgreSQL 15+ by `url`.
+
+        Raises UsageError("SETTING") for an address that is not PostgreSQL, Retryable("DB-UNWRITABLE").
+        """
+        if url is not None:
+            address = _postgresql_address(url)
+            return cls({store: _postgresql_engine(address) for store in Store})
+        if data_dir is None:
+            raise UsageError("SETTING", "neither LADENBUCH_DATA_DIR nor LADENBUCH_DATABASE_URL is set")
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for (
+                store
+            ) in Store:  # made here so that nobody else can read it; SQLite gives -wal and -shm the same mode
+                os.close(os.open(data_dir / f"{store}.db", os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise _unwritable(os.strerror(error.errno or 0)) from error
+        return cls({store: _sqlite_engine(data_dir / f"{store}.db") for store in Store})
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the stores are files of this machine."""
+        return self._engines[Store.BOOKS].dialect.name == "sqlite"
+
+    def migrate(self) -> None:
+        """Bring both stores to the newest revision; safe to call twice and from several processes at once."""
+        from ladenbuch import migrations  # it needs Alembic, which nobody else should have to wait for
+
+        for store in Store:
+            metadata = import_tables(store)
+            self._transact(store, {}, partial(migrations.upgrade, store=store.value, metadata=metadata))
+
+    def tenant(self, tenant: str) -> Door:
+        """The door of one tenant: on PostgreSQL, no other tenant's row can be seen or written through it."""
+        if not tenant:
+            raise Rejected("TENANT-UNKNOWN", "no tenant was named")
+        return Door(self, {"role": "ladenbuch_app", "ladenbuch.tenant": tenant})
+
+    def system(self, reason: str) -> Door:
+        """The door over all tenants, for one of the reasons in SYSTEM_REASONS."""
+        if reason not in SYSTEM_REASONS:
+            raise ValueError(f"{reason!r} is not a reviewed reason to look across tenants (SYSTEM_REASONS)")
+        return Door(self, {"role": "ladenbuch_system", "ladenbuch.tenant": ""})
+
+    def close(self) -> None:
+        """Give all connections back."""
+        for engine in self._engines.values():
+            engine.dispose()
+
+    def _transact(
+        self, store: Store, local: Mapping[str, str], fn: Callable[[Transaction], T], *, read: bool = False
+    ) -> T:
+        if getattr(self._inside, "store", None) is not None:
+            raise RuntimeError(f"a transaction in {store} was asked for inside one in {self._inside.store}")
+        for attempt in range(_CONFLICT_RETRIES + 1):
+            self._inside.store = store
+            try:
+                return self._once(store, local, fn, read)
+            except _Conflict:
+                if attempt == _CONFLICT_RETRIES:
+                    raise Retryable("DB-BUSY", "the database kept refusing the transaction") from None
+            finally:
+                self._inside.store = None
+        raise AssertionError("unreachable")
+
+    def _once(self, store: Store, local: Mapping[str, str], fn: Callable[[Transaction], T], read: bool) -> T:
+        with self._writer(store, read), _translated(read) as progress, self._engines[store].connect() as tx:
+            tx = tx.execution_options(ladenbuch_read=read)
+            with tx.begin() as transaction:
+                if not self.is_sqlite:
+                    _enter_schema(tx, store, local, read)
+                result = fn(tx)
+                progress.append("commit")
+                transaction.commit()
+            return result
+
+    @contextmanager
+    def _writer(self, store: Store, read: bool) -> Iterator[None]:
+        lock = None if read else self._writers.get(store)
+        if lock is None:
+            yield
+        elif not lock.acquire(timeout=_BUSY_SECONDS):
+            raise Retryable("DB-BUSY", f"the {store} database was busy for {_BUSY_SECONDS} seconds")
+        else:
+            try:
+                yield
+            finally:
+                lock.release()
+
+
+class Door:
+    """Whole transactions for one tenant, or for the system; `Database.tenant` and `.system` make it."""
+
+    def __init__(self, database: Database, local: Mapping[str, str]) -> None:
+        self._database = database
+        self._local = local
+
+    def run(self, store: Store, fn: Callable[[Transaction], T]) -> T:
+        """Run `fn` in one write transaction: all of it is on disk on return, none of it when it raises.
+
+        After a deadlock or serialization failure `fn` is run again, at most three times.
+        """
+        return self._database._transact(store, self._local, fn)
+
+    def read(self, store: Store, fn: Callable[[Transaction], T]) -> T:
+        """Run `fn` on one consistent snapshot; it waits for no writer and cannot write (RuntimeError)."""
+        return self._database._transact(store, self._local, fn, read=True)
+
+
+def import_tables(store: Store) -> sa.MetaData:
+    """Import the modules that own the store's tables; the complete metadata comes back."""
+    for name in TABLE_OWNERS[store]:
+        if find_spec(name) is not None:
+            import_module(name)
+    return METADATA[store]
+
+
+# --- SQLite ---
+
+
+def _sqlite_engine(path: Path) -> sa.Engine:
+    engine = sa.create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS, "isolation_level": None},
+        pool_size=16,
+        max_overflow=48,
+        hide_parameters=True,
+    )
+    sa.event.listen(engine, "connect", _sqlite_connected)
+    sa.event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_connected(connection: Any, _record: object) -> None:
+    connection.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
+    # Changing the journal mode does not honour the busy timeout; it happens once in the life of a file.
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _sqlite_begin(tx: sa.Connection) -> None:
+    # isolation_level=None above: the driver begins nothing on its own, so this is the only BEGIN.
+    read = tx.get_execution_options().get("ladenbuch_read", False)
+    tx.exec_driver_sql(f"PRAGMA query_only={'ON' if read else 'OFF'}")
+    tx.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+
+
+# --- PostgreSQL ---
+
+
+def _postgresql_address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except sa.exc.ArgumentError:
+        address = None
+    if address is None or address.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise UsageError("SETTING", "LADENBUCH_DATABASE_URL: must start with postgresql://") from None
+    return address.set(drivername="postgresql+psycopg")
+
+
+def _postgresql_engine(address: URL) -> sa.Engine:
+    return sa.create_engine(
+        address,
+        pool_size=5,
+        max_overflow=10,
+        pool_timeout=_BUSY_SECONDS,
+        pool_pre_ping=True,  # a restarted server costs nobody a failed transaction
+        hide_parameters=True,
+        connect_args={"connect_timeout": 10},
+    )
+
+
+def _enter_schema(tx: Transaction, store: Store, local: Mapping[str, str], read: bool) -> None:
+    if read:  # one snapshot, as on SQLite
+        tx.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    # All LOCAL to this transaction: nothing leaks to whoever gets the connection next, poolers included.
+    # set_config('role', …, true) is SET LOCAL ROLE.
+    wanted = {"search_path": store.value, **local}
+    tx.execute(sa.select(*(sa.func.set_config(name, value, True) for name, value in wanted.items())))
+
+
+# --- errors ---
+
+
+class _Conflict(Exception):
+    """PostgreSQL asks for the whole transaction again."""
+
+
+_SQLITE_UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")
+_POSTGRESQL_UNWRITABLE = ("25006", "53100", "58030")  # read-only, disk full, input/output error
+
+
+@contextmanager
+def _translated(read: bool) -> Iterator[list[str]]:
+    """What the driver raises, in the words of errors.py. The list says how far the transaction came."""
+    progress: list[str] = []
+    try:
+        yield progress
+    except sa.exc.TimeoutError as error:
+        raise Retryable("DB-BUSY", "no database connection became free") from error
+    except sa.exc.IntegrityError as error:
+        # `from None`: the driver's own text quotes the row.
+        raise Rejected("DB-CONSTRAINT", _constraint(error.orig)) from None
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if isinstance(original, sqlite3.Error):
+            known = _sqlite_error(original, read)
+        else:
+            known = _postgresql_error(original, read, bool(progress))
+        if known is None:
+            raise
+        raise known from (None if isinstance(known, Rejected) else error)
+
+
+def _sqlite_error(error: sqlite3.Error, read: bool) -> Exception | None:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if read and name == "SQLITE_READONLY":
+        return RuntimeError("a read transaction tried to write")
+    if name.startswith(_SQLITE_UNWRITABLE):
+        return _unwritable(str(error))
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return _corrupt()
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Retryable("DB-BUSY", f"another process held the database for {_BUSY_SECONDS} seconds")
+    return None
+
+
+def _postgresql_error(error: BaseException | None, read: bool, committing: bool) -> Exception | None:
+    state = getattr(error, "sqlstate", None) or ""
+    if state in ("40001", "40P01"):
+        return _Conflict()
+    if read and state == "25006":
+        return RuntimeError("a read transaction tried to write")
+    if state in _POSTGRESQL_UNWRITABLE:
+        return _unwritable("disk full" if state == "53100" else "read-only or failing storage")
+    if state in ("XX001", "XX002"):
+        return _corrupt()
+    if state == "42501":
+        return Rejected(
+            "DB-FORBIDDEN", "the row belongs to another tenant, or this door may not write the table"
+        )
+    if state.startswith("53"):
+        return Retryable("DB-BUSY", "the database server is at its limits")
+    if state == "" or state.startswith(("08", "57P")):  # no state: the connection is gone
+        if committing:
+            return Ambiguous("DB-COMMIT", "the connection broke during a commit; look before repeating")
+        return Retryable("DB-DOWN", "the database server cannot be reached")
+    return None
+
+
+def _unwritable(why: str) -> LadenbuchError:
+    return Retryable(
+        "DB-UNWRITABLE",
+        f"the database cannot be written ({why}): free disk space or make the data folder writable; "
+        "nothing was half-written, work goes on by itself afterwards",
+    )
+
+
+def _corrupt() -> LadenbuchError:
+    return Retryable(
+        "DB-CORRUPT",
+        "the database is damaged or is not a Ladenbuch database: stop the connector and restore a backup",
+    )
+
+
+def _constraint(error: BaseException | None) -> str:
+    if isinstance(error, sqlite3.Error):
+        return str(error)  # "UNIQUE constraint failed: table.column": names only
+    name = getattr(getattr(error, "diag", None), "constraint_name", None)
+    return f"constraint failed: {name}"
