@@ -1,0 +1,376 @@
+"""One call to sevdesk: sent once, answered with JSON, or failed in the language of who must act.
+
+    what happened                                   a read                 a write (POST, PUT, DELETE)
+    no connection could be made                     Retryable              Retryable: nothing was sent
+    timeout, reset, cut answer                      Retryable              Ambiguous
+    429                                             Retryable (after)      Retryable (after): not processed
+    5xx, 408                                        Retryable              Ambiguous
+    2xx that is not JSON                            Retryable              Ambiguous
+    redirect                                        Rejected SEVDESK-REDIRECT (the token never goes along)
+    401, 403                                        Rejected SEVDESK-TOKEN
+    an error with a known code, also inside 200     Rejected SEVDESK-<code>
+    another error inside 200, another 400           Rejected               Ambiguous: a 400 is no proof
+    another 4xx                                     Rejected SEVDESK-HTTP-<status>
+
+A write without a trustworthy answer is never repeated here: whoever called must find first. The token is put
+into the header of one request and nowhere else; texts of exceptions carry codes and our own words only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+import httpx2
+
+from ladenbuch import __version__
+from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable
+from ladenbuch.sevdesk import reading
+
+#: sevdesk's support asks for a constant "product and version" string.
+USER_AGENT = f"Ladenbuch/{__version__} (Shopify connector)"
+#: Longest answer we read, decompressed. A PDF of an invoice is far below.
+MAX_BYTES = 32 * 1024 * 1024
+#: A 429 that asks for no more than this many seconds is waited for here, twice at most; longer waits are the
+#: caller's.
+PATIENCE_SECONDS = 2.0
+PATIENCE_TIMES = 2
+
+#: sevdesk's numeric error codes, gathered from live measurements (their documentation has no list).
+MEANINGS: Mapping[int, str] = {
+    151: "sevdesk does not know this object",
+    159: "the object cannot be deleted: it is no draft or others refer to it",
+    170: "a credit note already exists for the invoice",
+    390: "a partly paid invoice cannot be cancelled",
+    421: "the invoice is already cancelled",
+    455: "credit notes would exceed the invoice",
+    456: "the credit note has a tax rate its invoice has not, or does not name its invoice",
+    460: "the credit note lacks the delivery date",
+    750: "the invoice is already paid",
+    751: "the voucher is already paid",
+    830: "mandatory data of an e-invoice is missing",
+    7100: "the tax rule is not allowed for this account, or the total is negative",
+    90400: "the document is in the wrong state",
+}
+
+#: Refusals that come without a code, recognised by their words: (all words, our code, meaning).
+_FRAGMENTS: Sequence[tuple[tuple[str, ...], str, str]] = (
+    (("expected array", "objectname"), "SEVDESK-REFERENCE", "a reference in the request is not complete"),
+    (("already enshrined",), "SEVDESK-ENSHRINED", "the document is already enshrined"),
+    (("tax rate",), "SEVDESK-TAX-RATE", "sevdesk does not accept the tax rate"),
+    (("taxrate",), "SEVDESK-TAX-RATE", "sevdesk does not accept the tax rate"),
+    (("tax rule",), "SEVDESK-TAX-RULE", "sevdesk does not accept the tax rule"),
+    (("taxrule",), "SEVDESK-TAX-RULE", "sevdesk does not accept the tax rule"),
+)
+
+
+class Breaker(Protocol):
+    """A circuit breaker shared by the calls of a tenant. `before` raises `Retryable` while it is open."""
+
+    def before(self) -> None:
+        """Ask for permission to call."""
+
+    def after(self, healthy: bool) -> None:
+        """Report: False for transport failures, 5xx and a refused token, else True."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back over the wire, decompressed, not yet understood."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Caller:
+    """Sends requests for one tenant. Thread-safe: it holds no state between calls."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Callable[[], str],
+        http: httpx2.Client,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        budget: Callable[[], None] | None = None,
+        breaker: Breaker | None = None,
+        on_call: Callable[[str, int, float], None] | None = None,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._token = token
+        self._http = http
+        self._clock = clock
+        self._sleep = sleep
+        self._budget = budget
+        self._breaker = breaker
+        self._on_call = on_call
+
+    def __repr__(self) -> str:
+        return f"Caller({self._base_url!r})"
+
+    def json(
+        self,
+        method: str,
+        template: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The JSON of a successful answer, numbers as int or Decimal. An empty 2xx body is None.
+
+        `template` names the call in metrics and errors (`/Invoice/{id}`): it carries no ids.
+        """
+        return self._exchange(method, template, path, query, body, binary=False)[1]
+
+    def reply(
+        self, method: str, template: str, path: str, *, query: Sequence[tuple[str, str]] = ()
+    ) -> tuple[Reply, Any]:
+        """A successful answer as bytes, and its JSON where it is JSON (None where it is not)."""
+        return self._exchange(method, template, path, query, None, binary=True)
+
+    def _exchange(
+        self,
+        method: str,
+        template: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        body: Mapping[str, Any] | None,
+        *,
+        binary: bool,
+    ) -> tuple[Reply, Any]:
+        call = f"{method} {template}"
+        patience = PATIENCE_TIMES
+        while True:
+            try:
+                reply = self._send(call, method, path, query, body)
+                write = method != "GET"
+                return reply, understand(
+                    call, reply, write=write, binary=binary, sent=body, now=self._clock()
+                )
+            except Retryable as error:
+                short = error.after is not None and error.after <= PATIENCE_SECONDS
+                if error.code != "SEVDESK-BUSY" or not short or not patience:
+                    raise
+                patience -= 1
+                self._sleep(error.after or 0.0)
+
+    def _send(
+        self,
+        call: str,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        body: Mapping[str, Any] | None,
+    ) -> Reply:
+        request = self._request(method, path, query, body)
+        if self._budget:
+            self._budget()
+        if self._breaker:
+            self._breaker.before()
+        started, status = self._clock(), 0
+        try:
+            response = self._http.send(request, auth=None, follow_redirects=False, stream=True)
+            try:
+                reply = Reply(response.status_code, dict(response.headers), _read(response))
+            finally:
+                response.close()
+            status = reply.status
+            return reply
+        except httpx2.HTTPError as error:
+            raise _transport(call, error, write=method != "GET") from None
+        except _TooLong:
+            raise _unclear(call, "SEVDESK-BODY", "the answer is too long", write=method != "GET") from None
+        finally:
+            if self._breaker:
+                self._breaker.after(status not in (0, 401, 403) and status < 500)
+            if self._on_call:
+                self._on_call(call, status, (self._clock() - started).total_seconds())
+
+    def _request(
+        self, method: str, path: str, query: Sequence[tuple[str, str]], body: Mapping[str, Any] | None
+    ) -> httpx2.Request:
+        token = self._token()
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise Rejected("SEVDESK-TOKEN", "no usable token is stored for this account; connect it again")
+        headers = {
+            "Authorization": token,  # raw: no scheme word, or sevdesk answers 401
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": USER_AGENT,
+        }
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        request = self._http.build_request(
+            method, self._base_url + path, params=list(query) or None, content=content, headers=headers
+        )
+        # The HTTP client may be shared by tenants: a session cookie of one must not travel with another's
+        # token.
+        if "cookie" in request.headers:
+            del request.headers["cookie"]
+        return request
+
+
+class _TooLong(Exception):
+    pass
+
+
+def _read(response: httpx2.Response) -> bytes:
+    """The body as bytes, whatever Content-Encoding claims: PDF answers were seen to claim it wrongly."""
+    if response.is_stream_consumed:  # a transport that hands over a finished answer
+        return response.content
+    raw = bytearray()
+    for chunk in response.iter_raw():
+        raw += chunk
+        if len(raw) > MAX_BYTES:
+            raise _TooLong
+    if raw[:2] != b"\x1f\x8b":
+        return bytes(raw)
+    unzip = zlib.decompressobj(wbits=31)
+    try:
+        whole = unzip.decompress(bytes(raw), MAX_BYTES)
+    except zlib.error:
+        return bytes(raw)
+    if unzip.unconsumed_tail:
+        raise _TooLong
+    return whole
+
+
+#: The request had not left when these were raised.
+_BEFORE_SENDING = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+
+
+def _transport(call: str, error: httpx2.HTTPError, *, write: bool) -> LadenbuchError:
+    detail = {"call": call, "cause": type(error).__name__}
+    if isinstance(error, _BEFORE_SENDING):
+        return Retryable("SEVDESK-UNREACHABLE", "no connection to sevdesk; nothing was sent", detail=detail)
+    if write:
+        return Ambiguous("SEVDESK-LOST", "the connection broke before sevdesk answered", detail=detail)
+    return Retryable("SEVDESK-LOST", "the connection broke before sevdesk answered", detail=detail)
+
+
+def _unclear(
+    call: str, code: str, message: str, *, write: bool, after: float | None = None, **detail: object
+) -> Retryable:
+    kind = Ambiguous if write else Retryable
+    return kind(code, message, after=after, detail={"call": call, **detail})
+
+
+def understand(
+    call: str,
+    reply: Reply,
+    *,
+    write: bool,
+    binary: bool = False,
+    sent: Mapping[str, Any] | None = None,
+    now: datetime,
+) -> Any:
+    """The JSON of a success, None for an empty or binary body; else raises as the table above says."""
+    status = reply.status
+    after = retry_after(reply.headers.get("retry-after"), now)
+    if 300 <= status < 400:
+        raise Rejected("SEVDESK-REDIRECT", "sevdesk answered with a redirect", detail={"call": call})
+    if status in (401, 403):
+        raise Rejected(
+            "SEVDESK-TOKEN", "sevdesk refuses the token; connect the account again", detail={"call": call}
+        )
+    if status == 429:
+        raise Retryable("SEVDESK-BUSY", "sevdesk asks to wait", after=after, detail={"call": call})
+    if status >= 500 or status in (408, 425) or status < 200:
+        raise _unclear(
+            call, "SEVDESK-UNAVAILABLE", f"sevdesk answered {status}", write=write, after=after, status=status
+        )
+    try:
+        parsed = reading.parse(reply.body) if reply.body.strip() else None
+    except (ValueError, RecursionError):
+        if status >= 400:
+            parsed = None
+        elif binary:
+            return None
+        else:
+            raise _unclear(
+                call, "SEVDESK-BODY", "the answer is not JSON", write=write, status=status
+            ) from None
+    problem = parsed.get("error") if isinstance(parsed, Mapping) else None
+    if status >= 400 or problem:
+        raise _refusal(call, status, problem, write=write, sent=sent)
+    return parsed
+
+
+def _refusal(
+    call: str, status: int, problem: Any, *, write: bool, sent: Mapping[str, Any] | None
+) -> LadenbuchError:
+    fields: Mapping[str, Any] = problem if isinstance(problem, Mapping) else {"message": problem}
+    code = _number(fields.get("code"))
+    code = code if code is not None else _number(fields.get("errorCode"))
+    said = str(fields.get("message") or "")
+    detail: dict[str, object] = {
+        "call": call,
+        "status": status,
+        "remote_code": code,
+        "said": scrub(said, sent),
+    }
+    if code is not None and code in MEANINGS:
+        return Rejected(f"SEVDESK-{code}", MEANINGS[code], detail=detail)
+    words = said.lower()
+    for fragments, name, meaning in _FRAGMENTS:
+        if all(fragment in words for fragment in fragments):
+            return Rejected(name, meaning, detail=detail)
+    if status in (200, 201, 400) and write:
+        return Ambiguous("SEVDESK-UNCLEAR", "sevdesk reported an error we do not know", detail=detail)
+    return Rejected(f"SEVDESK-HTTP-{status}", "sevdesk refused the request", detail=detail)
+
+
+def _number(value: Any) -> int | None:
+    with contextlib.suppress(ValueError, TypeError):
+        return None if isinstance(value, bool) else int(value)
+    return None
+
+
+def scrub(said: str, sent: Mapping[str, Any] | None) -> str:
+    """sevdesk's own words, shortened, without the strings we sent: they may echo names and addresses."""
+    words = reading.plain(said)[:2000]
+    for leaf in sorted(_leaves(sent), key=len, reverse=True):
+        if len(leaf) >= 4:
+            words = words.replace(leaf, "…")
+    return " ".join(words.split())[:200]
+
+
+def _leaves(value: Any) -> set[str]:
+    if isinstance(value, str):
+        return {value}
+    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return {leaf for item in items for leaf in _leaves(item)}
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds from a Retry-After header (number or HTTP date), 0 to 3600; None when absent or unreadable."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            then = parsedate_to_datetime(value)
+        except (ValueError, TypeError):
+            return None
+        seconds = ((then if then.tzinfo else then.replace(tzinfo=UTC)) - now).total_seconds()
+    if seconds != seconds:
+        return None
+    return min(max(seconds, 0.0), 3600.0)
