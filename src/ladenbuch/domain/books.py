@@ -1,0 +1,88 @@
+"""What has been posted and pinned for one order, as a value (bookkeeping 1.1).
+
+Read from our own ledger before a plan is made; never recomputed from today's view of the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from ladenbuch.domain.document import InvoiceDraft
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """One fact a document accounts for (a ledger agreement), with its gross amount in minor units."""
+
+    fact_id: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class PostedDocument:
+    """A document of ours. `state`: intended (nothing confirmed), draft, final, cancelled."""
+
+    key: str
+    kind: str
+    draft: InvoiceDraft
+    covers: tuple[Cover, ...]
+    state: str = "intended"
+    sevdesk_id: str | None = None
+    number: str | None = None
+    tax_point: datetime | None = None
+    tax: Mapping[str, Any] = field(default_factory=dict)
+    profile_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PostedLine:
+    """A money line on a gateway's account in sevdesk, written for one Shopify transaction."""
+
+    key: str
+    payment_id: str
+    account: str | None
+    amount: int
+    value_date: date
+    done: bool = False
+    sevdesk_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """One (part of a) transaction booked on a document."""
+
+    key: str
+    payment_id: str
+    document_key: str
+    amount: int
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Everything posted for one order.
+
+    `applied` holds every key ever confirmed; it is never reused (R7). `letters` are the keys of promised letters.
+    """
+
+    documents: tuple[PostedDocument, ...] = ()
+    lines: tuple[PostedLine, ...] = ()
+    bookings: tuple[Booked, ...] = ()
+    letters: frozenset[str] = frozenset()
+    applied: frozenset[str] = frozenset()
+    resolutions: tuple[tuple[str, str, str], ...] = ()  # (code, hash of the facts answered, choice)
+    exclusion: str | None = None
+    foreign: tuple[str, ...] = ()
+    watermark: datetime | None = None
+
+    @property
+    def invoice(self) -> PostedDocument | None:
+        """The first document of the order, intended or posted."""
+        return next((item for item in self.documents if item.kind == "invoice"), None)
+
+    def covered(self) -> frozenset[str]:
+        """Ids of all facts some document of ours covers or is about to cover (pinned)."""
+        return frozenset(cover.fact_id for item in self.documents for cover in item.covers)

@@ -1,0 +1,172 @@
+"""The proof of one order: three identities and a coverage list (bookkeeping 1.5).
+
+    (1) per tax rate: documents = covered facts      (2) money booked = money facts of our accounts
+    (3) what is open has a listed cause              (4) every fact: covered | waiting | ignored | attention, and why
+
+Made from facts, books and what is still planned; `projected` says that planned actions were counted as done. It is a
+statement about our own numbers: the independent proof starts from raw Shopify and raw sevdesk data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ladenbuch.domain.books import Books, PostedDocument
+from ladenbuch.domain.document import rate_text
+from ladenbuch.domain.facts import Fact, Facts
+from ladenbuch.domain.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What became of one fact. `status`: covered, planned, waiting, ignored, attention."""
+
+    fact: Fact
+    status: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The proof of one order. `holds` is True when every identity is true and every fact is accounted for."""
+
+    order_id: str
+    verdict: str  # documented | waiting | excluded | attention | incomplete
+    projected: bool
+    gross_by_rate: dict[str, int]
+    documents_equal_facts: bool
+    money_facts: int
+    money_booked: int
+    open_minor: int
+    open_causes: tuple[str, ...]
+    coverage: tuple[Coverage, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Every identity is true, every open cent has a cause, no fact is without a status."""
+        return (
+            self.documents_equal_facts
+            and self.money_facts == self.money_booked
+            and (self.open_minor == 0 or bool(self.open_causes))
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape documented in docs/reference/plan.md."""
+        return {
+            "verdict": self.verdict,
+            "holds": self.holds,
+            "projected": self.projected,
+            "gross_by_rate_minor": self.gross_by_rate,
+            "documents_equal_facts": self.documents_equal_facts,
+            "money_facts_minor": self.money_facts,
+            "money_booked_minor": self.money_booked,
+            "open_minor": self.open_minor,
+            "open_causes": list(self.open_causes),
+            "coverage": [
+                {
+                    "fact": item.fact.id,
+                    "kind": item.fact.kind,
+                    "at": item.fact.at.isoformat(),
+                    "amount_minor": item.fact.amount,
+                    "status": item.status,
+                    "because": item.because,
+                }
+                for item in self.coverage
+            ],
+        }
+
+
+def certificate(facts: Facts, books: Books, plan: Plan) -> Certificate:
+    """Prove one order from its facts, its books and its plan; planned actions count as done (`projected`)."""
+    planned = {item.document.key: item.document for item in plan.actions if item.document is not None}
+    documents = [*books.documents, *(doc for key, doc in planned.items() if key not in _keys(books))]
+    live = [doc for doc in documents if doc.state != "cancelled"]
+    gross_by_rate: dict[str, int] = {}
+    for document in live:
+        for rate, total in document.draft.sums.items():
+            key = rate_text(rate)
+            gross_by_rate[key] = gross_by_rate.get(key, 0) + total.gross
+    documented = sum(document.draft.gross for document in live)
+    covered = sum(cover.amount for document in live for cover in document.covers)
+    booked_ids = {item.payment_id: item.amount for item in books.bookings if item.done}
+    booked_ids |= {item.booking.payment_id: item.booking.amount for item in plan.actions if item.booking}
+    line_ids = {item.payment_id for item in books.lines}
+    line_ids |= {item.line.payment_id for item in plan.actions if item.line}
+    ours = [fact for fact in facts.items if fact.kind == "money" and fact.id in line_ids]
+    causes = _causes(facts, plan, documented - sum(booked_ids.values()), line_ids)
+    return Certificate(
+        order_id=plan.order_id,
+        verdict=_verdict(plan, live),
+        projected=bool(plan.actions),
+        gross_by_rate=gross_by_rate,
+        documents_equal_facts=documented == covered,
+        money_facts=sum(fact.amount for fact in ours) if live and not plan.attention else sum(booked_ids.values()),
+        money_booked=sum(booked_ids.values()),
+        open_minor=documented - sum(booked_ids.values()),
+        open_causes=causes,
+        coverage=tuple(_coverage(fact, books, plan, planned, booked_ids, line_ids) for fact in facts.items),
+    )
+
+
+def _keys(books: Books) -> set[str]:
+    return {document.key for document in books.documents}
+
+
+def _verdict(plan: Plan, live: list[PostedDocument]) -> str:
+    if plan.later:
+        return "incomplete"
+    if plan.exclusion:
+        return "excluded"
+    if plan.attention:
+        return "attention"
+    return "documented" if live else "waiting"
+
+
+def _causes(facts: Facts, plan: Plan, open_minor: int, line_ids: set[str]) -> tuple[str, ...]:
+    if open_minor == 0:
+        return ()
+    causes = [f"attention {item.code}" for item in plan.attention]
+    elsewhere = [fact for fact in facts.items if fact.kind == "money" and fact.id not in line_ids]
+    if elsewhere:
+        causes.append("money of gateways that are matched in sevdesk or booked by hand")
+    if facts.money < facts.claim:
+        causes.append("not paid yet")
+    causes += [item.code for item in plan.waiting]
+    return tuple(causes)
+
+
+def _coverage(
+    fact: Fact,
+    books: Books,
+    plan: Plan,
+    planned: dict[str, PostedDocument],
+    booked: dict[str, int],
+    line_ids: set[str],
+) -> Coverage:
+    """The status of one fact, with its reason."""
+    for document in books.documents:
+        if any(cover.fact_id == fact.id for cover in document.covers):
+            return Coverage(fact, "covered", document.key)
+    for key, document in planned.items():
+        if any(cover.fact_id == fact.id for cover in document.covers):
+            return Coverage(fact, "planned", key)
+    if fact.kind == "money" and fact.id in booked:
+        done = any(item.payment_id == fact.id and item.done for item in books.bookings)
+        return Coverage(fact, "covered" if done else "planned", f"pay:{fact.id.rsplit('/', 1)[-1]}:1")
+    for problem in plan.attention:
+        if fact.id in problem.facts:
+            return Coverage(fact, "attention", problem.code)
+    if plan.exclusion is not None:
+        return Coverage(fact, "ignored", plan.exclusion.code)
+    if plan.later is not None:
+        return Coverage(fact, "waiting", plan.later)
+    if fact.kind == "fulfilment":
+        return Coverage(fact, "ignored", "a shipment moves no money; the first one may set the tax point")
+    if fact.kind == "money" and fact.id in line_ids:
+        return Coverage(fact, "waiting", "on its account until there is an invoice")
+    if fact.kind == "money":
+        return Coverage(fact, "ignored", "this gateway is not booked from Shopify")
+    if plan.attention:
+        return Coverage(fact, "attention", plan.attention[0].code)
+    return Coverage(fact, "waiting", plan.waiting[0].code if plan.waiting else "its document")

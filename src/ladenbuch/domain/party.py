@@ -1,0 +1,75 @@
+"""Who the document is for: name and address as UStG §14 (4) no. 1 wants them, pinned with the first document (P3)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ladenbuch.domain.document import Party
+from ladenbuch.domain.facts import Problem
+from ladenbuch.domain.order import Address, Order
+from ladenbuch.domain.texts import language_of
+
+#: Up to this gross amount a domestic invoice may lack the buyer's address (UStDV §33).
+SMALL_INVOICE_MINOR = 250_00
+
+
+def party_of(order: Order, shop_key: str, gross: int) -> tuple[Party | None, list[Problem]]:
+    """The buyer as printed: billing address first, shipping address where it says more. `gross` in minor units."""
+    billing, shipping = order.billing_address, order.shipping_address
+    complete = (item for item in (billing, shipping) if item is not None and _complete(item))
+    address = next(complete, billing or shipping or Address())
+    first = _clean(address.first_name) or _clean(order.customer.first_name if order.customer else None)
+    last = _clean(address.last_name) or _clean(order.customer.last_name if order.customer else None)
+    company = _clean(address.company)
+    display = _clean(order.customer.display_name if order.customer else None)
+    person = " ".join(part for part in (first, last) if part) or display
+    name = company or person
+    small = 0 < gross <= SMALL_INVOICE_MINOR
+    if not name and not small:
+        return None, [_missing(order, "the buyer's name is unknown")]
+    if not _complete(address) and not small:
+        return None, [_missing(order, "the buyer's address is incomplete")]
+    email = order.email or (order.customer.email if order.customer else None)
+    locale = order.locale or (order.customer.locale if order.customer else None)
+    return (
+        Party(
+            customer_number=_customer_number(order, shop_key, email),
+            name=name or "Endkunde",
+            first_name=first,
+            last_name=last,
+            company=company,
+            street=_clean(address.address1),
+            street2=_clean(address.address2),
+            zip=_clean(address.zip),
+            city=_clean(address.city),
+            country=address.country or "DE",
+            email=email,
+            locale=language_of(locale),
+        ),
+        [],
+    )
+
+
+def _complete(address: Address) -> bool:
+    return bool(_clean(address.address1) and _clean(address.zip) and _clean(address.city))
+
+
+def _clean(text: str | None) -> str | None:
+    """Whitespace folded, control characters gone, nothing left -> None."""
+    if text is None:
+        return None
+    kept = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return kept or None
+
+
+def _missing(order: Order, message: str) -> Problem:
+    return Problem("PARTY", message, (order.id,), ("add the address in Shopify", "exclude the order"))
+
+
+def _customer_number(order: Order, shop_key: str, email: str | None) -> str:
+    """Deterministic, so that two runs find the same contact: customer id, else a hash of the mail, else the order."""
+    if order.customer is not None:
+        return f"{shop_key}-{order.customer.id.rsplit('/', 1)[-1]}"
+    if email:
+        return f"{shop_key}-g{hashlib.sha256(email.strip().lower().encode()).hexdigest()[:12]}"
+    return f"{shop_key}-o{order.number_id}"

@@ -1,0 +1,433 @@
+"""plan(facts, books, profiles, now) -> Plan: what is left to do for one order, each action with its reason.
+
+Pure, total, deterministic. The same function without `apply` is the dry run, the explanation and the reconciliation.
+Rules are those of the bookkeeping rule set and named where they act:
+
+    R1  facts not yet covered -> actions              R2  the first document folds the ledger up to the tax point
+    R7  one key, once, for ever                        R9  `now` releases actions and fills dates, nothing else
+    R19 gaps mean later, not attention                 R20 parked parts do not block independent parts
+    R21 to the cent, or not at all                     R22 before go-live is not ours
+
+What this version does not decide becomes `Attention(code, facts, choices)`; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any
+
+from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedLine
+from ladenbuch.domain.document import InvoiceDraft, rate_text
+from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved, moved_at
+from ladenbuch.domain.order import Order, Payment
+from ladenbuch.domain.party import party_of
+from ladenbuch.domain.positions import fold
+from ladenbuch.domain.profile import SUPPORTED_MODES, Profile, profile_at
+from ladenbuch.domain.tax import TaxDecision, decide_tax
+from ladenbuch.domain.texts import advance_note
+from ladenbuch.errors import Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter that is due: which document it carries, to whom, in which language."""
+
+    document_key: str
+    to: str = field(repr=False)
+    locale: str = "de"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do. `kind`: invoice, finalise, money_line, book_payment, letter. `after`: keys that come first."""
+
+    kind: str
+    key: str
+    reason: str
+    covers: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    not_before: datetime | None = None
+    document: PostedDocument | None = None
+    line: PostedLine | None = None
+    booking: Booked | None = None
+    letter: Letter | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape documented in docs/reference/plan.md."""
+        data: dict[str, Any] = {
+            "kind": self.kind,
+            "key": self.key,
+            "covers": list(self.covers),
+            "reason": self.reason,
+        }
+        if self.after:
+            data["after"] = list(self.after)
+        if self.not_before is not None:
+            data["not_before"] = self.not_before.isoformat()
+        if self.kind == "invoice" and self.document is not None:
+            data |= _document_json(self.document.draft) | {"tax": dict(self.document.tax)}
+        if self.line is not None:
+            data |= {"amount_minor": self.line.amount, "account": self.line.account}
+            data["value_date"] = self.line.value_date.isoformat()
+        if self.booking is not None:
+            data |= {"amount_minor": self.booking.amount, "document": self.booking.document_key}
+        if self.letter is not None:
+            data |= {"document": self.letter.document_key, "locale": self.letter.locale}
+        return data
+
+
+def _document_json(draft: InvoiceDraft) -> dict[str, Any]:
+    return {
+        "note": draft.note,
+        "currency": draft.currency,
+        "gross_minor": draft.gross,
+        "tax_rule": draft.tax_rule,
+        "invoice_date": draft.invoice_date.isoformat(),
+        "delivery_date": draft.delivery_date.isoformat(),
+        "positions": [position.as_json() for position in draft.positions],
+        "sums": {
+            rate_text(rate): {"gross_minor": total.gross, "net_minor": total.net, "tax_minor": total.tax}
+            for rate, total in draft.sums.items()
+        },
+        "foot_text": draft.foot_text,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is left to do. `later` names why nothing may be decided yet; `exclusion` why the order is not ours."""
+
+    order_id: str
+    actions: tuple[Action, ...] = ()
+    waiting: tuple[Problem, ...] = ()
+    attention: tuple[Problem, ...] = ()
+    exclusion: Problem | None = None
+    later: str | None = None
+    tax_point: TaxPoint | None = None
+
+    def due(self, now: datetime) -> tuple[Action, ...]:
+        """Actions that may be carried out at `now`."""
+        return tuple(item for item in self.actions if item.not_before is None or item.not_before <= now)
+
+
+def plan(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime) -> Plan:
+    """Compare facts with books and say what is left to do (R1). Never raises for data; never looks at a clock.
+
+    `profiles` are all versions of the tenant's accounting profile; the tax point chooses (P1). `now` is aware UTC.
+    """
+    order = facts.order
+    if not facts.complete:
+        return Plan(order.id, later=f"parts of the order could not be read: {', '.join(order.gaps[:3])}")
+    tax_point = facts.tax_point
+    profile = profile_at(profiles, tax_point.at if tax_point else order.processed_at)
+    excluded = _exclusion(facts, books, profile)
+    if excluded is not None:
+        return Plan(order.id, exclusion=excluded, tax_point=tax_point)
+    if tax_point is None and books.invoice is None:
+        return _before_tax_point(facts, books, profile)
+    document, problems = _first_document(facts, books, profile, tax_point, now)
+    attention = list(problems)
+    attention += _later_facts(facts, books, document, tax_point)
+    actions: list[Action] = []
+    waiting: list[Problem] = []
+    if not any(item.code == "CURRENCY" for item in attention):
+        lines, line_problems = _money_lines(facts, books, profile)
+        actions += lines
+        attention += line_problems
+    if document is not None:
+        done, still = _document_actions(document, books, profile, now)
+        actions += done
+        waiting += still
+        booked, over = _bookings(facts, books, profile, document)
+        actions += booked
+        attention += over
+        actions += _letter(document, books, profile)
+    flap = [item for item in actions if item.key in books.applied]
+    if flap:
+        keys = tuple(item.key for item in flap)
+        problem = Problem("FLAP", "a key that was already applied is wanted again (R7)", keys, ("look into it",))
+        return Plan(order.id, attention=(problem,), tax_point=tax_point)
+    if profile.draft_only:
+        actions = [item for item in actions if item.kind == "invoice"]
+    return Plan(order.id, tuple(actions), tuple(waiting), tuple(attention), tax_point=tax_point)
+
+
+def _exclusion(facts: Facts, books: Books, profile: Profile) -> Problem | None:
+    """Orders that are not ours, each with its reason (R22, bookkeeping 1.1 no. 6). Never once a document exists."""
+    order = facts.order
+    if books.invoice is not None:
+        return None
+    if books.exclusion is not None:
+        return Problem(books.exclusion, "excluded by a person", (order.id,))
+    if order.test:
+        return Problem("TEST", "a test order never reaches the books", (order.id,))
+    if order.source_name == "pos" and not profile.include_pos:
+        return Problem("POS", "sold at the till: the cash register keeps these books", (order.id,))
+    if order.original_total == 0 and facts.claim == 0 and facts.money == 0:
+        return Problem("ZERO", "nothing was charged", (order.id,))
+    point = facts.tax_point
+    if point is not None and point.at < profile.go_live:
+        return Problem("BEFORE-GO-LIVE", "the tax point lies before the day this tenant went live", (order.id,))
+    if order.cancelled_at is not None and (point is None or order.cancelled_at <= point.at) and facts.money == 0:
+        return Problem("CANCELLED-BEFORE", "cancelled before anything was paid or shipped", (order.id,))
+    if point is None and order.financial_status in ("VOIDED", "EXPIRED") and facts.money == 0:
+        return Problem("CANCELLED-BEFORE", "the payment was voided and nothing was shipped", (order.id,))
+    return None
+
+
+def _before_tax_point(facts: Facts, books: Books, profile: Profile) -> Plan:
+    """Nothing is taxed yet: wait. Money already received is written to its account at once (bookkeeping 4.2)."""
+    order = facts.order
+    attention: list[Problem] = []
+    actions: list[Action] = []
+    if facts.money != 0 or any(moved(item) < 0 for item in order.payments):
+        attention += [item for item in facts.problems if item.code in ("LEDGER", "ENUM")]
+        attention += _refund_money(order)
+        if order.currency == order.presentment_currency == profile.currency:
+            lines, problems = _money_lines(facts, books, profile)
+            actions += lines if not profile.draft_only else ()
+            attention += problems
+    what = "authorised, not captured" if order.financial_status == "AUTHORIZED" else "not paid and not shipped"
+    waiting = Problem("UNPAID", f"{what}: the invoice follows payment or shipment", (order.id,))
+    return Plan(order.id, tuple(actions), (waiting,), tuple(attention))
+
+
+def _first_document(
+    facts: Facts, books: Books, profile: Profile, tax_point: TaxPoint | None, now: datetime
+) -> tuple[PostedDocument | None, list[Problem]]:
+    """The invoice: what is pinned, or the fold of the ledger up to the tax point (R2)."""
+    pinned = books.invoice
+    if pinned is not None:
+        return pinned, []
+    assert tax_point is not None
+    order = facts.order
+    agreements = facts.agreements_until(tax_point.at)
+    problems = list(facts.problems)
+    if not agreements and not problems:
+        problems.append(Problem("LEDGER", "money or goods moved before anything was sold", (order.id,)))
+    if problems:
+        return None, problems
+    decision, refusals = decide_tax(order, agreements, profile, tax_point.at)
+    folded, doubts = fold(order, agreements)
+    party, who = party_of(order, profile.shop_key, 0 if folded is None else sum(g for _, g in folded.claim))
+    problems = refusals + (doubts if not refusals else []) + who
+    if problems or decision is None or folded is None or party is None:
+        return None, problems
+    last = agreements[-1].id.rsplit("/", 1)[-1]
+    key = f"inv:{order.number_id}:{last}"
+    note = f"{order.name} / {profile.shop_key}:{order.number_id}"
+    delivered = profile.local_date(tax_point.at)
+    try:
+        draft = InvoiceDraft(
+            key=key,
+            note=note,
+            currency=order.currency,
+            tax_rule=decision.rule,
+            invoice_date=max(profile.local_date(now), delivered),
+            delivery_date=delivered,
+            party=party,
+            positions=folded.positions,
+            claim=folded.claim,
+            head_text=f"Bestellung {order.name} vom {profile.local_date(order.processed_at):%d.%m.%Y}",
+            foot_text=advance_note(tax_point, profile, party.locale),
+            time_to_pay=None,
+        )
+    except Rejected as refusal:
+        return None, [Problem(refusal.code, refusal.message, (order.id,), ("post by hand", "exclude the order"))]
+    covers = tuple(Cover(item.id, sum(sale.total for sale in item.sales)) for item in agreements)
+    document = PostedDocument(
+        key=key,
+        kind="invoice",
+        draft=draft,
+        covers=covers,
+        tax_point=tax_point.at,
+        tax=_tax_json(decision),
+        profile_version=profile.version,
+    )
+    return document, []
+
+
+def _tax_json(decision: TaxDecision) -> dict[str, Any]:
+    return {
+        "rule": decision.rule,
+        "rates": [rate_text(rate) for rate in decision.rates],
+        "place": decision.place,
+        "reason": decision.reason,
+        "reason_de": decision.reason_de,
+        "source": decision.source,
+        "counterfactual": decision.counterfactual,
+    }
+
+
+def _document_actions(
+    document: PostedDocument, books: Books, profile: Profile, now: datetime
+) -> tuple[list[Action], list[Problem]]:
+    """Draft, then finalise; a draft-only tenant finalises by hand."""
+    covers = tuple(cover.fact_id for cover in document.covers)
+    actions: list[Action] = []
+    if document.state == "intended":
+        assert document.tax_point is not None
+        local = profile.local_date(document.tax_point)
+        reason = (
+            f"The tax arose on {local.isoformat()}; the ledger up to then is {document.draft.gross} minor units. "
+            + str(document.tax.get("reason", ""))
+        )
+        held = document.tax_point if document.tax_point > now else None
+        actions.append(Action("invoice", document.key, reason, covers, not_before=held, document=document))
+    if document.state in ("final", "cancelled"):
+        return actions, []
+    if profile.draft_only:
+        return actions, [Problem("DRAFT-ONLY", "a person finalises the draft in sevdesk", (document.key,))]
+    reason = "The draft equals the order to the cent: it takes its number and may be sent."
+    key = finalise_key(document.key)
+    actions.append(Action("finalise", key, reason, covers, (document.key,), document=document))
+    return actions, []
+
+
+def finalise_key(document_key: str) -> str:
+    """The key under which a document is finalised, once."""
+    return f"fin:{document_key}"
+
+
+def _money_lines(facts: Facts, books: Books, profile: Profile) -> tuple[list[Action], list[Problem]]:
+    """One line on the gateway's account per SUCCESS transaction, where the mode is clearing with payouts (4.2)."""
+    known = {line.payment_id for line in books.lines if line.done}
+    actions: list[Action] = []
+    problems: list[Problem] = []
+    for payment in facts.order.payments:
+        if moved(payment) <= 0:
+            continue
+        gateway = profile.gateway(payment.gateway, manual=payment.manual)
+        if payment.test:
+            problems.append(Problem("TEST-PAYMENT", "a test transaction on a real order", (payment.id,), ("exclude",)))
+        elif gateway is None:
+            message = f"nobody has decided how gateway {payment.gateway!r} is booked"
+            choices = ("clearing+payouts", "bank", "liability", "off")
+            problems.append(Problem("GATEWAY-UNMAPPED", message, (payment.id,), choices))
+        elif gateway.mode not in SUPPORTED_MODES:
+            message = f"mode {gateway.mode!r} of gateway {payment.gateway!r} is not carried out yet"
+            problems.append(Problem("GATEWAY-MODE", message, (payment.id,), SUPPORTED_MODES))
+        elif gateway.mode == "clearing+payouts" and payment.id not in known:
+            line = PostedLine(_line_key(payment), payment.id, gateway.account, moved(payment), _day(payment, profile))
+            reason = f"{payment.gateway} received the money: it stands on its clearing account until the payout."
+            actions.append(Action("money_line", line.key, reason, (payment.id,), line=line))
+    return actions, problems
+
+
+def _line_key(payment: Payment) -> str:
+    return f"line:{payment.id.rsplit('/', 1)[-1]}"
+
+
+def _day(payment: Payment, profile: Profile) -> date:
+    at = moved_at(payment)
+    assert at is not None
+    return profile.local_date(at)
+
+
+def _bookings(
+    facts: Facts, books: Books, profile: Profile, document: PostedDocument
+) -> tuple[list[Action], list[Problem]]:
+    """Link each transaction to the invoice, oldest first, never more than the invoice still carries."""
+    if document.state == "cancelled":
+        return [], []
+    open_rest = document.draft.gross - sum(
+        item.amount for item in books.bookings if item.document_key == document.key and item.done
+    )
+    done = {item.payment_id for item in books.bookings if item.done}
+    actions: list[Action] = []
+    problems: list[Problem] = []
+    ours = [payment for payment in facts.order.payments if moved(payment) > 0 and not payment.test]
+    for payment in sorted(ours, key=lambda item: (moved_at(item) or item.created_at, item.id)):
+        gateway = profile.gateway(payment.gateway, manual=payment.manual)
+        if gateway is None or gateway.mode not in SUPPORTED_MODES or payment.id in done:
+            continue
+        if payment.amount > open_rest:
+            message = f"{payment.amount - open_rest} minor units more were paid than the invoice carries"
+            choices = ("refund the difference", "keep it as credit", "book by hand")
+            problems.append(Problem("OVERPAID", message, (payment.id,), choices))
+            continue
+        open_rest -= payment.amount
+        if gateway.mode != "clearing+payouts":
+            continue
+        booking = Booked(f"pay:{payment.id.rsplit('/', 1)[-1]}:1", payment.id, document.key, payment.amount)
+        reason = f"The money of {payment.gateway} pays this invoice."
+        after = (_line_key(payment), finalise_key(document.key))
+        actions.append(Action("book_payment", booking.key, reason, (payment.id,), after, booking=booking))
+    return actions, problems
+
+
+def _letter(document: PostedDocument, books: Books, profile: Profile) -> list[Action]:
+    """One invoice letter, when the buyer has an address for it."""
+    key = f"mail:{document.key}"
+    to = document.draft.party.email
+    if not profile.letters or not to or key in books.letters or document.state == "cancelled":
+        return []
+    letter = Letter(document.key, to, document.draft.party.locale)
+    reason = "The invoice has its number: the buyer gets it once."
+    return [Action("letter", key, reason, (), (finalise_key(document.key),), letter=letter)]
+
+
+_LATER = {
+    "ORDER_EDIT": ("EDIT", "the order was edited after its tax point"),
+    "ORDER": ("EDIT", "more was ordered after the tax point"),
+    "REFUND": ("REFUND", "the order was refunded"),
+    "RETURN": ("RETURN", "goods were returned"),
+}
+
+
+def _later_facts(
+    facts: Facts, books: Books, document: PostedDocument | None, tax_point: TaxPoint | None
+) -> list[Problem]:
+    """Facts after the cut that no document covers: asked about until their rules are decided (R3-R6, R8)."""
+    order = facts.order
+    if document is not None:
+        covered = {cover.fact_id for cover in document.covers}
+        changed = [
+            cover.fact_id
+            for cover in document.covers
+            if (fact := next((item for item in facts.items if item.id == cover.fact_id), None)) is not None
+            and fact.amount != cover.amount
+        ]
+    else:
+        covered = {item.id for item in facts.agreements_until(tax_point.at)} if tax_point else set()
+        changed = []
+    found: list[Problem] = []
+    if changed:
+        message = "a ledger entry changed after it was documented"
+        found.append(Problem("LEDGER", message, tuple(changed), ("look into it",)))
+    for agreement in facts.agreements:
+        if agreement.id in covered or not any(sale.total or sale.quantity for sale in agreement.sales):
+            continue
+        code, message = _LATER.get(agreement.reason, ("ENUM", "an unknown change after the tax point"))
+        choices = ("correct it by hand in sevdesk", "leave the invoice as it is")
+        found.append(Problem(code, message, (agreement.id,), choices))
+    if not any(item.code == "REFUND" for item in found):
+        found += _refund_money(order)
+    start = document.tax_point if document is not None else (tax_point.at if tax_point else None)
+    if order.cancelled_at is not None and (start is None or order.cancelled_at > start):
+        choices = ("cancel the invoice by hand", "leave the invoice as it is")
+        found.append(Problem("CANCELLED", "the order was cancelled after its tax point", (order.id,), choices))
+    for dispute in order.disputes:
+        message = f"a {dispute.initiated_as.lower()} is {dispute.status.lower()}"
+        found.append(Problem("DISPUTE", message, (dispute.id,), ("uncollectible", "goodwill", "wait for the bank")))
+    return found
+
+
+def _refund_money(order: Order) -> list[Problem]:
+    out = [item for item in order.payments if item.kind == "REFUND" and item.status in ("SUCCESS", "PENDING")]
+    change = [item for item in order.payments if item.kind == "CHANGE" and item.status == "SUCCESS"]
+    found = []
+    if out:
+        ids = tuple(item.id for item in out)
+        found.append(Problem("REFUND", "money went back to the buyer", ids, ("credit by hand", "exclude the order")))
+    if change:
+        ids = tuple(item.id for item in change)
+        found.append(Problem("CASH-ROUNDING", "change was given in cash", ids, ("book by hand", "exclude the order")))
+    return found
+
+
+def without_letter_address(item: Action) -> Action:
+    """The action as it may be logged: no personal data."""
+    return replace(item, letter=replace(item.letter, to="")) if item.letter else item

@@ -1,0 +1,63 @@
+"""Sentences the law wants on a document, in the buyer's language."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ladenbuch.domain.facts import TaxPoint
+from ladenbuch.domain.profile import Profile
+
+_MONTHS = {
+    "de": [
+        "Januar",
+        "Februar",
+        "März",
+        "April",
+        "Mai",
+        "Juni",
+        "Juli",
+        "August",
+        "September",
+        "Oktober",
+        "November",
+        "Dezember",
+    ],
+    "en": [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
+}
+#: Goods that are paid first usually leave the shop within days; the month is all the law asks for (UStDV §31 (4)).
+_USUAL_DISPATCH = timedelta(days=3)
+
+
+def advance_note(tax_point: TaxPoint, profile: Profile, locale: str) -> str:
+    """The sentence of an invoice issued before the supply, '' when the goods had left.
+
+    An invoice over money received in advance names the day of receipt instead of the supply and says so (UStG §14 (4)
+    no. 6, UStAE 14.8 (1), (4)); the delivery month is an expectation, not a claim.
+    """
+    if tax_point.trigger == "fulfilment":
+        return ""
+    language = language_of(locale)
+    paid = profile.local_date(tax_point.at)
+    expected = profile.local_date(tax_point.at + _USUAL_DISPATCH)
+    month = f"{_MONTHS[language][expected.month - 1]} {expected.year}"
+    if language == "en":
+        return f"Advance payment received on {paid:%d.%m.%Y}; delivery expected in {month}."
+    return f"Vorauszahlung, Zahlung erhalten am {paid:%d.%m.%Y}, Lieferung voraussichtlich im {month}."
+
+
+def language_of(locale: str | None) -> str:
+    """`de` unless the buyer's locale is another language, then `en`."""
+    return "de" if not locale or locale.lower().startswith("de") else "en"
