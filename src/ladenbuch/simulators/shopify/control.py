@@ -1,0 +1,97 @@
+"""The control API under ``/_control``: the strings by which a demo, a test or a person moves the shops.
+
+| verb            | body or answer |
+|---|---|
+| GET truth       | final snapshots so far, labels, ``fired_at`` |
+| GET deliveries  | the webhook log |
+| GET stats       | requests, throttled, max_requested_cost, points, deliveries by state |
+| POST lives      | ``[life, …]`` or ``{"lives": […]}`` |
+| POST advance    | ``{"until": instant, "stamp": false}`` |
+| POST play       | ``{"seconds": 20}``, served mode only: all loaded events spread over so many seconds |
+| POST plan       | ``{"shop", "plan"}`` |
+| POST touch      | ``{"order_id"}`` |
+| POST webhooks   | ``{"uri", "topics"?}`` or ``{"subscriptions": {topic: uri}}`` |
+| POST send       | ``{"shop", "topic", "payload"}``: any topic, e.g. app/uninstalled |
+| POST status     | ``{"shop", "status": 402, 403, 404, 423 or null}`` |
+| POST scopes     | ``{"shop", "scopes": […]}`` |
+| POST refuse     | ``{"shop", "count", "status"?: 429, "retry_after"?: 2.0}`` |
+| POST drain      | ``{"shop"}``: empty the bucket |
+| POST revoke     | ``{"shop"}``: forget all tokens |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ladenbuch.simulators.http import SimRequest, SimResponse, json_response
+from ladenbuch.simulators.shopify.webhooks import DEFAULT_TOPICS
+from ladenbuch.simulators.shopify.world import to_instant
+
+if TYPE_CHECKING:
+    from ladenbuch.simulators.shopify.simulator import ShopifySimulator
+
+
+def handle_control(simulator: ShopifySimulator, request: SimRequest) -> SimResponse:
+    """Answer a control request; 400 with a sentence for anything that makes no sense, 404 for an unknown
+    verb.
+    """
+    verb = request.path.removeprefix("/_control/").strip("/")
+    try:
+        body = json.loads(request.body) if request.body else {}
+        action = (_GET if request.method == "GET" else _POST).get(verb)
+        if action is None:
+            return json_response({"error": f"no control verb {request.method} {verb}"}, 404)
+        return json_response(action(simulator, body))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        return json_response({"error": f"{type(error).__name__}: {error}"}, 400)
+
+
+def _webhooks(simulator: ShopifySimulator, body: dict[str, Any]) -> Any:
+    if "subscriptions" in body:
+        simulator.set_subscriptions(body["subscriptions"])
+    else:
+        simulator.set_webhooks(body["uri"], body.get("topics") or DEFAULT_TOPICS)
+    return {"ok": True}
+
+
+def _play(simulator: ShopifySimulator, body: dict[str, Any]) -> Any:
+    if simulator.on_play is None:
+        raise ValueError("play needs the served simulator; use advance")
+    events = simulator.pending()
+    simulator.on_play(float(body.get("seconds", 20)))
+    return {"events": events}
+
+
+def _done(fn: Callable[[], Any]) -> dict[str, Any]:
+    fn()
+    return {"ok": True}
+
+
+_GET: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
+    "truth": lambda s, _: s.truth(),
+    "deliveries": lambda s, _: {"deliveries": s.deliveries()},
+    "stats": lambda s, _: s.stats(),
+}
+_POST: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
+    "lives": lambda s, b: {"events": s.load(b if isinstance(b, list) else b["lives"])},
+    "advance": lambda s, b: {"events": s.advance(to_instant(b["until"]), stamp=bool(b.get("stamp")))},
+    "play": _play,
+    "plan": lambda s, b: _done(lambda: s.set_plan(b["shop"], b["plan"])),
+    "touch": lambda s, b: _done(lambda: s.touch(b["order_id"])),
+    "webhooks": _webhooks,
+    "send": lambda s, b: {"deliveries": s.send(b["shop"], b["topic"], b.get("payload") or {})},
+    "status": lambda s, b: _done(lambda: s.set_status(b["shop"], b.get("status"))),
+    "scopes": lambda s, b: _done(lambda: s.set_scopes(b["shop"], b["scopes"])),
+    "refuse": lambda s, b: _done(
+        lambda: s.refuse_next(
+            b["shop"],
+            int(b["count"]),
+            status=int(b.get("status", 429)),
+            retry_after=float(b.get("retry_after", 2.0)),
+        )
+    ),
+    "drain": lambda s, b: _done(lambda: s.drain_bucket(b["shop"])),
+    "revoke": lambda s, b: _done(lambda: s.revoke_tokens(b["shop"])),
+}

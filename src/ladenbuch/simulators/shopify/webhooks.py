@@ -1,0 +1,307 @@
+"""Webhooks out of the shop: subscriptions, signed deliveries, retries. No I/O; somebody else posts and
+reports.
+
+Facts 3.1 (headers), 3.2 (contract): only 2xx is success; 8 retries over about four hours, each with the
+original payload to the original address; subscriptions made through the API are deleted after 8 consecutive
+failures, app-specific ones never; no order is promised and nothing is guaranteed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import random
+import re
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from typing import Any
+
+from ladenbuch.simulators.shopify.world import ShopState, to_text
+from ladenbuch.simulators.weather import Weather
+
+DEFAULT_TOPICS = (
+    "orders/create",
+    "orders/updated",
+    "orders/paid",
+    "orders/edited",
+    "orders/cancelled",
+    "orders/fulfilled",
+    "orders/delete",
+    "refunds/create",
+    "order_transactions/create",
+    "app/uninstalled",
+)
+COMPLIANCE_TOPICS = ("customers/data_request", "customers/redact", "shop/redact")
+# topic prefix -> scope needed to subscribe (facts 3.6); topics not named here need none
+TOPIC_SCOPES = {
+    "orders": "read_orders",
+    "refunds": "read_orders",
+    "order_transactions": "read_orders",
+    "returns": "read_returns",
+    "fulfillments": "read_fulfillments",
+    "payment_terms": "read_payment_terms",
+    "payment_schedules": "read_payment_terms",
+    "products": "read_products",
+    "customers": "read_customers",
+    "disputes": "read_shopify_payments_disputes",
+}
+MAX_FAILURES = 8
+# 8 retries whose delays double and add up to four hours
+RETRY_SECONDS = tuple(14_400 / 255 * 2**n for n in range(8))
+
+
+class SubscriptionError(Exception):
+    """A user error of a subscription mutation; `field` is the path Shopify would name."""
+
+    def __init__(self, field: Sequence[str], message: str) -> None:
+        super().__init__(message)
+        self.field = list(field)
+
+
+@dataclass
+class Delivery:
+    """One POST to make at `due_at`: the original bytes and headers, whatever the attempt."""
+
+    id: str
+    shop: str
+    uri: str
+    topic: str
+    headers: dict[str, str]
+    body: bytes
+    due_at: datetime
+    attempt: int = 1
+    subscription: str | None = None  # gid of an API-made subscription
+    log: list[dict[str, Any]] = field(default_factory=list)
+    state: str = "waiting"  # waiting | in_flight | delivered | given_up | dropped
+
+
+def topic_of(enum: str) -> str:
+    """``ORDER_TRANSACTIONS_CREATE`` -> ``order_transactions/create``."""
+    known = {t.upper().replace("/", "_"): t for t in DEFAULT_TOPICS}
+    if enum in known:
+        return known[enum]
+    group, _, action = enum.lower().rpartition("_")
+    return f"{group}/{action}"
+
+
+def sign(secret: str, body: bytes) -> str:
+    """The value of X-Shopify-Hmac-Sha256: base64 of HMAC-SHA256 over the raw body (facts 3.3)."""
+    return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+
+
+class Webhooks:
+    """Subscriptions of all shops and their deliveries.
+
+    `secret_of(shop domain)` names the signing secret; `retry_scale` shrinks the retry schedule for demos.
+    """
+
+    def __init__(
+        self,
+        secret_of: Callable[[str], str],
+        *,
+        api_version: str,
+        weather: Weather | None,
+        retry_scale: float,
+        seed: int,
+    ) -> None:
+        self._secret_of = secret_of
+        self._api_version = api_version
+        self._weather = weather
+        self.retry_scale = retry_scale
+        self._random = random.Random(f"webhooks/{seed}")
+        self._app: dict[str, list[str]] = {}  # topic -> uris, for every shop (the app's configuration file)
+        self._api: dict[str, dict[str, dict[str, Any]]] = {}  # shop -> gid -> subscription
+        self._failures: dict[str, int] = {}
+        self._queue: list[tuple[datetime, int, Delivery]] = []
+        self._open: dict[str, Delivery] = {}
+        self._numbers = 0
+        self.log: deque[Delivery] = deque(maxlen=50_000)
+
+    # -- subscriptions
+
+    def configure(self, subscriptions: Mapping[str, str | Sequence[str]]) -> None:
+        """Replace the app-specific subscriptions: topic -> address, or addresses."""
+        self._app = {t: [uris] if isinstance(uris, str) else list(uris) for t, uris in subscriptions.items()}
+
+    def api_made(self, shop: str) -> list[dict[str, Any]]:
+        """The shop's subscriptions made through the API; app-specific ones are never listed (facts 2.9)."""
+        return list(self._api.get(shop, {}).values())
+
+    def find(self, shop: str, gid: str) -> dict[str, Any] | None:
+        """One API-made subscription."""
+        return self._api.get(shop, {}).get(gid)
+
+    def create(self, state: ShopState, topic: str, given: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+        """Subscribe; raises SubscriptionError for a bad address, a taken name or address, or a missing
+        scope.
+        """
+        self._numbers += 1
+        gid = f"gid://shopify/WebhookSubscription/{900_000 + self._numbers}"
+        scope = TOPIC_SCOPES.get(topic_of(topic).split("/")[0])
+        if scope is not None and not state.granted(scope):
+            raise SubscriptionError(["topic"], "You do not have access to this topic.")
+        made = {
+            "__typename": "WebhookSubscription",
+            "id": gid,
+            "topic": topic,
+            "format": "JSON",
+            "includeFields": [],
+            "metafieldNamespaces": [],
+            "apiVersion": {"handle": self._api_version, "displayName": self._api_version, "supported": True},
+            "createdAt": to_text(now),
+        }
+        return self._store(state, gid, made, given, now)
+
+    def update(self, state: ShopState, gid: str, given: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+        """Change an API-made subscription; raises SubscriptionError when unknown or invalid."""
+        known = self.find(state.shop.domain, gid)
+        if known is None:
+            raise SubscriptionError(["id"], "Webhook subscription does not exist")
+        return self._store(state, gid, known, given, now)
+
+    def _store(
+        self, state: ShopState, gid: str, base: Mapping[str, Any], given: Mapping[str, Any], now: datetime
+    ) -> dict[str, Any]:
+        uri = given.get("uri") or given.get("callbackUrl") or base.get("uri")
+        if not uri or not re.match(r"https?://|pubsub://|arn:aws:events:", uri):
+            raise SubscriptionError(["webhookSubscription", "uri"], "Address is invalid")
+        name = given.get("name", base.get("name"))
+        if name is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,50}", name):
+            raise SubscriptionError(["webhookSubscription", "name"], "Name is invalid")
+        for other in self.api_made(state.shop.domain):
+            if other["id"] == gid:
+                continue
+            if (other["topic"], other["uri"]) == (base["topic"], uri):
+                raise SubscriptionError(["webhookSubscription", "uri"], "Address for this topic has already been taken")
+            if name is not None and other.get("name") == name:
+                raise SubscriptionError(["webhookSubscription", "name"], "Name has already been taken")
+        made = {**base, **{k: v for k, v in given.items() if v is not None}}
+        made.update(uri=uri, callbackUrl=uri, name=name, updatedAt=to_text(now))
+        self._api.setdefault(state.shop.domain, {})[gid] = made
+        return made
+
+    def delete(self, shop: str, gid: str) -> bool:
+        """Remove an API-made subscription; False when there is none."""
+        self._failures.pop(gid, None)
+        return self._api.get(shop, {}).pop(gid, None) is not None
+
+    # -- deliveries
+
+    def emit(self, shop: str, topic: str, payload: Mapping[str, Any], now: datetime, event_id: str) -> int:
+        """Create the deliveries of one topic of one event; returns how many copies will arrive."""
+        targets: list[tuple[str, str | None, str | None]] = [(uri, None, None) for uri in self._app.get(topic, ())]
+        enum = topic.upper().replace("/", "_").replace(".", "_")
+        targets += [(s["uri"], s["id"], s.get("name")) for s in self.api_made(shop) if s["topic"] == enum]
+        if not targets:
+            return 0
+        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+        copies = 0
+        for uri, subscription, name in targets:
+            headers = self._headers(shop, topic, body, now, event_id, name)
+            copies += self._schedule(Delivery("", shop, uri, topic, headers, body, now, 1, subscription))
+        return copies
+
+    def _headers(
+        self, shop: str, topic: str, body: bytes, now: datetime, event_id: str, name: str | None
+    ) -> dict[str, str]:
+        nanoseconds = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}{self._random.randrange(1000):03d}Z"
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "Shopify-Captain-Hook",
+            "X-Shopify-Topic": topic,
+            "X-Shopify-Hmac-Sha256": sign(self._secret_of(shop), body),
+            "X-Shopify-Shop-Domain": shop,
+            "X-Shopify-API-Version": self._api_version,
+            "X-Shopify-Webhook-Id": self.new_id(),
+            "X-Shopify-Event-Id": event_id,
+            "X-Shopify-Triggered-At": nanoseconds,
+        }
+        if name is not None:
+            headers["X-Shopify-Name"] = name
+        return headers
+
+    def new_id(self) -> str:
+        """A UUID from the seeded source, so that a run can be repeated."""
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def _schedule(self, delivery: Delivery) -> int:
+        delays = self._weather.decide_delivery().delays if self._weather is not None else (0.0,)
+        if not delays:
+            delivery.id, delivery.state = self.new_id(), "dropped"
+            self.log.append(delivery)
+        for delay in delays:
+            copy = Delivery(
+                self.new_id(),
+                delivery.shop,
+                delivery.uri,
+                delivery.topic,
+                delivery.headers,
+                delivery.body,
+                delivery.due_at + timedelta(seconds=delay),
+                1,
+                delivery.subscription,
+            )
+            self.log.append(copy)
+            self._push(copy)
+        return len(delays)
+
+    def _push(self, delivery: Delivery) -> None:
+        self._numbers += 1
+        delivery.state = "waiting"
+        self._open[delivery.id] = delivery
+        heappush(self._queue, (delivery.due_at, self._numbers, delivery))
+
+    def due(self, now: datetime) -> list[Delivery]:
+        """The deliveries to post now, oldest first; each is handed out once until it is reported."""
+        found = []
+        while self._queue and self._queue[0][0] <= now:
+            delivery = heappop(self._queue)[2]
+            delivery.state = "in_flight"
+            found.append(delivery)
+        return found
+
+    def next_due(self) -> datetime | None:
+        """When the next delivery is due, None when nothing waits."""
+        return self._queue[0][0] if self._queue else None
+
+    def in_flight(self) -> int:
+        """Deliveries that are waiting or not yet reported."""
+        return len(self._open)
+
+    def report(self, delivery_id: str, status: int | None, now: datetime) -> None:
+        """What came of a delivery: the HTTP status, or None for no answer in time. Raises KeyError when
+        unknown.
+        """
+        delivery = self._open.pop(delivery_id)
+        delivery.log.append({"at": now.isoformat(), "attempt": delivery.attempt, "status": status})
+        if status is not None and 200 <= status < 300:
+            delivery.state = "delivered"
+            if delivery.subscription:
+                self._failures[delivery.subscription] = 0
+            return
+        if delivery.subscription and self._failed(delivery.shop, delivery.subscription):
+            delivery.state = "given_up"
+            return
+        if delivery.attempt > len(RETRY_SECONDS):
+            delivery.state = "given_up"
+            return
+        wait = RETRY_SECONDS[delivery.attempt - 1] * self.retry_scale
+        delivery.attempt += 1
+        delivery.due_at = now + timedelta(seconds=wait)
+        self._push(delivery)
+
+    def _failed(self, shop: str, gid: str) -> bool:
+        """Count a failure of an API-made subscription; True when it is gone (now or before)."""
+        if self.find(shop, gid) is None:
+            return True
+        self._failures[gid] = self._failures.get(gid, 0) + 1
+        if self._failures[gid] >= MAX_FAILURES:
+            self.delete(shop, gid)
+            return True
+        return False

@@ -1,0 +1,171 @@
+"""What the shops look like: order snapshots, where their parts are, what has happened and what is still to
+come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ladenbuch.simulators.shopify.cost import PLANS, Bucket
+
+Snapshot = dict[str, Any]
+Change = Callable[[Snapshot], Snapshot]
+
+READ_SCOPES = (
+    "read_orders",
+    "read_all_orders",
+    "read_customers",
+    "read_products",
+    "read_payment_terms",
+    "read_returns",
+    "read_fulfillments",
+)
+DEFAULT_SCOPES = (*READ_SCOPES, "write_orders")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop as the simulator is told about it.
+
+    `client_secret` None means the simulator's own. `own_organisation` False makes client credentials fail
+    with ``shop_not_permitted`` (facts 4.1). `redirect_uris` None accepts any redirect address.
+    """
+
+    domain: str
+    plan: str = "standard"
+    client_id: str = "ladenbuch-simulated-app"
+    client_secret: str | None = None
+    scopes: tuple[str, ...] = DEFAULT_SCOPES
+    shop_id: int = 0
+    name: str = "Seifenladen"
+    currency: str = "EUR"
+    timezone: str = "Europe/Berlin"
+    own_organisation: bool = True
+    redirect_uris: tuple[str, ...] | None = None
+
+
+@dataclass
+class Step:
+    """One event of a life: from `at` on the order looks like `snapshot`; `topics` are the webhooks it
+    causes.
+    """
+
+    at: datetime
+    topics: tuple[str, ...]
+    snapshot: Snapshot
+    order_id: str
+    index: int
+
+
+def to_instant(value: object) -> datetime:
+    """A datetime, or an ISO text with an offset or Z, as aware UTC; raises ValueError for anything naive."""
+    instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    if instant.tzinfo is None:
+        raise ValueError(f"instant without a zone: {value}")
+    return instant.astimezone(UTC)
+
+
+def to_text(instant: datetime) -> str:
+    """Shopify's spelling: UTC, whole seconds, Z."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class ShopState:
+    """One shop at work. `orders` is what the API shows; `pending` what is still to happen, in time order."""
+
+    shop: Shop
+    scopes: set[str]
+    bucket: Bucket
+    status: int | None = None  # 402, 403, 404 or 423 for every call while set
+    orders: dict[str, Snapshot] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)  # gid -> the fullest object with that id
+    owner: dict[str, str] = field(default_factory=dict)  # gid of a part -> gid of its order
+    changes: dict[str, list[Change]] = field(default_factory=dict)  # made through the API, survive later events
+    labels: dict[str, Any] = field(default_factory=dict)
+    fired_at: dict[str, dict[int, datetime]] = field(default_factory=dict)
+    throttle_next: list[tuple[int, float]] = field(default_factory=list)  # (status, Retry-After) of coming calls
+
+    def granted(self, scope: str) -> bool:
+        """True when the shop granted `scope`; ``write_x`` implies ``read_x`` (facts 4.2)."""
+        return scope in self.scopes or scope.replace("read_", "write_", 1) in self.scopes
+
+    def put(self, snapshot: Snapshot) -> Snapshot:
+        """Make `snapshot` what the API shows for its order, with all earlier API writes on top; returns the
+        result.
+        """
+        gid = snapshot["id"]
+        for change in self.changes.get(gid, ()):
+            snapshot = change(snapshot)
+        self.orders[gid] = snapshot
+        self._index(snapshot, gid)
+        return snapshot
+
+    def change(self, gid: str, change: Change) -> Snapshot:
+        """Apply an API write to an order now and to every later snapshot of it."""
+        snapshot = change(self.orders[gid])
+        self.changes.setdefault(gid, []).append(change)
+        self.orders[gid] = snapshot
+        self._index(snapshot, gid)
+        return snapshot
+
+    def _index(self, snapshot: Snapshot, order_id: str) -> None:
+        """Remember the fullest object per id of this snapshot, so that stubs elsewhere can be completed."""
+        found: dict[str, dict[str, Any]] = {}
+        stack: list[Any] = [snapshot]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, list):
+                stack.extend(item)
+            elif isinstance(item, dict):
+                gid = item.get("id")
+                if isinstance(gid, str) and len(item) > 2 and len(item) > len(found.get(gid, ())):
+                    found[gid] = item
+                stack.extend(v for v in item.values() if isinstance(v, dict | list))
+        self.parts.update(found)
+        self.owner.update(dict.fromkeys(found, order_id))
+
+    def visible(self, snapshot: Snapshot, now: datetime) -> bool:
+        """Orders created more than 60 days ago need read_all_orders (facts 2.7)."""
+        if snapshot["id"] in self.deleted:
+            return False
+        if self.granted("read_all_orders"):
+            return True
+        return to_instant(snapshot.get("createdAt") or now) >= now - timedelta(days=60)
+
+
+def new_state(shop: Shop, now: datetime) -> ShopState:
+    """A shop with a full bucket and no orders; raises ValueError for an unknown plan."""
+    if shop.plan not in PLANS:
+        raise ValueError(f"unknown plan {shop.plan!r}: one of {', '.join(PLANS)}")
+    size, rate = PLANS[shop.plan]
+    return ShopState(shop, set(shop.scopes), Bucket(size, rate, float(size), now))
+
+
+def read_lives(lives: Iterable[Any]) -> list[tuple[str, Any, list[Step]]]:
+    """Lives, as objects or as their JSON, as (shop domain, label, steps); raises ValueError or KeyError
+    when malformed.
+    """
+    found = []
+    for life in lives:
+        order_id = _get(life, "order_id")
+        steps = [
+            Step(
+                to_instant(_get(event, "at")),
+                tuple(_get(event, "topics")),
+                _get(event, "snapshot"),
+                order_id,
+                index,
+            )
+            for index, event in enumerate(_get(life, "events"))
+        ]
+        found.append((_get(life, "shop"), _get(life, "label"), steps))
+    return found
+
+
+def _get(value: Any, name: str) -> Any:
+    return value[name] if isinstance(value, Mapping) else getattr(value, name)
