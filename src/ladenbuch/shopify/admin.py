@@ -1,0 +1,318 @@
+"""The Admin GraphQL client: cost-aware, keeps partial data, waits within bounds, and says who must act.
+
+    GET nothing, POST everything:  {base_url}/admin/api/{version}/graphql.json  with  X-Shopify-Access-Token
+
+What it raises: `Retryable` (throttled, 5xx, no answer, an answer nobody can read), `Ambiguous` instead of it for a
+mutation whose outcome is unknown, `Rejected` (token, frozen shop, forbidden, gone, locked, a query Shopify refuses).
+Texts of errors never carry a token or a payload.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import msgspec
+
+from ladenbuch import __version__
+from ladenbuch.errors import Ambiguous, Rejected, Retryable
+from ladenbuch.shopify import orders, reading
+from ladenbuch.shopify.answer import NO_COST, Cost, Json, PathError, Result, decode
+from ladenbuch.shopify.cost import MAX_QUERY_COST, CostGauge, document, estimate_cost, is_mutation
+from ladenbuch.shopify.reading import Fetched
+
+__all__ = ["Admin", "Call", "Cost", "CostGauge", "Fetched", "PathError", "Result", "estimate_cost"]
+
+API_VERSION = "2026-10"
+USER_AGENT = f"ladenbuch/{__version__}"
+
+#: A throttled call is repeated this often before the caller is asked to come back later.
+_ROUNDS = 2
+#: Waits longer than this many seconds are the caller's business, not a sleeping thread's.
+_LONGEST_WAIT = 10.0
+#: Shopify ends a connection walk after 25,000 objects; a new walk starts before that.
+_WALK_LIMIT = 24_500
+
+_REFUSED = {
+    401: ("SHOPIFY-TOKEN", "the access token is not valid (expired, revoked, or the app was uninstalled)"),
+    402: ("SHOPIFY-FROZEN", "the shop is frozen"),
+    403: ("SHOPIFY-FORBIDDEN", "the app may not do this in this shop"),
+    404: ("SHOPIFY-GONE", "no such shop or API version"),
+    423: ("SHOPIFY-LOCKED", "the shop is locked"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP exchange, for metrics: no payload, no token. `outcome` is "ok", "partial" or an error code."""
+
+    document: str
+    outcome: str
+    seconds: float
+    estimated: int
+    cost: Cost = NO_COST
+
+
+class Admin:
+    """One shop's Admin API. Threads may share an `Admin`; the `budget` is per app and shop and shared by all of them.
+
+    `base_url` may contain `{shop}`. `token` gives the current access token; `refresh` is called once after a 401 and
+    gives a new one. `on_call` hears about each exchange, `on_notice(kind, text)` about `version-fell-forward` and
+    `deprecated`. `sleep`, `clock` and `chance` (0..1, for jitter) are the only sources of time and chance.
+    """
+
+    def __init__(
+        self,
+        shop: str,
+        base_url: str,
+        token: Callable[[], str],
+        http: httpx2.Client,
+        *,
+        sleep: Callable[[float], None],
+        clock: Callable[[], datetime],
+        budget: CostGauge | None = None,
+        on_call: Callable[[Call], None] | None = None,
+        version: str = API_VERSION,
+        refresh: Callable[[], str] | None = None,
+        on_notice: Callable[[str, str], None] | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.shop = shop
+        self.version = version
+        self.budget = budget or CostGauge(clock)
+        self._url = f"{base_url.replace('{shop}', shop).rstrip('/')}/admin/api/{version}/graphql.json"
+        self._token = token
+        self._refresh = refresh
+        self._http = http
+        self._sleep = sleep
+        self._clock = clock
+        self._on_call = on_call or (lambda call: None)
+        self._on_notice = on_notice or (lambda kind, text: None)
+        self._chance = chance
+
+    # -- verbs ---------------------------------------------------------------------------------------------------
+
+    def fetch_order(self, order_gid: str) -> Fetched:
+        """The whole order as it is now. See `reading.fetch_order`."""
+        return reading.fetch_order(self.execute, order_gid)
+
+    def orders_updated(self, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
+        """(gid, updated_at) of orders changed in [since, until), oldest change first. Aware UTC instants.
+
+        Bounds are widened to whole seconds. An order that changes during the walk may come twice.
+        """
+        lower, upper = since.replace(microsecond=0), until
+        if until.microsecond:
+            upper = until.replace(microsecond=0) + timedelta(seconds=1)
+        while True:
+            seen, last = 0, lower
+            for gid, updated_at in self._updated_walk(lower, upper):
+                seen, last = seen + 1, updated_at
+                yield gid, updated_at
+                if seen >= _WALK_LIMIT and last.replace(microsecond=0) > lower:
+                    break
+            else:
+                return
+            lower = last.replace(microsecond=0)
+
+    def find_order(self, name: str) -> str | None:
+        """The gid of the order with exactly this name (`#1001`), the newest when a name was used twice."""
+        quoted = name.replace("\\", "\\\\").replace("'", "\\'")
+        result = self._complete("order_by_name", {"query": f"name:'{quoted}'"})
+        found = [
+            (orders.instant(node.get("processedAt"), "orders.processedAt"), orders.text(node.get("id"), "orders.id"))
+            for node in orders.nodes(_at(result.data, "orders"), "orders")
+            if node.get("name") == name
+        ]
+        return max(found)[1] if found else None
+
+    def shop_settings(self) -> Json:
+        """The shop's settings (`shop { … }`)."""
+        return _at(self._complete("shop_settings", {}).data, "shop")
+
+    def installation(self) -> Json:
+        """The app's installation in this shop, with the scopes that were granted."""
+        return _at(self._complete("installation", {}).data, "currentAppInstallation")
+
+    def _updated_walk(self, lower: datetime, upper: datetime) -> Iterator[tuple[str, datetime]]:
+        query = f"updated_at:>='{_stamp(lower)}' AND updated_at:<'{_stamp(upper)}'"
+        after: str | None = None
+        while True:
+            result = self._complete("orders_updated", {"query": query, "after": after})
+            page = _at(result.data, "orders")
+            for node in orders.nodes(page, "orders"):
+                yield (
+                    orders.text(node.get("id"), "orders.id"),
+                    orders.instant(node.get("updatedAt"), "orders.updatedAt"),
+                )
+            after = orders.next_cursor(page)
+            if after is None:
+                return
+
+    def _complete(self, name: str, variables: Mapping[str, object]) -> Result:
+        """Execute and refuse holes: for documents whose every field is needed."""
+        result = self.execute(name, variables)
+        if result.has_code("ACCESS_DENIED"):
+            raise Rejected("SHOPIFY-SCOPE", f"a scope for {name} is missing", detail={"document": name})
+        if result.errors:
+            raise Retryable("SHOPIFY-PARTIAL", f"{name} came back incomplete", detail={"document": name})
+        return result
+
+    # -- one document --------------------------------------------------------------------------------------------
+
+    def execute(self, document_name: str, variables: Mapping[str, object]) -> Result:
+        """Send `queries/<document_name>.graphql`; the answer may be partial (see `Result.errors`).
+
+        Waits through `sleep` while points are short (bounded), repeats a throttled call twice, refreshes the token
+        once. Raises `Retryable("SHOPIFY-THROTTLED", after=…)` when the wait would be too long.
+        """
+        text = document(document_name)
+        cost = estimate_cost(text, variables)
+        if cost > MAX_QUERY_COST:
+            raise Rejected("SHOPIFY-COST", f"{document_name} would cost {cost} points", detail={"cost": cost})
+        body = msgspec.json.encode({"query": text, "variables": dict(variables)})
+        token, refreshed = self._token(), False
+        for round_left in range(_ROUNDS, -1, -1):
+            response = self._exchange(document_name, body, token, cost)
+            if response.status_code == 401 and self._refresh is not None and not refreshed:
+                token, refreshed = self._refresh(), True
+                response = self._exchange(document_name, body, token, cost)
+            wait = self._throttled(response, cost)
+            if wait is None:
+                return self._understood(document_name, response)
+            self._pause(wait + self._chance() * 0.5, may_sleep=round_left > 0)
+        raise AssertionError("unreachable")
+
+    def _exchange(self, name: str, body: bytes, token: str, cost: int) -> _Response:
+        """One HTTP exchange under a reservation; the gauge and the listeners learn from it."""
+        self._reserve(cost)
+        started, told, outcome = self._clock(), None, "SHOPIFY-UNREACHABLE"
+        try:
+            response = self._send(name, body, token)
+            told, outcome = response.cost, response.outcome
+            return response
+        finally:
+            self.budget.settle(cost, told)
+            seconds = (self._clock() - started).total_seconds()
+            self._on_call(Call(name, outcome, seconds, cost, told or NO_COST))
+
+    def _send(self, name: str, body: bytes, token: str) -> _Response:
+        headers = {
+            "X-Shopify-Access-Token": token,  # never Authorization: Bearer
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": USER_AGENT,
+        }
+        try:
+            answer = self._http.post(self._url, content=body, headers=headers, follow_redirects=False)
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            raise self._lost(name, "SHOPIFY-UNREACHABLE", f"no answer ({type(error).__name__})") from None
+        if answer.status_code != 200:
+            return _Response(answer.status_code, answer.headers.get("Retry-After"))
+        try:
+            data, errors, cost = decode(answer.content)
+        except ValueError:
+            raise self._lost(name, "SHOPIFY-UNREADABLE", "the answer is not JSON") from None
+        result = Result(data or {}, errors, cost, **self._notices(answer.headers))
+        return _Response(200, None, result, has_data=data is not None, cost=cost)
+
+    def _notices(self, headers: httpx2.Headers) -> dict[str, Any]:
+        answered = headers.get("X-Shopify-API-Version")
+        deprecated = headers.get("X-Shopify-API-Deprecated-Reason")
+        fell = answered is not None and answered != self.version
+        if fell:
+            self._on_notice("version-fell-forward", f"asked for {self.version}, answered by {answered}"[:200])
+        if deprecated:
+            self._on_notice("deprecated", deprecated[:200])
+        return {"version": answered, "version_fell_forward": fell, "deprecated": deprecated}
+
+    def _reserve(self, cost: int) -> None:
+        for round_left in range(_ROUNDS, -1, -1):
+            wait = self.budget.reserve(cost)
+            if wait == 0.0:
+                return
+            self._pause(wait, may_sleep=round_left > 0)
+
+    def _throttled(self, response: _Response, cost: int) -> float | None:
+        """Seconds to wait when the answer was a refusal for speed, else None."""
+        if response.status_code == 429:
+            return max(1.0, _seconds(response.retry_after) or 1.0)
+        if response.result is not None and response.result.has_code("THROTTLED"):
+            return self.budget.throttled_for(response.cost.requested or cost)
+        return None
+
+    def _pause(self, seconds: float, *, may_sleep: bool) -> None:
+        if not may_sleep or seconds > _LONGEST_WAIT:
+            raise Retryable("SHOPIFY-THROTTLED", f"{self.shop} is out of points", after=seconds)
+        self._sleep(seconds)
+
+    def _understood(self, name: str, response: _Response) -> Result:
+        status, result = response.status_code, response.result
+        if result is None:
+            if status in _REFUSED:
+                code, text = _REFUSED[status]
+                raise Rejected(code, text, detail={"status": status})
+            if status >= 500 or status == 408:
+                after = _seconds(response.retry_after)
+                raise self._lost(name, "SHOPIFY-DOWN", f"answered {status}", after=after)
+            if 300 <= status < 400:
+                raise Rejected("SHOPIFY-REDIRECTED", "the shop moved to another address", detail={"status": status})
+            raise Rejected("SHOPIFY-HTTP", f"answered {status}", detail={"status": status})
+        if response.has_data:
+            return result
+        if result.has_code("ACCESS_DENIED"):
+            return result
+        if result.has_code("MAX_COST_EXCEEDED"):
+            raise Rejected("SHOPIFY-COST", f"{name} costs too much", detail={"document": name})
+        if not result.errors or any(error.code in _INTERNAL for error in result.errors):
+            raise self._lost(name, "SHOPIFY-INTERNAL", "an internal error")
+        codes = sorted({error.code for error in result.errors})
+        raise Rejected("SHOPIFY-QUERY", f"{name} was refused: {', '.join(codes)[:100]}", detail={"document": name})
+
+    def _lost(self, name: str, code: str, text: str, *, after: float | None = None) -> Retryable:
+        kind = Ambiguous if is_mutation(document(name)) else Retryable
+        return kind(code, f"{self.shop}: {text}", after=after, detail={"document": name})
+
+
+_INTERNAL = {"INTERNAL_SERVER_ERROR", "TIMEOUT", "SERVICE_UNAVAILABLE"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status_code: int
+    retry_after: str | None
+    result: Result | None = None
+    has_data: bool = False
+    cost: Cost = NO_COST
+
+    @property
+    def outcome(self) -> str:
+        if self.result is None:
+            return f"HTTP-{self.status_code}"
+        if not self.result.errors:
+            return "ok"
+        return "partial" if self.has_data else self.result.errors[0].code
+
+
+def _at(data: Json, key: str) -> Json:
+    value = data.get(key)
+    if not isinstance(value, dict):
+        raise Retryable("SHOPIFY-PARTIAL", f"{key} came back empty")
+    return value
+
+
+def _seconds(header: str | None) -> float | None:
+    """`Retry-After` in seconds, possibly decimal; None when absent or not a number."""
+    try:
+        value = float(header) if header else None
+    except ValueError:
+        return None
+    return value if value is not None and 0 <= value < 86_400 else None
+
+
+def _stamp(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
