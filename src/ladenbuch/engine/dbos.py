@@ -129,9 +129,7 @@ class DbosEngine:
             self._lock.release()
             raise
         self._launched = True
-        self._tickers["engine.housekeeping"] = Ticker(
-            "engine.housekeeping", _HOUSEKEEPING_SECONDS, self._keep_house
-        )
+        self._tickers["engine.housekeeping"] = Ticker("engine.housekeeping", _HOUSEKEEPING_SECONDS, self._keep_house)
         for ticker in self._tickers.values():
             ticker.begin()
 
@@ -210,7 +208,7 @@ class DbosEngine:
         except LadenbuchError as error:
             return error.code
         except Exception as error:
-            # The text of an unplanned exception may hold personal data; its place is enough to find the cause.
+            # The text of an unplanned exception may hold personal data; its place is enough.
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("run %s of %s crashed with %s\n%s", run_id, name, type(error).__name__, where)
             return CRASHED

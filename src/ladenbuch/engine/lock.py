@@ -71,18 +71,14 @@ class AdvisoryLock:
 
     def acquire(self) -> None:
         if not self._try():
-            raise UsageError(
-                "ENGINE-LOCKED", f"another process already runs as executor {self._executor_id!r}"
-            )
+            raise UsageError("ENGINE-LOCKED", f"another process already runs as executor {self._executor_id!r}")
 
     def _try(self) -> bool:
         import psycopg
 
         connection = psycopg.connect(self._dsn, autocommit=True, application_name="ladenbuch-engine-lock")
         name = f"ladenbuch engine {self._executor_id}"
-        row = connection.execute(
-            "SELECT pg_try_advisory_lock(hashtextextended(%s::text, 0))", (name,)
-        ).fetchone()
+        row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s::text, 0))", (name,)).fetchone()
         if row is None or row[0] is not True:
             connection.close()
             return False

@@ -1,0 +1,74 @@
+"""What we heard, and which orders therefore want to be looked at.
+
+Three tables, written by this module alone. `events`: each webhook delivery once per tenant, its body sealed.
+`order_marks`: one row per order, the truth about outstanding work; `wanted` counts the reasons to look,
+`settled` is the reason up to which everything is done. `poll_cursors`: how far the polls have seen.
+
+    want ──► due ──► claim(run_id) ──► settled      nothing left, or due again when a newer want came
+                 ▲                └──► postpone     due later, attempts + 1
+                 └───────────────────── release_*   the claimant died
+
+A mark belongs to the run whose id stands in it; every function that ends a run changes nothing, and says so,
+when the mark is no longer that run's. Functions take an open transaction (`deliveries`,
+`marks`); `GroupCommit` alone opens its own (`group_commit`).
+"""
+
+from __future__ import annotations
+
+from ladenbuch.inbox.deliveries import (
+    BODY_PURPOSE,
+    Delivery,
+    Sealed,
+    Sealer,
+    history,
+    prune,
+    record,
+    record_all,
+)
+from ladenbuch.inbox.group_commit import GroupCommit
+from ladenbuch.inbox.marks import (
+    Claim,
+    Depth,
+    Due,
+    claim,
+    cursor,
+    depth,
+    due,
+    holder,
+    next_due,
+    postpone,
+    release_executor,
+    release_stale,
+    set_cursor,
+    settled,
+    want,
+    want_all,
+)
+
+__all__ = [
+    "BODY_PURPOSE",
+    "Claim",
+    "Delivery",
+    "Depth",
+    "Due",
+    "GroupCommit",
+    "Sealed",
+    "Sealer",
+    "claim",
+    "cursor",
+    "depth",
+    "due",
+    "history",
+    "holder",
+    "next_due",
+    "postpone",
+    "prune",
+    "record",
+    "record_all",
+    "release_executor",
+    "release_stale",
+    "set_cursor",
+    "settled",
+    "want",
+    "want_all",
+]

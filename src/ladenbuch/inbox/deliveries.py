@@ -1,0 +1,131 @@
+"""The table `events`: each webhook delivery once per tenant, its body sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from ladenbuch.db import Transaction, inbox_metadata, to_micros
+
+events = sa.Table(
+    "events",
+    inbox_metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("webhook_id", sa.Text, primary_key=True),
+    sa.Column("event_id", sa.Text),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("order_id", sa.Text),
+    sa.Column("shop", sa.Text, nullable=False),
+    sa.Column("api_version", sa.Text),
+    sa.Column("triggered_at", sa.BigInteger),
+    sa.Column("received_at", sa.BigInteger, nullable=False),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Index("ix_events_order", "tenant", "order_id"),
+    sa.Index("ix_events_received_at", "received_at"),
+)
+
+
+class Sealed(Protocol):
+    """What the vault makes of a body: ciphertext, and which key opens it."""
+
+    @property
+    def key_id(self) -> str: ...
+    @property
+    def ciphertext(self) -> bytes: ...
+
+
+class Sealer(Protocol):
+    """The part of the vault that is needed here; the vault itself is a sibling."""
+
+    def seal(self, tenant: str, purpose: str, plaintext: bytes, /) -> Sealed: ...
+
+
+BODY_PURPOSE = "inbox.body"
+"""The purpose under which bodies are sealed, for those who open them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One verified webhook delivery, body in the clear. `order_id` is a gid, None when no order is concerned."""
+
+    tenant: str
+    webhook_id: str
+    topic: str
+    shop: str
+    received_at: datetime
+    body: bytes
+    order_id: str | None = None
+    event_id: str | None = None
+    api_version: str | None = None
+    triggered_at: datetime | None = None
+
+    def row(self, sealed: Sealed) -> tuple[object, ...]:
+        """The values of one row of `events`, in the order of its columns."""
+        triggered = None if self.triggered_at is None else to_micros(self.triggered_at)
+        return (
+            self.tenant,
+            self.webhook_id,
+            self.event_id,
+            self.topic,
+            self.order_id,
+            self.shop,
+            self.api_version,
+            triggered,
+            to_micros(self.received_at),
+            sealed.key_id,
+            sealed.ciphertext,
+        )
+
+
+def record(tx: Transaction, event: Delivery, sealed: Sealed) -> bool:
+    """Keep one delivery; False when this tenant already had this webhook id, and then nothing was changed."""
+    return record_all(tx, [event.row(sealed)])[0]
+
+
+def record_all(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> list[bool]:
+    """`record` for many `Delivery.row`s, in order; of two equal ones the first is the new one."""
+    if tx.dialect.name == "sqlite":
+        # The driver's cursor: SQLAlchemy's own path costs more per row than SQLite does.
+        execute = tx.connection.cursor().execute
+        return [execute(_RECORD_SQLITE, row).rowcount == 1 for row in rows]
+    columns = [list(values) for values in zip(*rows, strict=True)]
+    new = {tuple(key) for key in tx.exec_driver_sql(_RECORD_POSTGRESQL, tuple(columns))}
+    answers = []
+    for row in rows:
+        answers.append(row[:2] in new)
+        new.discard(row[:2])
+    return answers
+
+
+_COLUMNS = ", ".join(column.name for column in events.columns)
+_RECORD_SQLITE = (
+    f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * len(events.columns))}) ON CONFLICT DO NOTHING"
+)
+_ARRAYS = ", ".join(
+    f"%s::{ {'BIGINT': 'bigint', 'BLOB': 'bytea'}.get(str(column.type), 'text') }[]" for column in events.columns
+)
+# Sorted, so that two writers meeting the same new keys wait for each other instead of deadlocking.
+_RECORD_POSTGRESQL = (
+    f"INSERT INTO events ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS}) AS heard({_COLUMNS}) "
+    "ORDER BY tenant, webhook_id ON CONFLICT DO NOTHING RETURNING tenant, webhook_id"
+)
+
+
+def history(tx: Transaction, tenant: str, order_id: str) -> list[sa.RowMapping]:
+    """The deliveries about one order in the order they came, without their bodies."""
+    columns = [column for column in events.columns if column.name not in ("body", "key_id")]
+    query = sa.select(*columns).where(events.c.tenant == tenant, events.c.order_id == order_id)
+    return list(tx.execute(query.order_by(events.c.received_at, events.c.webhook_id)).mappings())
+
+
+def prune(tx: Transaction, before: datetime) -> int:
+    """Forget deliveries received before that instant; keep it well above Shopify's retry window of hours.
+
+    Marks stay: they are small, and their run numbers must not begin again. Returns how many events went.
+    """
+    return int(tx.execute(sa.delete(events).where(events.c.received_at < to_micros(before))).rowcount)

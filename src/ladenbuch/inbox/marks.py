@@ -1,0 +1,303 @@
+"""The tables `order_marks`, which orders want a look and who has them, and `poll_cursors`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from ladenbuch.db import Transaction, from_micros, inbox_metadata, to_micros, upsert
+
+order_marks = sa.Table(
+    "order_marks",
+    inbox_metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("order_id", sa.Text, primary_key=True),
+    sa.Column("wanted", sa.BigInteger, nullable=False),
+    sa.Column("settled", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("attempted", sa.BigInteger, nullable=False, server_default="0"),  # `wanted` at the last claim
+    sa.Column("due_at", sa.BigInteger),  # NULL: nothing to do, or being done
+    sa.Column("run_id", sa.Text),
+    sa.Column("run_no", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("claimed_by", sa.Text),
+    sa.Column("claimed_at", sa.BigInteger),
+    sa.Column("attempts", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("last_code", sa.Text),
+    sa.Column("oldest_wanted_at", sa.BigInteger),
+)
+_free = sa.and_(order_marks.c.run_id.is_(None), order_marks.c.due_at.is_not(None))
+_held = order_marks.c.run_id.is_not(None)
+# Settled marks, the many, are in neither index.
+sa.Index(
+    "ix_order_marks_free",
+    order_marks.c.tenant,
+    order_marks.c.due_at,
+    sqlite_where=_free,
+    postgresql_where=_free,
+)
+sa.Index("ix_order_marks_held", order_marks.c.claimed_by, sqlite_where=_held, postgresql_where=_held)
+
+poll_cursors = sa.Table(
+    "poll_cursors",
+    inbox_metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("cursor", sa.Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A mark somebody should claim now."""
+
+    tenant: str
+    order_id: str
+    wanted: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who holds a mark. `wanted` is what the run has to settle; `wanted_since` is for the latency figure."""
+
+    run_id: str
+    run_no: int
+    wanted: int
+    attempts: int
+    executor: str
+    claimed_at: datetime
+    wanted_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much is outstanding; the age in seconds is of the oldest want nobody has tried yet, 0 without one."""
+
+    waiting: int
+    running: int
+    oldest_unattempted_seconds: float
+
+
+def want(tx: Transaction, tenant: str, order_id: str, now: datetime, due_at: datetime | None = None) -> int:
+    """Ask for one look at the order: the one door for webhook, poll, backfill, reconciliation and people.
+
+    Due at `due_at`, else now; an earlier due time already in the mark stays. Returns the new `wanted`.
+    """
+    want_all(tx, [(tenant, order_id)], now, due_at)
+    where = sa.and_(order_marks.c.tenant == tenant, order_marks.c.order_id == order_id)
+    return int(tx.execute(sa.select(order_marks.c.wanted).where(where)).scalar_one())
+
+
+def want_all(tx: Transaction, orders: Iterable[tuple[str, str]], now: datetime, due_at: datetime | None = None) -> None:
+    """`want` for many (tenant, order id) pairs; equal pairs are one reason to look."""
+    at = to_micros(now)
+    due = at if due_at is None else to_micros(due_at)
+    rows = [(tenant, order_id, due, at) for tenant, order_id in sorted(set(orders))]
+    if not rows:
+        return
+    if tx.dialect.name == "sqlite":
+        tx.connection.cursor().executemany(_WANT_SQLITE, rows)
+    else:
+        tenants, ids, dues, ats = (list(values) for values in zip(*rows, strict=True))
+        tx.exec_driver_sql(_WANT_POSTGRESQL, (tenants, ids, dues, ats))
+
+
+_WANT_CONFLICT = (
+    "ON CONFLICT (tenant, order_id) DO UPDATE SET wanted = order_marks.wanted + 1, "
+    "due_at = CASE WHEN order_marks.due_at < excluded.due_at THEN order_marks.due_at ELSE excluded.due_at END, "
+    "oldest_wanted_at = coalesce(order_marks.oldest_wanted_at, excluded.oldest_wanted_at)"
+)
+_WANT_SQLITE = (
+    "INSERT INTO order_marks (tenant, order_id, wanted, due_at, oldest_wanted_at) VALUES (?, ?, 1, ?, ?) "
+    + _WANT_CONFLICT
+)
+_WANT_POSTGRESQL = (
+    "INSERT INTO order_marks (tenant, order_id, wanted, due_at, oldest_wanted_at) "
+    "SELECT tenant, order_id, 1, due_at, at FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[]) "
+    "AS asked(tenant, order_id, due_at, at) ORDER BY tenant, order_id " + _WANT_CONFLICT
+)
+
+
+# --- claiming ---
+
+
+def due(tx: Transaction, now: datetime, limit: int) -> list[Due]:
+    """At most `limit` unclaimed marks whose time has come, taking turns over tenants, each one's oldest first.
+
+    So one shop's backlog of ten thousand orders delays the single order of another by one place.
+    """
+    ripe = sa.and_(_free, order_marks.c.due_at <= to_micros(now))
+    oldest = sa.func.min(order_marks.c.due_at)
+    tenants = tx.execute(
+        sa.select(order_marks.c.tenant, sa.func.count())
+        .where(ripe)
+        .group_by(order_marks.c.tenant)
+        .order_by(oldest, order_marks.c.tenant)
+        .limit(limit)
+    ).all()
+    shares = _shares({tenant: int(count) for tenant, count in tenants}, limit)
+    columns = (order_marks.c.order_id, order_marks.c.wanted, order_marks.c.attempts)
+    queues: deque[deque[Due]] = deque()
+    for tenant, share in shares.items():
+        query = sa.select(*columns).where(ripe, order_marks.c.tenant == tenant)
+        rows = tx.execute(query.order_by(order_marks.c.due_at, order_marks.c.order_id).limit(share))
+        queues.append(deque(Due(tenant, *row) for row in rows))
+    turns: list[Due] = []
+    while queues:
+        queue = queues.popleft()
+        if queue:
+            turns.append(queue.popleft())
+            queues.append(queue)
+    return turns
+
+
+def _shares(waiting: dict[str, int], limit: int) -> dict[str, int]:
+    """How many of each tenant's marks fit: equal shares, and what one does not need goes to the others."""
+    shares = dict.fromkeys(waiting, 0)
+    left = min(limit, sum(waiting.values()))
+    while left:
+        for tenant, count in waiting.items():
+            if left and shares[tenant] < count:
+                shares[tenant] += 1
+                left -= 1
+    return shares
+
+
+def _mark(tenant: str, order_id: str) -> sa.ColumnElement[bool]:
+    return sa.and_(order_marks.c.tenant == tenant, order_marks.c.order_id == order_id)
+
+
+_CLAIM = (
+    order_marks.c.run_id,
+    order_marks.c.run_no,
+    order_marks.c.attempted,
+    order_marks.c.attempts,
+    order_marks.c.claimed_by,
+    order_marks.c.claimed_at,
+    order_marks.c.oldest_wanted_at,
+)
+
+
+def _claim(row: Any) -> Claim:
+    run_id, run_no, wanted, attempts, executor, at, since = row
+    oldest = None if since is None else from_micros(since)
+    return Claim(run_id, run_no, wanted, attempts, executor, from_micros(at), oldest)
+
+
+def claim(tx: Transaction, tenant: str, order_id: str, *, run_id: str, executor: str, now: datetime) -> Claim | None:
+    """Take a due mark for `run_id`; None when it is not due or somebody else was quicker."""
+    statement = (
+        sa.update(order_marks)
+        .where(_mark(tenant, order_id), _free, order_marks.c.due_at <= to_micros(now))
+        .values(
+            run_id=run_id,
+            run_no=order_marks.c.run_no + 1,
+            attempted=order_marks.c.wanted,
+            claimed_by=executor,
+            claimed_at=to_micros(now),
+            due_at=None,
+        )
+        .returning(*_CLAIM)
+    )
+    row = tx.execute(statement).one_or_none()
+    return None if row is None else _claim(row)
+
+
+def holder(tx: Transaction, tenant: str, order_id: str) -> Claim | None:
+    """Who holds the mark now; `wanted` is the value at the time of the claim."""
+    row = tx.execute(sa.select(*_CLAIM).where(_mark(tenant, order_id), _held)).one_or_none()
+    return None if row is None else _claim(row)
+
+
+def settled(tx: Transaction, tenant: str, order_id: str, run_id: str, wanted: int, now: datetime, code: str) -> bool:
+    """Everything up to `wanted` is done; the mark is due again at once if a newer want came meanwhile.
+
+    False, and nothing changed, when `run_id` no longer holds the mark.
+    """
+    at = to_micros(now)
+    newer = order_marks.c.wanted > wanted
+    return _end(
+        tx,
+        _mark(tenant, order_id),
+        run_id,
+        settled=sa.case((order_marks.c.settled > wanted, order_marks.c.settled), else_=wanted),
+        due_at=sa.case((newer, sa.func.coalesce(order_marks.c.due_at, at)), else_=None),
+        # A want that came during the run is at most as old as the run.
+        oldest_wanted_at=sa.case((newer, order_marks.c.claimed_at), else_=None),
+        attempts=0,
+        last_code=code,
+    )
+
+
+def postpone(
+    tx: Transaction, tenant: str, order_id: str, run_id: str, due_at: datetime, code: str, now: datetime
+) -> bool:
+    """Let go of the mark and try again at `due_at`, or sooner if a newer want came; counts the attempt.
+
+    False, and nothing changed, when `run_id` no longer holds the mark. `now` is not used beyond the check
+    that a postponement does not lie in the past.
+    """
+    later = to_micros(max(due_at, now))
+    return _end(
+        tx, _mark(tenant, order_id), run_id, due_at=_earlier(later), attempts=order_marks.c.attempts + 1, last_code=code
+    )
+
+
+def _end(tx: Transaction, mark: sa.ColumnElement[bool], run_id: str, **values: object) -> bool:
+    free = {"run_id": None, "claimed_by": None, "claimed_at": None}
+    done = tx.execute(sa.update(order_marks).where(mark, order_marks.c.run_id == run_id).values(**free, **values))
+    return done.rowcount == 1
+
+
+def _earlier(at: int) -> sa.ColumnElement[int]:
+    return sa.case((order_marks.c.due_at < at, order_marks.c.due_at), else_=at)
+
+
+def release_executor(tx: Transaction, executor: str, now: datetime) -> int:
+    """At start: what a dead predecessor of this executor held is due now. Returns how many marks that were."""
+    return _release(tx, order_marks.c.claimed_by == executor, now)
+
+
+def release_stale(tx: Transaction, older_than: datetime, now: datetime) -> int:
+    """Claims from before `older_than` are due at once, whoever held them; their runs can no longer write."""
+    return _release(tx, order_marks.c.claimed_at < to_micros(older_than), now)
+
+
+def _release(tx: Transaction, whose: sa.ColumnElement[bool], now: datetime) -> int:
+    free = {"run_id": None, "claimed_by": None, "claimed_at": None}
+    statement = sa.update(order_marks).where(_held, whose).values(**free, due_at=_earlier(to_micros(now)))
+    return int(tx.execute(statement).rowcount)
+
+
+# --- looking ---
+
+
+def next_due(tx: Transaction) -> datetime | None:
+    """When the next unclaimed mark falls due, possibly in the past; None when nothing waits."""
+    at = tx.execute(sa.select(sa.func.min(order_marks.c.due_at)).where(_free)).scalar_one()
+    return None if at is None else from_micros(at)
+
+
+def depth(tx: Transaction, now: datetime) -> Depth:
+    """How many marks wait and run, and how long the oldest untried want has waited."""
+    waiting = tx.execute(sa.select(sa.func.count()).select_from(order_marks).where(_free)).scalar_one()
+    running = tx.execute(sa.select(sa.func.count()).select_from(order_marks).where(_held)).scalar_one()
+    untried = order_marks.c.wanted > order_marks.c.attempted
+    oldest = sa.select(sa.func.min(order_marks.c.oldest_wanted_at)).where(_free, untried)
+    at = tx.execute(oldest).scalar_one()
+    return Depth(waiting, running, 0.0 if at is None else max(0.0, (now - from_micros(at)).total_seconds()))
+
+
+def cursor(tx: Transaction, tenant: str, name: str) -> str | None:
+    """How far the poll `name` of this tenant has seen; None before its first time."""
+    where = sa.and_(poll_cursors.c.tenant == tenant, poll_cursors.c.name == name)
+    return tx.execute(sa.select(poll_cursors.c.cursor).where(where)).scalar_one_or_none()
+
+
+def set_cursor(tx: Transaction, tenant: str, name: str, value: str) -> None:
+    """Move the cursor, in the same transaction as the wants for what was seen up to it."""
+    upsert(tx, poll_cursors, tenant=tenant, name=name, cursor=value)
