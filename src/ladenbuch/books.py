@@ -1,0 +1,502 @@
+"""What we decided and did in sevdesk: intents with pins, documents, covers, money lines, bookings, attention.
+
+Rows about what was posted are only added to and advanced (intended -> draft -> final), never taken back. Every write
+of a run passes its fence: a run that was replaced (its mark was claimed again) can commit nothing more. What was
+decided is sealed, because it names the buyer; amounts, keys, numbers and hashes stay readable for the proof.
+
+Functions take an open transaction of the books store and never open one. Amounts are minor units, instants UTC.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from ladenbuch.db import Transaction, books_metadata, from_micros, insert_new, to_micros, upsert
+from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedLine
+from ladenbuch.domain.document import InvoiceDraft
+from ladenbuch.errors import Retryable
+
+Seal = Callable[[bytes], tuple[str, bytes]]
+Unseal = Callable[[str, bytes], bytes]
+
+_KEY = sa.String(200)
+_ORDER = sa.String(64)
+
+fences = sa.Table(
+    "fences",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("order_id", _ORDER, primary_key=True),
+    sa.Column("run_no", sa.BigInteger, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+)
+intents = sa.Table(
+    "intents",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("key", _KEY, primary_key=True),
+    sa.Column("order_id", _ORDER, nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("called_at", sa.BigInteger, nullable=False),
+    sa.Column("calls", sa.Integer, nullable=False),
+    sa.Column("done_at", sa.BigInteger),
+    sa.Column("remote_id", sa.String(64)),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Index("ix_intents_order", "tenant", "order_id"),
+)
+documents = sa.Table(
+    "documents",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("key", _KEY, primary_key=True),
+    sa.Column("order_id", _ORDER, nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("sevdesk_id", sa.String(64)),
+    sa.Column("number", sa.String(64)),
+    sa.Column("invoice_date", sa.String(10), nullable=False),
+    sa.Column("gross", sa.BigInteger, nullable=False),
+    sa.Column("sums", sa.Text, nullable=False),
+    sa.Column("tax", sa.Text, nullable=False),
+    sa.Column("tax_point", sa.BigInteger, nullable=False),
+    sa.Column("profile_version", sa.Integer, nullable=False),
+    sa.Column("key_id", sa.String(64), nullable=False),
+    sa.Column("pins", sa.LargeBinary, nullable=False),
+    sa.Column("hash_posted", sa.String(64)),
+    sa.Column("hash_seen", sa.String(64)),
+    sa.Column("made_by", sa.String(16), nullable=False),
+    sa.Column("finalised_at", sa.BigInteger),
+    sa.Index("ix_documents_order", "tenant", "order_id"),
+)
+covers = sa.Table(
+    "covers",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("fact_id", sa.String(128), primary_key=True),
+    sa.Column("document_key", _KEY, nullable=False),
+    sa.Column("order_id", _ORDER, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Index("ix_covers_order", "tenant", "order_id"),
+)
+money_lines = sa.Table(
+    "money_lines",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("key", _KEY, primary_key=True),
+    sa.Column("order_id", _ORDER, nullable=False),
+    sa.Column("payment_id", sa.String(128), nullable=False),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("value_date", sa.String(10), nullable=False),
+    sa.Column("sevdesk_id", sa.String(64), nullable=False),
+    sa.Index("ix_money_lines_order", "tenant", "order_id"),
+)
+bookings = sa.Table(
+    "bookings",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("key", _KEY, primary_key=True),
+    sa.Column("order_id", _ORDER, nullable=False),
+    sa.Column("payment_id", sa.String(128), nullable=False),
+    sa.Column("document_key", _KEY, nullable=False),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("transaction_id", sa.String(64), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("booked_on", sa.String(10), nullable=False),
+    sa.Column("paid_after", sa.BigInteger),
+    sa.Column("booked_at", sa.BigInteger, nullable=False),
+    sa.Index("ix_bookings_order", "tenant", "order_id"),
+)
+contacts = sa.Table(
+    "contacts",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("customer_number", sa.String(128), primary_key=True),
+    sa.Column("sevdesk_id", sa.String(64), nullable=False),
+)
+orders = sa.Table(
+    "orders",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("order_id", _ORDER, primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("code", sa.String(64)),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("processed_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("settled_at", sa.BigInteger, nullable=False),
+    sa.Column("certificate", sa.Text, nullable=False),
+    sa.Column("key_id", sa.String(64), nullable=False),
+    sa.Column("snapshot", sa.LargeBinary, nullable=False),
+    sa.Index("ix_orders_verdict", "tenant", "verdict"),
+    sa.Index("ix_orders_name", "tenant", "name"),
+)
+attention = sa.Table(
+    "attention",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("order_id", _ORDER, primary_key=True),
+    sa.Column("code", sa.String(64), primary_key=True),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("facts", sa.Text, nullable=False),
+    sa.Column("choices", sa.Text, nullable=False),
+    sa.Column("since", sa.BigInteger, nullable=False),
+)
+resolutions = sa.Table(
+    "resolutions",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("order_id", _ORDER, primary_key=True),
+    sa.Column("code", sa.String(64), primary_key=True),
+    sa.Column("facts_hash", sa.String(64), primary_key=True),
+    sa.Column("choice", sa.String(200), nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+leases = sa.Table(
+    "leases",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("holder", sa.String(64), nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An intent row: `called_at` is the last instant a call may have left us, `done` whether it is confirmed."""
+
+    key: str
+    new: bool
+    done: bool
+    run_id: str
+    called_at: datetime
+    remote_id: str | None
+
+
+# -- the fence ----------------------------------------------------------------------------------------------------
+
+
+def take_fence(tx: Transaction, tenant: str, order_id: str, run_no: int, run_id: str) -> None:
+    """Make this run the only one that may write for the order. Raises `Retryable("STALE-RUN")` for an older run."""
+    where = (fences.c.tenant == tenant, fences.c.order_id == order_id)
+    held = tx.execute(sa.select(fences.c.run_no, fences.c.run_id).where(*where)).one_or_none()
+    if held is not None and (held.run_no > run_no or (held.run_no == run_no and held.run_id != run_id)):
+        raise Retryable("STALE-RUN", "a newer run has taken over this order")
+    upsert(tx, fences, tenant=tenant, order_id=order_id, run_no=run_no, run_id=run_id)
+
+
+def check_fence(tx: Transaction, tenant: str, order_id: str, run_id: str) -> None:
+    """Raises `Retryable("STALE-RUN")` unless the run still holds the order."""
+    statement = sa.select(fences.c.run_id).where(fences.c.tenant == tenant, fences.c.order_id == order_id)
+    if tx.execute(statement.with_for_update()).scalar_one_or_none() != run_id:
+        raise Retryable("STALE-RUN", "a newer run has taken over this order")
+
+
+def take_lease(tx: Transaction, tenant: str, name: str, holder: str, now: datetime, until: datetime) -> bool:
+    """Take or renew an exclusive right of the tenant; False while somebody else holds it."""
+    where = (leases.c.tenant == tenant, leases.c.name == name)
+    values = {"holder": holder, "until": to_micros(until)}
+    if insert_new(tx, leases, tenant=tenant, name=name, **values):
+        return True
+    free = sa.or_(leases.c.holder == holder, leases.c.until <= to_micros(now))
+    return tx.execute(sa.update(leases).where(*where, free).values(**values)).rowcount == 1
+
+
+def give_lease(tx: Transaction, tenant: str, name: str, holder: str) -> None:
+    """Give an exclusive right back; nothing happens when it is not held."""
+    tx.execute(sa.delete(leases).where(leases.c.tenant == tenant, leases.c.name == name, leases.c.holder == holder))
+
+
+# -- intents ------------------------------------------------------------------------------------------------------
+
+
+def intend(
+    tx: Transaction, tenant: str, order_id: str, *, key: str, kind: str, run_id: str, reason: str, now: datetime
+) -> Intent:
+    """Write down that a call is about to be made, once per key and for ever (R7). An existing row is returned as is."""
+    values = {"order_id": order_id, "kind": kind, "run_id": run_id, "called_at": to_micros(now), "calls": 1}
+    if insert_new(tx, intents, tenant=tenant, key=key, reason=reason, **values):
+        return Intent(key, True, False, run_id, now, None)
+    found = intent(tx, tenant, key)
+    assert found is not None
+    return found
+
+
+def intent(tx: Transaction, tenant: str, key: str) -> Intent | None:
+    """The intent of a key, or None."""
+    row = tx.execute(sa.select(intents).where(intents.c.tenant == tenant, intents.c.key == key)).one_or_none()
+    if row is None:
+        return None
+    return Intent(key, False, row.done_at is not None, row.run_id, from_micros(row.called_at), row.remote_id)
+
+
+def call_again(tx: Transaction, tenant: str, key: str, run_id: str, now: datetime) -> None:
+    """The call of an intent is about to be repeated, after it was looked for and not found."""
+    tx.execute(
+        sa.update(intents)
+        .where(intents.c.tenant == tenant, intents.c.key == key, intents.c.done_at.is_(None))
+        .values(called_at=to_micros(now), run_id=run_id, calls=intents.c.calls + 1)
+    )
+
+
+def refuse(tx: Transaction, tenant: str, key: str) -> None:
+    """Forget an intent whose call was refused with nothing stored: the key was never applied."""
+    where = (intents.c.tenant == tenant, intents.c.key == key, intents.c.done_at.is_(None))
+    tx.execute(sa.delete(intents).where(*where))
+
+
+def done(tx: Transaction, tenant: str, key: str, now: datetime, remote_id: str | None = None) -> None:
+    """The call is confirmed: the key is used, for ever."""
+    tx.execute(
+        sa.update(intents)
+        .where(intents.c.tenant == tenant, intents.c.key == key)
+        .values(done_at=to_micros(now), remote_id=remote_id)
+    )
+
+
+# -- what was posted ----------------------------------------------------------------------------------------------
+
+
+def pin_document(tx: Transaction, tenant: str, order_id: str, document: PostedDocument, seal: Seal) -> None:
+    """Write down a document with everything it was decided on, before it is posted (P1-P11), and what it covers.
+
+    A fact that another document covers already raises the unique constraint: a fact is covered exactly once (R1).
+    """
+    draft = document.draft
+    key_id, pins = seal(json.dumps(draft.as_json(), ensure_ascii=False).encode())
+    assert document.tax_point is not None
+    sums = {str(rate): [item.gross, item.net, item.tax] for rate, item in draft.sums.items()}
+    fresh = insert_new(
+        tx,
+        documents,
+        tenant=tenant,
+        key=document.key,
+        order_id=order_id,
+        kind=document.kind,
+        state="intended",
+        invoice_date=draft.invoice_date.isoformat(),
+        gross=draft.gross,
+        sums=json.dumps(sums),
+        tax=json.dumps(dict(document.tax), ensure_ascii=False),
+        tax_point=to_micros(document.tax_point),
+        profile_version=document.profile_version,
+        key_id=key_id,
+        pins=pins,
+        made_by="us",
+    )
+    if not fresh:
+        return
+    for cover in document.covers:
+        tx.execute(
+            sa.insert(covers).values(
+                tenant=tenant,
+                fact_id=cover.fact_id,
+                document_key=document.key,
+                order_id=order_id,
+                amount=cover.amount,
+            )
+        )
+
+
+def drafted(tx: Transaction, tenant: str, key: str, sevdesk_id: str, content: str) -> None:
+    """The draft exists in sevdesk and equals its pins."""
+    _advance(tx, tenant, key, state="draft", sevdesk_id=sevdesk_id, hash_posted=content, hash_seen=content)
+
+
+def finalised(tx: Transaction, tenant: str, key: str, number: str, now: datetime) -> None:
+    """The document has its number and is in the tenant's books."""
+    _advance(tx, tenant, key, state="final", number=number, finalised_at=to_micros(now))
+
+
+def _advance(tx: Transaction, tenant: str, key: str, **values: object) -> None:
+    tx.execute(sa.update(documents).where(documents.c.tenant == tenant, documents.c.key == key).values(**values))
+
+
+def line_written(tx: Transaction, tenant: str, order_id: str, line: PostedLine, account: str, sevdesk_id: str) -> None:
+    """A money line stands on the gateway's account."""
+    insert_new(
+        tx,
+        money_lines,
+        tenant=tenant,
+        key=line.key,
+        order_id=order_id,
+        payment_id=line.payment_id,
+        account=account,
+        amount=line.amount,
+        value_date=line.value_date.isoformat(),
+        sevdesk_id=sevdesk_id,
+    )
+
+
+def booked(
+    tx: Transaction,
+    tenant: str,
+    order_id: str,
+    booking: Booked,
+    *,
+    account: str,
+    transaction_id: str,
+    booked_on: date,
+    paid_after: int | None,
+    now: datetime,
+) -> None:
+    """A transaction pays a document in sevdesk; `paid_after` is the document's paid amount read back."""
+    insert_new(
+        tx,
+        bookings,
+        tenant=tenant,
+        key=booking.key,
+        order_id=order_id,
+        payment_id=booking.payment_id,
+        document_key=booking.document_key,
+        account=account,
+        transaction_id=transaction_id,
+        amount=booking.amount,
+        booked_on=booked_on.isoformat(),
+        paid_after=paid_after,
+        booked_at=to_micros(now),
+    )
+
+
+def contact(tx: Transaction, tenant: str, customer_number: str) -> str | None:
+    """The sevdesk contact of a customer number, or None."""
+    where = (contacts.c.tenant == tenant, contacts.c.customer_number == customer_number)
+    found: str | None = tx.execute(sa.select(contacts.c.sevdesk_id).where(*where)).scalar_one_or_none()
+    return found
+
+
+def contact_known(tx: Transaction, tenant: str, customer_number: str, sevdesk_id: str) -> None:
+    """Remember the contact; the first answer stays."""
+    insert_new(tx, contacts, tenant=tenant, customer_number=customer_number, sevdesk_id=sevdesk_id)
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+
+
+def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
+    """Everything posted and pinned for one order, as the value `plan` takes."""
+
+    def of(table: sa.Table) -> Sequence[Any]:
+        where = (table.c.tenant == tenant, table.c.order_id == order_id)
+        return tx.execute(sa.select(table).where(*where)).all()
+
+    keys = of(intents)
+    if not keys:
+        return Books()
+    by_document: dict[str, list[Cover]] = {}
+    for row in of(covers):
+        by_document.setdefault(row.document_key, []).append(Cover(row.fact_id, row.amount))
+    return Books(
+        documents=tuple(_document(row, by_document.get(row.key, []), unseal) for row in of(documents)),
+        lines=tuple(
+            PostedLine(
+                row.key,
+                row.payment_id,
+                row.account,
+                row.amount,
+                date.fromisoformat(row.value_date),
+                True,
+                row.sevdesk_id,
+            )
+            for row in of(money_lines)
+        ),
+        bookings=tuple(Booked(row.key, row.payment_id, row.document_key, row.amount, True) for row in of(bookings)),
+        letters=frozenset(row.key for row in keys if row.kind == "letter" and row.done_at is not None),
+        applied=frozenset(row.key for row in keys if row.done_at is not None),
+        resolutions=tuple((row.code, row.facts_hash, row.choice) for row in of(resolutions)),
+    )
+
+
+def _document(row: Any, covered: list[Cover], unseal: Unseal) -> PostedDocument:
+    return PostedDocument(
+        key=row.key,
+        kind=row.kind,
+        draft=InvoiceDraft.from_json(json.loads(unseal(row.key_id, row.pins))),
+        covers=tuple(sorted(covered, key=lambda cover: cover.fact_id)),
+        state=row.state,
+        sevdesk_id=row.sevdesk_id,
+        number=row.number,
+        tax_point=from_micros(row.tax_point),
+        tax=json.loads(row.tax),
+        profile_version=row.profile_version,
+    )
+
+
+# -- the state of an order ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """What is shown of an order: its verdict, its certificate, and the sealed snapshot it was decided on."""
+
+    order_id: str
+    name: str
+    verdict: str
+    code: str | None
+    total: int
+    currency: str
+    processed_at: datetime
+    updated_at: datetime
+    certificate: Mapping[str, Any]
+    snapshot: bytes
+
+
+def record_state(tx: Transaction, tenant: str, state: OrderState, seal: Seal, now: datetime) -> None:
+    """Remember the order's verdict and certificate after a settle; the snapshot is sealed."""
+    key_id, snapshot = seal(state.snapshot)
+    upsert(
+        tx,
+        orders,
+        tenant=tenant,
+        order_id=state.order_id,
+        name=state.name,
+        verdict=state.verdict,
+        code=state.code,
+        total=state.total,
+        currency=state.currency,
+        processed_at=to_micros(state.processed_at),
+        updated_at=to_micros(state.updated_at),
+        settled_at=to_micros(now),
+        certificate=json.dumps(state.certificate, ensure_ascii=False),
+        key_id=key_id,
+        snapshot=snapshot,
+    )
+
+
+def record_attention(
+    tx: Transaction,
+    tenant: str,
+    order_id: str,
+    items: Sequence[tuple[str, str, Sequence[str], Sequence[str]]],
+    now: datetime,
+) -> list[str]:
+    """Replace the order's open attention items by these `(code, message, facts, choices)`; returns the new codes."""
+    where = (attention.c.tenant == tenant, attention.c.order_id == order_id)
+    known = {row.code: row.since for row in tx.execute(sa.select(attention.c.code, attention.c.since).where(*where))}
+    codes = [code for code, *_ in items]
+    if known:
+        tx.execute(sa.delete(attention).where(*where, attention.c.code.not_in(codes)))
+    for code, message, about, choices in items:
+        upsert(
+            tx,
+            attention,
+            tenant=tenant,
+            order_id=order_id,
+            code=code,
+            message=message,
+            facts=json.dumps(list(about)),
+            choices=json.dumps(list(choices), ensure_ascii=False),
+            since=known.get(code, to_micros(now)),
+        )
+    return [code for code in codes if code not in known]
