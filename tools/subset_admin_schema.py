@@ -1,7 +1,7 @@
 """Cut the simulator's schema out of Shopify's published Admin schema.
 
-Reads the documents of ``tools/admin_documents.graphql`` and an introspection result
-(``shopify-admin-2026-10.json.gz``, shipped in the npm package ``@shopify/dev-mcp``), keeps every field
+Reads the documents of ``tools/admin_documents.graphql``, those the connector sends, and an introspection result
+(``shopify-admin-2026-10.json.gz``, in the npm package ``@shopify/dev-mcp``), keeps every field
 the documents name, everything those fields need to be a valid schema, and the plain values (scalars,
 enums, money) of the types they touch. Nothing is renamed, relaxed or invented:
 ``tests/contract/test_sim_shopify_schema.py`` compares the result with the published schema.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from graphql import (
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ROOT / "tools" / "admin_documents.graphql"
+QUERIES = ROOT / "src" / "ladenbuch" / "shopify" / "queries"
 TARGET = ROOT / "src" / "ladenbuch" / "simulators" / "shopify" / "admin.graphql"
 ROOT_TYPES = ("QueryRoot", "Mutation")
 ALWAYS = {("QueryRoot", "node"), ("QueryRoot", "nodes"), ("Node", "id")}
@@ -62,16 +64,17 @@ def _named(ref: dict[str, Any]) -> str:
     return str(ref["name"])
 
 
-def subset(introspection: dict[str, Any], documents: str) -> GraphQLSchema:
+def subset(introspection: dict[str, Any], documents: Sequence[str]) -> GraphQLSchema:
     """The smallest schema in which the documents stay valid, plus the plain values of its types.
 
-    Takes the ``data`` part of an introspection result and the documents' text; returns the schema.
+    Takes the ``data`` part of an introspection result and the documents' texts; returns the schema.
     Raises ``SystemExit`` when a document names a field that the published schema does not have.
     """
     published = build_client_schema(introspection, assume_valid=True)  # type: ignore[arg-type]
     info = TypeInfo(published)
     found = _FieldCollector(info)
-    visit(parse(documents), TypeInfoVisitor(info, found))
+    for text in documents:
+        visit(parse(text), TypeInfoVisitor(info, found))
 
     by_name: dict[str, dict[str, Any]] = {t["name"]: t for t in introspection["__schema"]["types"]}
     keep_fields: set[tuple[str, str]] = found.fields | ALWAYS
@@ -149,7 +152,8 @@ def main() -> None:
     """Write the subset next to the simulator; the only argument is the introspection file."""
     raw = json.loads(gzip.decompress(Path(sys.argv[1]).read_bytes()))
     introspection = _without_descriptions(raw.get("data", raw))
-    schema = subset(introspection, DOCUMENTS.read_text())
+    documents = [DOCUMENTS, *sorted(QUERIES.glob("*.graphql"))]
+    schema = subset(introspection, [path.read_text() for path in documents])
     version = Path(sys.argv[1]).name.removeprefix("shopify-admin-").removesuffix(".json.gz")
     head = f"# Subset of the published Shopify Admin schema {version}, made by tools/subset_admin_schema.py.\n\n"
     TARGET.write_text(head + print_schema(schema) + "\n")

@@ -74,7 +74,7 @@ class Price:
     def page_size(self, variables: Mapping[str, Any]) -> int:
         """The page size asked for; 1 where the document leaves it open."""
         size = variables.get(self.page[1:]) if isinstance(self.page, str) else self.page
-        return int(size) if size else 1
+        return size if isinstance(size, int) and size > 0 else 1
 
     def actual(self, data: Any) -> int:
         """Points for what was really returned; never more than requested, because pages are never longer."""

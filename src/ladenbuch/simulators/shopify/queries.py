@@ -23,6 +23,7 @@ GUARDED = {
     ("QueryRoot", "orders"): "read_orders",
     ("QueryRoot", "orderByIdentifier"): "read_orders",
     ("QueryRoot", "refund"): "read_orders",
+    ("QueryRoot", "fulfillment"): "read_orders",
     ("Order", "customer"): "read_customers",
     ("Order", "purchasingEntity"): "read_customers",
     ("Order", "paymentTerms"): "read_payment_terms",
@@ -101,6 +102,12 @@ def _refund(_: Any, info: Info, id: str) -> Any:
     if owner is None or gid_type(id) != "Refund":
         return None
     return call.state.parts.get(id)
+
+
+def _fulfillment(_: Any, info: Info, id: str) -> Any:
+    call: Call = info.context
+    owner = call.order(call.state.owner.get(id, ""))
+    return call.state.parts.get(id) if owner is not None and gid_type(id) == "Fulfillment" else None
 
 
 def _node(_: Any, info: Info, id: str) -> Any:
@@ -341,7 +348,7 @@ def _transactions_count(source: Snapshot, info: Info) -> dict[str, Any]:
     return {"count": len(source.get("transactions") or []), "precision": "EXACT"}
 
 
-def _refund_order(source: Mapping[str, Any], info: Info) -> Any:
+def _order_of(source: Mapping[str, Any], info: Info) -> Any:
     return info.context.order(info.context.state.owner.get(source["id"], ""))
 
 
@@ -374,6 +381,8 @@ def query_resolvers() -> dict[tuple[str, str], Resolver]:
         ("QueryRoot", "orders"): _orders,
         ("QueryRoot", "orderByIdentifier"): _by_identifier,
         ("QueryRoot", "refund"): _refund,
+        ("QueryRoot", "fulfillment"): _fulfillment,
+        ("Fulfillment", "order"): _order_of,
         ("QueryRoot", "node"): _node,
         ("QueryRoot", "nodes"): _nodes,
         ("QueryRoot", "shop"): _shop,
@@ -388,7 +397,7 @@ def query_resolvers() -> dict[tuple[str, str], Resolver]:
         ("Order", "number"): _number,
         ("Order", "shippingLines"): _shipping_lines,
         ("Order", "localizedFields"): _localized,
-        ("Refund", "order"): _refund_order,
+        ("Refund", "order"): _order_of,
     }
 
 

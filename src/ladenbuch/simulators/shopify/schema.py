@@ -24,6 +24,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLResolveInfo,
     GraphQLSchema,
+    IntValueNode,
     OperationDefinitionNode,
     TypeInfo,
     TypeInfoVisitor,
@@ -241,6 +242,7 @@ class Compiled:
     operation: OperationDefinitionNode
     quote: cost.Quote
     deprecated: tuple[str, ...]
+    defaults: dict[str, int]  # of integer variables: a page size may come from there
 
 
 class _Deprecations(Visitor):
@@ -283,4 +285,9 @@ def compile_document(text: str, operation_name: str | None) -> Compiled | tuple[
     deprecations = _Deprecations(info)
     visit(document, TypeInfoVisitor(info, deprecations))
     quoted = cost.quote(schema, document, chosen[0])
-    return Compiled(document, chosen[0], quoted, tuple(sorted(deprecations.found)))
+    defaults = {
+        v.variable.name.value: int(v.default_value.value)
+        for v in chosen[0].variable_definitions or ()
+        if isinstance(v.default_value, IntValueNode)
+    }
+    return Compiled(document, chosen[0], quoted, tuple(sorted(deprecations.found)), defaults)

@@ -170,11 +170,12 @@ class ShopifySimulator:
     def _pay_and_execute(
         self, state: ShopState, compiled: Compiled, variables: dict[str, Any], now: datetime, debug: bool
     ) -> dict[str, Any]:
-        requested = compiled.quote.requested(variables)
+        sizes = {**compiled.defaults, **variables}
+        requested = compiled.quote.requested(sizes)
         self._stats["max_requested_cost"] = max(self._stats["max_requested_cost"], requested)
         bill: dict[str, Any] = {"requestedQueryCost": requested, "actualQueryCost": None}
         if debug:
-            bill["fields"] = compiled.quote.debug(variables)
+            bill["fields"] = compiled.quote.debug(sizes)
         if requested > cost.MAX_QUERY_COST:
             return _too_dear(requested)
         if not state.bucket.take(requested, now):
@@ -192,7 +193,7 @@ class ShopifySimulator:
         )
         if not isinstance(result, ExecutionResult):
             raise TypeError("the schema has no asynchronous resolver")
-        spent = compiled.quote.actual(result.data, variables)
+        spent = compiled.quote.actual(result.data, sizes)
         state.bucket.give_back(requested - spent)
         self._stats["points"] += spent
         bill["actualQueryCost"] = spent
@@ -252,6 +253,10 @@ class ShopifySimulator:
     def next_event_at(self) -> datetime | None:
         """The instant of the next event, None when none is left."""
         return self._pending[0][1].at if self._pending else None
+
+    def last_event_at(self) -> datetime | None:
+        """The instant of the last loaded event, None when none is left."""
+        return self._pending[-1][1].at if self._pending else None
 
     def _happen(self, domain: str, step: Step, stamp: bool) -> None:
         state, now = self._states[domain], self._clock()
