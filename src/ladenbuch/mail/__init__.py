@@ -1,0 +1,8 @@
+"""Letters to the buyer and the way they leave: what is written, and what became of it.
+
+    letters.py     which words, to whom, with which attachment (pure)
+    transport.py   SMTP relays in order of preference; every attempt ends in one of four values
+
+Nothing here knows an order, a shop or a table. That a letter is sent at most once is the outbox's
+business; this package tells it truthfully what happened (see docs/explanation/exactly-once.md).
+"""
