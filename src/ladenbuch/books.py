@@ -218,6 +218,11 @@ def give_lease(tx: Transaction, tenant: str, name: str, holder: str) -> None:
     tx.execute(sa.delete(leases).where(leases.c.tenant == tenant, leases.c.name == name, leases.c.holder == holder))
 
 
+def drop_leases(tx: Transaction, executor: str) -> None:
+    """Give back what a dead predecessor of this executor held; its run ids begin with the executor's id."""
+    tx.execute(sa.delete(leases).where(leases.c.holder.startswith(f"{executor}:", autoescape=True)))
+
+
 # -- intents ------------------------------------------------------------------------------------------------------
 
 
@@ -472,6 +477,13 @@ def record_state(tx: Transaction, tenant: str, state: OrderState, seal: Seal, no
         key_id=key_id,
         snapshot=snapshot,
     )
+
+
+def seen(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, datetime]:
+    """The `updated_at` of each order as it was last settled; orders never settled are missing."""
+    statement = sa.select(orders.c.order_id, orders.c.updated_at)
+    found = tx.execute(statement.where(orders.c.tenant == tenant, orders.c.order_id.in_(order_ids)))
+    return {row.order_id: from_micros(row.updated_at) for row in found}
 
 
 def record_attention(

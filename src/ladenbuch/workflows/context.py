@@ -1,0 +1,95 @@
+"""What a workflow is given: stores, adapters per tenant, time and chance as arguments. Built by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ladenbuch import tenants
+from ladenbuch.db import Database, Door, Store, Transaction
+from ladenbuch.domain.profile import Profile
+from ladenbuch.domain.retry import LADDER
+from ladenbuch.errors import Retryable
+from ladenbuch.mail.transport import Relays
+from ladenbuch.sevdesk.client import Sevdesk
+from ladenbuch.shopify.admin import Admin
+from ladenbuch.vault import Sealed, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things wait, in seconds. `ambiguous_wait` runs from the moment a call may have left us."""
+
+    client_timeout: float = 10.0
+    ambiguous_wait: float = 30.0
+    ladder: tuple[float, ...] = LADDER
+    letter_ladder: tuple[float, ...] = LADDER
+    claim_ttl: float = 300.0
+    poll_overlap: float = 600.0
+    lease: float = 60.0
+    per_tenant: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything a workflow may touch. `shopify` and `sevdesk` give the client of one tenant."""
+
+    database: Database
+    vault: Vault
+    shopify: Callable[[str], Admin]
+    sevdesk: Callable[[str], Sevdesk]
+    relays: Relays
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    new_id: Callable[[], str]
+    chance: Callable[[], float]
+    executor: str
+    timing: Timing = field(default_factory=Timing)
+    mail_from: str = "buchhaltung@example.com"
+    wake: Callable[[str], None] = lambda name: None
+    observe: Callable[[str, float], None] = lambda name, value: None
+
+    def door(self, tenant: str) -> Door:
+        """The only way to the tenant's rows."""
+        return self.database.tenant(tenant)
+
+    def seal(self, tenant: str, purpose: str) -> Callable[[bytes], tuple[str, bytes]]:
+        """A function that seals bytes for this tenant and purpose."""
+
+        def seal(plaintext: bytes) -> tuple[str, bytes]:
+            sealed = self.vault.seal(tenant, purpose, plaintext)
+            return sealed.key_id, sealed.ciphertext
+
+        return seal
+
+    def unseal(self, tenant: str, purpose: str) -> Callable[[str, bytes], bytes]:
+        """The reverse of `seal`."""
+        return lambda key_id, ciphertext: self.vault.open(tenant, purpose, Sealed(key_id, ciphertext))
+
+    def profiles(self, tenant: str) -> list[Profile]:
+        """All versions of the tenant's accounting profile; draft-only and cut-off are the tenant's own switches."""
+
+        def read(tx: Transaction) -> list[Profile]:
+            owner = tenants.get(tx, tenant)
+            versions = tenants.profiles(tx, tenant)
+            if owner is None or not versions:
+                raise Retryable("TENANT-UNKNOWN", "the tenant has no accounting profile yet")
+            return [
+                Profile.from_json(
+                    dict(item.profile)
+                    | {
+                        "effective_from": item.effective_from.isoformat(),
+                        "go_live": owner.cut_off.isoformat(),
+                        "draft_only": owner.draft_only,
+                    },
+                    version=item.version,
+                )
+                for item in versions
+            ]
+
+        return self.door(tenant).read(Store.BOOKS, read)
+
+    def until(self, seconds: float) -> datetime:
+        """The instant `seconds` from now."""
+        return self.clock() + timedelta(seconds=seconds)

@@ -1,0 +1,67 @@
+"""Due marks -> runs: fair over tenants, one run per order, never more than this process can carry.
+
+The mark is the truth and the engine a hint. A claim is a compare-and-set on the mark, so any number of workers may
+dispatch at once; a start that is lost leaves a claim that is given back when its executor starts again or its time is up.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ladenbuch import books, inbox
+from ladenbuch.db import Store, Transaction
+from ladenbuch.engine.port import Engine
+from ladenbuch.errors import Retryable
+from ladenbuch.workflows.context import Context
+
+#: The name under which the engine knows the workflow.
+SETTLE = "settle"
+
+
+def dispatch(ctx: Context, engine: Engine, workers: int) -> int:
+    """Claim due marks while there is room and start a run for each; returns how many were started."""
+    room = workers - engine.running()
+    if room <= 0:
+        return 0
+    now = ctx.clock()
+    system = ctx.database.system("dispatch")
+    if not system.read(Store.INBOX, lambda tx: bool(inbox.due(tx, now, 1))):
+        return 0
+
+    def claim(tx: Transaction) -> list[tuple[str, str, str]]:
+        claimed = []
+        for mark in inbox.due(tx, now, room):
+            run_id = f"{ctx.executor}:{ctx.new_id()}"
+            held = inbox.claim(tx, mark.tenant, mark.order_id, run_id=run_id, executor=ctx.executor, now=now)
+            if held is not None:
+                claimed.append((mark.tenant, mark.order_id, run_id))
+        return claimed
+
+    runs = system.run(Store.INBOX, claim)
+    for tenant, order_id, run_id in runs:
+        try:
+            engine.start(SETTLE, run_id, tenant, order_id, run_id)
+        except Retryable as error:
+            _give_back(ctx, tenant, order_id, run_id, error.code)
+    return len(runs)
+
+
+def _give_back(ctx: Context, tenant: str, order_id: str, run_id: str, code: str) -> None:
+    now, due_at = ctx.clock(), ctx.until(1.0)
+    ctx.door(tenant).run(
+        Store.INBOX, lambda tx: inbox.postpone(tx, tenant, order_id, run_id, due_at, code, now)
+    )
+
+
+def take_over(ctx: Context) -> None:
+    """At start, holding the executor's lock: what a dead predecessor of this executor held is due again at once."""
+    now = ctx.clock()
+    system = ctx.database.system("start")
+    system.run(Store.INBOX, lambda tx: inbox.release_executor(tx, ctx.executor, now))
+    system.run(Store.BOOKS, lambda tx: books.drop_leases(tx, ctx.executor))
+
+
+def sweep(ctx: Context) -> None:
+    """Claims older than `claim_ttl` become due again: their run is gone, and if it is not, the fence stops it."""
+    before = ctx.clock() - timedelta(seconds=ctx.timing.claim_ttl)
+    ctx.database.system("reaper").run(Store.INBOX, lambda tx: inbox.release_stale(tx, before, ctx.clock()))

@@ -1,0 +1,169 @@
+"""The one workflow every order path ends in: make sevdesk say what the order's dated facts say.
+
+    order -> facts -> plan (pure) -> carry out -> look again -> certificate -> "settled: n"
+
+A webhook, a poll, a backfill or a person only says "order wanted". This reads the order as it is now, so it does not
+matter how often, in which order or how late it is told. It can be killed at any line: the mark stays due, the intent
+rows say what may have happened, and the next run finds it before it does anything.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+
+from ladenbuch import audit, books, inbox
+from ladenbuch.db import Store, Transaction
+from ladenbuch.domain.certificate import certificate
+from ladenbuch.domain.facts import Facts, Problem, facts_of
+from ladenbuch.domain.plan import Plan, plan
+from ladenbuch.domain.retry import retry_at
+from ladenbuch.errors import LadenbuchError, NeedsAttention, Rejected, Retryable
+from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.posting import Run, carry_out
+
+log = logging.getLogger(__name__)
+
+#: How often the order may change under our hands before we come back later (R20).
+ROUNDS = 3
+#: How often a waiting time somebody named is taken as it is, before the ladder decides.
+_PATIENCE = 10
+
+
+def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
+    """Settle one order and release its mark. Ids in, a code out; never raises for what can be expected."""
+    door = ctx.door(tenant)
+    claim = door.read(Store.INBOX, lambda tx: inbox.holder(tx, tenant, order_id))
+    if claim is None or claim.run_id != run_id:
+        return "STALE-RUN"
+    run = Run(ctx, tenant, order_id, run_id)
+    try:
+        door.run(Store.BOOKS, lambda tx: books.take_fence(tx, tenant, order_id, claim.run_no, run_id))
+        code = _converge(run)
+    except Retryable as error:
+        return _later(run, error.code, claim.attempts, error.after)
+    except LadenbuchError as error:
+        log.warning("settle refused", extra={"tenant": tenant, "order": order_id, "code": error.code})
+        return _later(run, error.code, max(claim.attempts, 2), None)
+    except Exception:
+        log.exception("settle failed", extra={"tenant": tenant, "order": order_id})
+        return _later(run, "BUG", max(claim.attempts, 1), None)
+    now = ctx.clock()
+    door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, order_id, run_id, claim.wanted, now, code))
+    return code
+
+
+def _converge(run: Run) -> str:
+    """Fetch, plan, carry out; again while the order moves; then prove what was done."""
+    for _ in range(ROUNDS):
+        fetched = run.shopify.fetch_order(run.order_id)
+        if fetched.order is None:
+            return _invisible(run, fetched.reason or "the order cannot be read")
+        facts = facts_of(fetched.order)
+        left = _plan(run, facts)
+        if left.later is not None:
+            raise Retryable("ORDER-INCOMPLETE", left.later)
+        parked: list[Problem] = []
+        if left.due(run.ctx.clock()):
+            parked = _carry_out(run, left)
+            left = _plan(run, facts)
+            if run.shopify.updated_at(run.order_id) != fetched.order.updated_at:
+                continue
+        return _record(run, facts, left, parked, json.dumps(fetched.envelope, default=str).encode())
+    raise Retryable("ORDER-MOVING", "the order changed while it was settled", after=1.0)
+
+
+def _plan(run: Run, facts: Facts) -> Plan:
+    ctx, tenant = run.ctx, run.tenant
+    unseal = ctx.unseal(tenant, "pins")
+    known = ctx.door(tenant).read(Store.BOOKS, lambda tx: books.load(tx, tenant, run.order_id, unseal))
+    return plan(facts, known, ctx.profiles(tenant), ctx.clock())
+
+
+def _carry_out(run: Run, left: Plan) -> list[Problem]:
+    """Carry out what is due, in order; what is refused parks itself and what depends on it, nothing else (R20)."""
+    parked: list[Problem] = []
+    blocked: set[str] = set()
+    due = {item.key for item in left.due(run.ctx.clock())}
+    waiting = {item.key for item in left.actions} - due
+    for action in left.actions:
+        if action.key not in due or (blocked | waiting) & set(action.after):
+            blocked.add(action.key)
+            continue
+        try:
+            carry_out(run, action)
+        except NeedsAttention as ask:
+            parked.append(Problem(ask.code, ask.message, action.covers or (action.key,), ask.choices))
+            blocked.add(action.key)
+        except Rejected as refusal:
+            choices = ("try again", "post by hand", "exclude the order")
+            parked.append(Problem(refusal.code, refusal.message, action.covers or (action.key,), choices))
+            blocked.add(action.key)
+    return parked
+
+
+def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope: bytes) -> str:
+    """Write the verdict, the certificate and the open questions; the caller then says "settled"."""
+    ctx, tenant, order = run.ctx, run.tenant, facts.order
+    unseal, seal = ctx.unseal(tenant, "pins"), ctx.seal(tenant, "snapshot")
+    now = ctx.clock()
+    open_items = [*left.attention, *parked]
+
+    def record(tx: Transaction) -> str:
+        books.check_fence(tx, tenant, run.order_id, run.run_id)
+        known = books.load(tx, tenant, run.order_id, unseal)
+        proof = certificate(facts, known, left)
+        verdict = "attention" if open_items else proof.verdict
+        code = next((item.code for item in (*open_items, *left.waiting)), None)
+        code = left.exclusion.code if left.exclusion is not None else code
+        state = books.OrderState(
+            order_id=run.order_id,
+            name=order.name,
+            verdict=verdict,
+            code=code,
+            total=order.current_total,
+            currency=order.currency,
+            processed_at=order.processed_at,
+            updated_at=order.updated_at,
+            certificate=proof.as_json(),
+            snapshot=zlib.compress(envelope, 1),
+        )
+        books.record_state(tx, tenant, state, seal, now)
+        asked = [(item.code, item.message, item.facts, item.choices) for item in open_items]
+        for fresh in books.record_attention(tx, tenant, run.order_id, asked, now):
+            sentence = f"Order {order.name} needs a decision: {fresh}."
+            audit.append(tx, tenant, now, actor="settle", event="attention", subject=run.order_id, sentence=sentence)
+        return code or "SETTLED" if verdict != "documented" else "SETTLED"
+
+    return ctx.door(tenant).run(Store.BOOKS, record)
+
+
+def _invisible(run: Run, reason: str) -> str:
+    """Shopify does not show the order (R18): never "deleted". Known orders are asked about, unknown ones noted."""
+    ctx, tenant = run.ctx, run.tenant
+    now = ctx.clock()
+    asked = [("INVISIBLE", reason, (run.order_id,), ("keep the documents", "look it up in Shopify"))]
+
+    def record(tx: Transaction) -> None:
+        books.check_fence(tx, tenant, run.order_id, run.run_id)
+        if books.load(tx, tenant, run.order_id, ctx.unseal(tenant, "pins")).documents:
+            books.record_attention(tx, tenant, run.order_id, asked, now)
+
+    ctx.door(tenant).run(Store.BOOKS, record)
+    return "INVISIBLE"
+
+
+def _later(run: Run, code: str, attempts: int, after: float | None) -> str:
+    """Release the mark until its next attempt; the ladder is a value, the jitter an argument."""
+    ctx = run.ctx
+    if after is not None and attempts < _PATIENCE:
+        again = retry_at(ctx.clock(), 0, code, ladder=(after,))
+    else:
+        jitter = 2 * ctx.chance() - 1
+        again = retry_at(ctx.clock(), attempts, code, after=after, ladder=ctx.timing.ladder, jitter=jitter)
+    tenant, order_id, now = run.tenant, run.order_id, ctx.clock()
+    ctx.door(tenant).run(
+        Store.INBOX, lambda tx: inbox.postpone(tx, tenant, order_id, run.run_id, again.at, code, now)
+    )
+    return code
