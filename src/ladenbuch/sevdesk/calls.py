@@ -153,9 +153,7 @@ class Caller:
             try:
                 reply = self._send(call, method, path, query, body)
                 write = method != "GET"
-                return reply, understand(
-                    call, reply, write=write, binary=binary, sent=body, now=self._clock()
-                )
+                return reply, understand(call, reply, write=write, binary=binary, sent=body, now=self._clock())
             except Retryable as error:
                 short = error.after is not None and error.after <= PATIENCE_SECONDS
                 if error.code != "SEVDESK-BUSY" or not short or not patience:
@@ -287,9 +285,7 @@ def understand(
     if 300 <= status < 400:
         raise Rejected("SEVDESK-REDIRECT", "sevdesk answered with a redirect", detail={"call": call})
     if status in (401, 403):
-        raise Rejected(
-            "SEVDESK-TOKEN", "sevdesk refuses the token; connect the account again", detail={"call": call}
-        )
+        raise Rejected("SEVDESK-TOKEN", "sevdesk refuses the token; connect the account again", detail={"call": call})
     if status == 429:
         raise Retryable("SEVDESK-BUSY", "sevdesk asks to wait", after=after, detail={"call": call})
     if status >= 500 or status in (408, 425) or status < 200:
@@ -304,18 +300,14 @@ def understand(
         elif binary:
             return None
         else:
-            raise _unclear(
-                call, "SEVDESK-BODY", "the answer is not JSON", write=write, status=status
-            ) from None
+            raise _unclear(call, "SEVDESK-BODY", "the answer is not JSON", write=write, status=status) from None
     problem = parsed.get("error") if isinstance(parsed, Mapping) else None
     if status >= 400 or problem:
         raise _refusal(call, status, problem, write=write, sent=sent)
     return parsed
 
 
-def _refusal(
-    call: str, status: int, problem: Any, *, write: bool, sent: Mapping[str, Any] | None
-) -> LadenbuchError:
+def _refusal(call: str, status: int, problem: Any, *, write: bool, sent: Mapping[str, Any] | None) -> LadenbuchError:
     fields: Mapping[str, Any] = problem if isinstance(problem, Mapping) else {"message": problem}
     code = _number(fields.get("code"))
     code = code if code is not None else _number(fields.get("errorCode"))

@@ -108,9 +108,7 @@ class Sevdesk:
     def create_file_import_account(self, name: str) -> CheckAccount:
         """A payment account that takes transactions by API. Look through `check_accounts()` first."""
         body = {"name": name, "importType": "CSV"}
-        answer = self._calls.json(
-            "POST", (path := "/CheckAccount/Factory/fileImportAccount"), path, body=body
-        )
+        answer = self._calls.json("POST", (path := "/CheckAccount/Factory/fileImportAccount"), path, body=body)
         return _written(lambda: accounts.account(reading.one(answer, "payment account")))
 
     def stop_auto_mapping(self, account_id: str) -> None:
@@ -141,9 +139,7 @@ class Sevdesk:
         if iso.lower() == "gb":
             found = [row for row in found if reading.text(row.get("nameEn")) == "United Kingdom"]
         if len(found) != 1:
-            raise Rejected(
-                "SEVDESK-COUNTRY", f"sevdesk has {len(found)} countries for this code", detail={"iso": iso}
-            )
+            raise Rejected("SEVDESK-COUNTRY", f"sevdesk has {len(found)} countries for this code", detail={"iso": iso})
         return reading.identity(found[0].get("id"), "country id")
 
     def unity_id(self) -> str:
@@ -238,9 +234,7 @@ class Sevdesk:
     def invoice_positions(self, invoice_id: str) -> tuple[RemotePosition, ...]:
         """All positions of an invoice, in the order they are printed."""
         path = f"/Invoice/{_id(invoice_id)}/getPositions"
-        return documents.remote_positions(
-            finding.everything(self._calls, path, template="/Invoice/{id}/getPositions")
-        )
+        return documents.remote_positions(finding.everything(self._calls, path, template="/Invoice/{id}/getPositions"))
 
     def delete_draft(self, invoice_id: str) -> None:
         """Delete a draft; one that is gone is fine. `Rejected("SEVDESK-159")`: it is no draft any more."""
@@ -271,11 +265,7 @@ class Sevdesk:
         invoice = self.get_invoice(invoice_id)
         if invoice is None or invoice.note is None:
             return None
-        found = [
-            one
-            for one in self.find_invoices(invoice.note)
-            if one.kind == "SR" and one.origin_id == invoice.id
-        ]
+        found = [one for one in self.find_invoices(invoice.note) if one.kind == "SR" and one.origin_id == invoice.id]
         return found[0] if found else None
 
     def cancel(self, invoice_id: str) -> RemoteInvoice:
@@ -350,9 +340,7 @@ class Sevdesk:
         row = finding.by_id(self._calls, "/CheckAccountTransaction/{id}", path, transaction_id)
         return accounts.transaction(row) if row is not None else None
 
-    def book(
-        self, invoice_id: str, amount: int, day: date, account_id: str, transaction_id: str | None
-    ) -> BookingLog:
+    def book(self, invoice_id: str, amount: int, day: date, account_id: str, transaction_id: str | None) -> BookingLog:
         """Book `amount` cents on an invoice and link the transaction. `Rejected("SEVDESK-750")`: it is paid.
 
         Without a transaction only offline accounts work (sevdesk then makes the line itself).
@@ -365,9 +353,7 @@ class Sevdesk:
             "createFeed": False,  # true made sevdesk match an equal open amount of another invoice
         }
         if transaction_id is not None:
-            body["checkAccountTransaction"] = documents.reference(
-                _id(transaction_id), "CheckAccountTransaction"
-            )
+            body["checkAccountTransaction"] = documents.reference(_id(transaction_id), "CheckAccountTransaction")
         path = f"/Invoice/{_id(invoice_id)}/bookAmount"
         answer = self._calls.json("PUT", "/Invoice/{id}/bookAmount", path, body=body)
 

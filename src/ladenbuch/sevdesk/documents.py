@@ -176,9 +176,7 @@ def save_invoice_body(
     party = draft.party
     street = ", ".join(part for part in (party.street, party.street2) if part and part.strip())
     address = {"addressName": address_name(party), "addressStreet": street, "addressCity": party.city or ""}
-    cut = [
-        " ".join(value.split()) for value in address.values() if line(value) != " ".join(plain(value).split())
-    ]
+    cut = [" ".join(value.split()) for value in address.values() if line(value) != " ".join(plain(value).split())]
     head = "\n".join([*([draft.head_text] if draft.head_text else []), *cut])
     invoice: dict[str, Any] = {
         "objectName": "Invoice",
@@ -353,9 +351,7 @@ def remote_positions(items: Iterable[Json]) -> tuple[RemotePosition, ...]:
 # -- comparing -------------------------------------------------------------------------------------
 
 
-def compare(
-    draft: InvoiceDraft, remote: RemoteInvoice, remote_positions: Sequence[RemotePosition]
-) -> list[Difference]:
+def compare(draft: InvoiceDraft, remote: RemoteInvoice, remote_positions: Sequence[RemotePosition]) -> list[Difference]:
     """What differs between what we predicted and what sevdesk holds, 0 cent tolerated (R21). Empty: equal.
 
     Compared: kind, currency, tax rule, note, gross prices, days, sums of the document, sums per rate, number

@@ -60,9 +60,7 @@ def matching(calls: Caller, path: str, query: Query) -> Iterator[Json]:
     return pages(calls, path, query, size=PAGE, most=FIND_PAGES)
 
 
-def exactly(
-    calls: Caller, path: str, query: Query, value: Callable[[Json], str | None], wanted: str
-) -> list[Json]:
+def exactly(calls: Caller, path: str, query: Query, value: Callable[[Json], str | None], wanted: str) -> list[Json]:
     """The rows whose value is `wanted`, byte by byte.
 
     A row that differs by case or outer spaces only is passed over: the database may not tell them apart. Any
