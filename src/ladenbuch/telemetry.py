@@ -71,7 +71,7 @@ class Metrics:
             "webhook_cross_tenant_replay_total",
             "Genuine bodies seen again under the domain of another tenant: somebody replays a leaked delivery",
         )
-        self.webhook_delay = Histogram(
+        self.webhook_delay_seconds = Histogram(
             "webhook_delay_seconds",
             "From the event in the shop to its webhook being received",
             buckets=_SETTLE_BUCKETS,
@@ -83,7 +83,7 @@ class Metrics:
         self.oldest_unattempted_seconds = gauge(
             "oldest_unattempted_seconds", "Age of the oldest wish for a look at an order that nobody has tried"
         )
-        self.settle_latency = Histogram(
+        self.settle_latency_seconds = Histogram(
             "settle_latency_seconds",
             "From the first wish for a look at an order to its being settled",
             buckets=_SETTLE_BUCKETS,

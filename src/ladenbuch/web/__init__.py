@@ -1,0 +1,1 @@
+"""What the network sees: the ingest for webhooks, and later the pages."""

@@ -1,0 +1,271 @@
+"""Shopify's webhooks come in here: verified as raw bytes, on disk, then answered.
+
+A bare ASGI callable without a framework, because this is the one hot path of the product: Shopify waits five
+seconds at most, counts everything but 2xx as a failure, and sends a shop's busiest minute all at once.
+
+    not POST 405 · no or bad body, headers 400 · too large 413 · not genuine or not our shop 401
+    on disk, or heard before, or of a topic nobody knows 200 · could not be written 503, and Shopify repeats it
+
+The shop's domain is not covered by the signature. It only chooses whose secrets to try and whose order number
+to look up with that shop's own token, so a delivery replayed under another shop's domain finds nothing; it is
+counted here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ladenbuch.errors import LadenbuchError, Rejected
+from ladenbuch.inbox import Delivery, GroupCommit
+from ladenbuch.shopify.webhooks import Event, shop_domain, verify
+from ladenbuch.telemetry import INGEST_RESULTS, Metrics
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+PATH = "/webhooks"
+_LONGEST_NAME = 255  # of an id or topic; a longer one would not fit into an index
+_REMEMBERED_BODIES = 65_536
+_REMEMBERED_SHOPS = 10_000
+_COUNTED_AS = {
+    "method": "bad_method",
+    "empty": "bad_request",
+    "unsigned": "bad_request",
+    "forged": "forged",
+    "incomplete": "bad_request",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRef:
+    """Whose shop it is. `secrets`: the tenant's own client secrets, current and previous, where it has some."""
+
+    tenant: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+class Ingest:
+    """ASGI application for POST /webhooks and below; any other path is a 404.
+
+    `tenant_of` says whose shop a domain is, None for strangers; it may read a database, is called in a thread,
+    and its answer is kept for `tenant_seconds`. `secrets` are the app's own, tried for every tenant after the
+    tenant's. `api_version` is the version we expect; another one is accepted and counted.
+    """
+
+    def __init__(
+        self,
+        commit: GroupCommit,
+        tenant_of: Callable[[str], TenantRef | None],
+        clock: Callable[[], datetime],
+        *,
+        secrets: Sequence[str] = (),
+        api_version: str | None = None,
+        metrics: Metrics | None = None,
+        max_body: int = 1_500_000,
+        tenant_seconds: float = 5.0,
+    ) -> None:
+        self._commit = commit
+        self._tenant_of = tenant_of
+        self._clock = clock
+        self._secrets = tuple(secrets)
+        self._api_version = api_version
+        self._metrics = metrics if metrics is not None else Metrics()
+        self._count = {name: self._metrics.webhooks_total.labels(name).inc for name in INGEST_RESULTS}
+        self._max_body = max_body
+        self._keep = timedelta(seconds=tenant_seconds)
+        self._tenants: dict[str, tuple[datetime, TenantRef | None]] = {}
+        self._bodies: dict[int, str] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _other_protocol(scope, receive, send)
+            return
+        try:
+            answer = await self._answer(scope, receive)
+        except Exception as error:
+            # Never a 500: a delivery we cannot take now is one that Shopify brings again.
+            log.error("a webhook could not be taken: %s", _name(error))
+            self._count["unavailable"]()
+            answer = _UNAVAILABLE
+        if answer is not None:
+            start, body = answer
+            await send(start)
+            await send(body)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> _Answer | None:
+        path: str = scope["path"]
+        if path != PATH and not path.startswith(PATH + "/"):
+            return _NOT_FOUND
+        headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+        method: str = scope["method"]
+        if method != "POST":
+            self._count["bad_method"]()
+            return _METHOD
+        body = await self._read(headers, receive)
+        if body is None:
+            return None  # the client went away
+        if len(body) > self._max_body:
+            self._count["too_large"]()
+            return _TOO_LARGE
+        return await self._judge(headers, body)
+
+    async def _read(self, headers: Sequence[tuple[bytes, bytes]], receive: Receive) -> bytes | None:
+        """The body as received; one byte too much is enough to stop reading. None when the client left."""
+        for name, value in headers:
+            if name == b"content-length" and value.isdigit() and int(value) > self._max_body:
+                return b"x" * (self._max_body + 1)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
+        parts = [body]
+        size = len(body)
+        while size <= self._max_body:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            if not message.get("more_body", False):
+                break
+        return b"".join(parts)
+
+    async def _judge(self, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> _Answer:
+        now = self._clock()
+        tenant = await self._tenant(_shop(headers), now)
+        secrets = self._secrets if tenant is None else tenant.secrets + self._secrets
+        verdict = verify("POST", headers, body, secrets)
+        if not verdict.genuine:
+            self._count[_COUNTED_AS[verdict.kind]]()
+            return _answer(verdict.status, verdict.reason)
+        try:
+            event = Event.from_http(headers, body)
+        except Rejected as error:
+            self._count["bad_request"]()
+            return _answer(400, error.message)
+        if tenant is None:
+            # Signed with the app's secret, for a shop that is not (or no longer) connected.
+            self._count["unknown_shop"]()
+            return _UNKNOWN_SHOP
+        if not _printable(event):
+            self._count["bad_request"]()
+            return _answer(400, "a header is too long or has control characters")
+        self._observe(event, tenant.tenant, now)
+        return await self._keep_it(event, tenant.tenant, now)
+
+    async def _keep_it(self, event: Event, tenant: str, now: datetime) -> _Answer:
+        delivery = Delivery(
+            tenant=tenant,
+            webhook_id=event.webhook_id,
+            topic=event.topic,
+            shop=event.shop,
+            received_at=now,
+            body=event.body,
+            order_id=event.order_gid,
+            event_id=event.event_id,
+            api_version=event.api_version,
+            triggered_at=event.triggered_at,
+        )
+        new = await self._commit.submit_async(delivery)
+        self._count["accepted" if new else "duplicate"]()
+        return _OK
+
+    async def _tenant(self, shop: str | None, now: datetime) -> TenantRef | None:
+        if shop is None:
+            return None
+        known = self._tenants.get(shop)
+        if known is not None and now < known[0]:
+            return known[1]
+        found = await asyncio.get_running_loop().run_in_executor(None, self._tenant_of, shop)
+        if len(self._tenants) >= _REMEMBERED_SHOPS:  # only strangers' invented names can be so many
+            self._tenants.clear()
+        self._tenants[shop] = (now + self._keep, found)
+        return found
+
+    def _observe(self, event: Event, tenant: str, now: datetime) -> None:
+        if self._api_version is not None and event.api_version != self._api_version:
+            self._metrics.webhook_version_mismatch_total.inc()
+        if event.triggered_at is not None:
+            self._metrics.webhook_delay_seconds.observe(max(0.0, (now - event.triggered_at).total_seconds()))
+        # Bodies carry ids that are unique over all of Shopify: two shops never send the same bytes. The webhook
+        # id is not compared, because it is not signed and a replayer would simply change it.
+        key = hash(event.body)
+        first = self._bodies.setdefault(key, tenant)
+        if first != tenant:
+            self._metrics.webhook_cross_tenant_replay_total.inc()
+            log.warning("a genuine webhook body came again for another tenant (%s, %s)", first, tenant)
+        elif len(self._bodies) > _REMEMBERED_BODIES:
+            del self._bodies[next(iter(self._bodies))]
+
+
+_Answer = tuple[Message, Message]
+
+
+def _answer(status: int, text: str = "", *, close: bool = False) -> _Answer:
+    body = text.encode("utf-8")
+    headers = [(b"content-length", str(len(body)).encode()), (b"content-type", b"text/plain; charset=utf-8")]
+    if status == 405:
+        headers.append((b"allow", b"POST"))
+    if close:
+        headers.append((b"connection", b"close"))
+    return (
+        {"type": "http.response.start", "status": status, "headers": headers},
+        {"type": "http.response.body", "body": body},
+    )
+
+
+_OK = _answer(200)
+_METHOD = _answer(405, "only POST")
+_NOT_FOUND = _answer(404, "webhooks are taken at /webhooks")
+_UNKNOWN_SHOP = _answer(401, "this shop is not connected")
+_UNAVAILABLE = _answer(503, "not stored, please repeat")
+# The rest of the body is not read, so the connection cannot be used again.
+_TOO_LARGE = _answer(413, "the body is too large", close=True)
+
+
+def _shop(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """The shop the delivery claims to be from; the newer header family wins, as in `verify`."""
+    found: bytes | None = None
+    for name, value in headers:
+        if name == b"shopify-shop-domain":
+            found = value
+            break
+        if name == b"x-shopify-shop-domain" and found is None:
+            found = value
+    return None if found is None else shop_domain(found.decode("latin-1").strip())
+
+
+def _printable(event: Event) -> bool:
+    texts = (event.webhook_id, event.event_id or "", event.topic, event.api_version)
+    return all(len(text) <= _LONGEST_NAME and (not text or text.isprintable()) for text in texts)
+
+
+def _name(error: Exception) -> str:
+    # A stranger's exception may quote a body; ours never do.
+    return str(error) if isinstance(error, LadenbuchError) else type(error).__name__
+
+
+async def _other_protocol(scope: Scope, receive: Receive, send: Send) -> None:
+    """Lets a server that asks for it run this callable alone; refuses WebSockets."""
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
