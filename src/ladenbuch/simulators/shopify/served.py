@@ -49,12 +49,13 @@ async def deliver_forever(simulator: ShopifySimulator, post: Post, *, clock: Cal
     running: set[asyncio.Task[None]] = set()
 
     async def one(delivery: Delivery) -> None:
-        status: int | None = None
         try:
             status = await post(delivery)
+        except Exception:
+            status = None
         finally:
             slots.release()
-            simulator.report(delivery.id, status, clock())
+        simulator.report(delivery.id, status, clock())
 
     try:
         while True:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -380,7 +379,7 @@ class ShopifySimulator:
                             "name": snapshot.get("name"),
                             "shop": domain,
                             "deleted": gid in state.deleted,
-                            "snapshot": deepcopy(snapshot),
+                            "snapshot": snapshot,
                             "label": _plain(state.labels.get(gid)),
                             "fired_at": {str(i): t.isoformat() for i, t in state.fired_at.get(gid, {}).items()},
                         }
