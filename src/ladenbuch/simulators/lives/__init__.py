@@ -1,0 +1,103 @@
+"""Seeded lives of orders in an honest little shop: `generate` makes them, `Life` carries what happens and what is due.
+
+The shop computes in integer cents with its own rules and knows nothing of the product it tests. No input or output.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from datetime import UTC, datetime, timedelta
+
+from ladenbuch.simulators.lives.domestic import DOMESTIC
+from ladenbuch.simulators.lives.model import Event, Label, Life
+from ladenbuch.simulators.lives.order import CLEARING, ShopOrder
+from ladenbuch.simulators.lives.snapshot import snapshot
+from ladenbuch.simulators.lives.stage import People, Situation
+from ladenbuch.simulators.lives.wide import WIDE
+
+__all__ = ["MIXES", "Event", "Label", "Life", "generate", "situations"]
+
+MIXES = ("domestic", "wide")
+#: From this many orders on, every situation of the mix is present.
+EVERY_SITUATION_FROM = 200
+#: Events of one life are at least a second apart; this many seconds are kept free for that at the end of the span.
+_SLACK = 60
+_IDS_PER_ORDER = 4096
+
+
+def generate(seed: int, orders: int, *, shop: str, mix: str = "domestic", end: datetime, span: timedelta) -> list[Life]:
+    """Lives of `orders` orders of `shop`, in order of creation, every event within [end - span, end].
+
+    The same arguments give the same lives. Waiting times shrink where the span is too short for them. `mix` domestic
+    holds German consumer orders without any attention case; wide is three fifths of that plus everything else.
+    Raises ValueError for an unknown mix, a naive `end` or a span under ten minutes.
+    """
+    if mix not in MIXES:
+        raise ValueError(f"unknown mix {mix!r}; there are {', '.join(MIXES)}")
+    if end.tzinfo is None or span < timedelta(minutes=10) or orders < 0:
+        raise ValueError("end must be timezone-aware, span at least ten minutes, orders not negative")
+    rng = random.Random(f"{seed}/{shop}/{mix}")
+    base = 5_000_000_000_000 + zlib.crc32(f"{seed}/{shop}/{mix}".encode()) % 4000 * 1_000_000_000
+    last, width = int(end.timestamp()), int(span.total_seconds())
+    plan = []
+    for situation in _cast(rng, orders, mix):
+        pace = min(1.0, (width - _SLACK) * 0.8 / situation.longest)
+        latest = width - _SLACK - int(situation.longest * pace)
+        plan.append((last - width + rng.randint(0, latest), situation, pace))
+    plan.sort(key=lambda entry: entry[0])
+    people = People(rng, base // 2)
+    return [
+        _live(seed, shop, mix, base, index, start, situation, pace, people)
+        for index, (start, situation, pace) in enumerate(plan)
+    ]
+
+
+def situations(mix: str = "domestic") -> tuple[str, ...]:
+    """The names of a mix's situations."""
+    return tuple(situation.name for situation in (DOMESTIC if mix == "domestic" else DOMESTIC + WIDE))
+
+
+def _cast(rng: random.Random, orders: int, mix: str) -> list[Situation]:
+    """Which situation each order is: by weight, each at least once in a large enough number, the rest plain card."""
+    if mix == "domestic" or not WIDE:
+        cast = _share(rng, orders, DOMESTIC, orders >= EVERY_SITUATION_FROM)
+    else:
+        home = orders * 3 // 5
+        cast = _share(rng, home, DOMESTIC, orders >= EVERY_SITUATION_FROM)
+        cast += _share(rng, orders - home, WIDE, orders >= EVERY_SITUATION_FROM)
+    rng.shuffle(cast)
+    return cast
+
+
+def _share(rng: random.Random, orders: int, table: tuple[Situation, ...], every: bool) -> list[Situation]:
+    weights = [situation.weight for situation in table]
+    if not every:
+        return rng.choices(table, weights, k=orders)
+    whole = sum(weights)
+    cast = [s for s in table[1:] for _ in range(max(1, orders * s.weight // whole))]
+    return cast[:orders] + [table[0]] * (orders - len(cast))
+
+
+def _live(
+    seed: int, shop: str, mix: str, base: int, index: int, start: int, situation: Situation, pace: float, people: People
+) -> Life:
+    rng = random.Random(f"{seed}/{shop}/{mix}/{index}")
+    order = ShopOrder(rng, base + index * _IDS_PER_ORDER, 1001 + index, start, pace)
+    order.snapshot = snapshot
+    people.buy(order)
+    later = situation.script(order)
+    invoiced = situation.outcome == "documented" or (situation.outcome == "attention" and situation.invoiced)
+    gross, by_rate = order.first_document() if invoiced and order.tax_point is not None else (None, {})
+    paid = sum(
+        node["_cents"]
+        for node in order.payments
+        if node["status"] == "SUCCESS" and node["kind"] in ("SALE", "CAPTURE") and node["gateway"] in CLEARING
+    )
+    label = Label(
+        situation=situation.name, outcome=situation.outcome, code=situation.code, invoice_gross=gross,
+        gross_by_rate=by_rate, paid_cents=paid if gross is not None else 0,
+        letters=1 if gross is not None and order.email else 0, later=later, also=situation.also,
+    )  # fmt: skip
+    events = tuple(Event(datetime.fromtimestamp(e.second, UTC), e.topics, e.snapshot) for e in order.events)
+    return Life(f"gid://shopify/Order/{order.id}", f"#{order.number}", shop, events, label)
