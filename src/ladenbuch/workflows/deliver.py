@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import logging
 from datetime import date
+from email.message import EmailMessage
 
 from ladenbuch import audit, books, outbox, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.retry import retry_at
-from ladenbuch.errors import LadenbuchError, NeedsAttention, Rejected, Retryable
+from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.mail.letters import InvoiceLetter, invoice_letter
-from ladenbuch.mail.transport import Accepted, Refused, TryLater, Uncertain
+from ladenbuch.mail.transport import Accepted, Refused, Uncertain
 from ladenbuch.workflows.context import Context
 
 log = logging.getLogger(__name__)
@@ -32,52 +33,68 @@ def deliver_all(ctx: Context) -> int:
         return 0
     sent = 0
     for letter in system.read(Store.BOOKS, lambda tx: outbox.due(tx, now, _BATCH)):
+        tenant, run_id = letter.tenant, f"{ctx.executor}:{ctx.new_id()}"
+        claimed = _claim(ctx, letter, run_id)
+        if claimed is None:
+            continue
         try:
-            sent += _deliver(ctx, letter)
+            sent += _send(ctx, claimed, run_id)
+        except Rejected as refusal:
+            log.warning("letter refused", extra={"tenant": tenant, "letter": letter.id, "code": refusal.code})
+            _failed(ctx, claimed, run_id, f"{refusal.code}: {refusal.message}")
         except LadenbuchError as error:
-            log.warning("letter postponed", extra={"tenant": letter.tenant, "letter": letter.id, "code": error.code})
-            _again(ctx, letter, error.code)
+            log.warning("letter postponed", extra={"tenant": tenant, "letter": letter.id, "code": error.code})
+            _again(ctx, claimed, run_id, error.code)
     return sent
 
 
-def _deliver(ctx: Context, letter: outbox.Letter) -> int:
-    tenant, run_id = letter.tenant, f"{ctx.executor}:{ctx.new_id()}"
-    door = ctx.door(tenant)
-    stopped = door.read(Store.BOOKS, lambda tx: tenants.stopped(tx, tenant))
-    if stopped is not None:
-        raise Retryable("STOPPED", "writing is stopped", after=2.0)
-    claimed = door.run(Store.BOOKS, lambda tx: outbox.claim(tx, tenant, letter.id, run_id, ctx.clock()))
-    if claimed is None:
-        return 0
-    try:
-        message, sender, to, number = _compose(ctx, claimed)
-    except Rejected as refusal:
-        reason = f"{refusal.code}: {refusal.message}"
-        door.run(Store.BOOKS, lambda tx: outbox.failed(tx, tenant, letter.id, run_id, ctx.clock(), reason=reason))
-        return 0
+def _claim(ctx: Context, letter: outbox.Letter, run_id: str) -> outbox.Letter | None:
+    def claim(tx: Transaction) -> outbox.Letter | None:
+        if tenants.stopped(tx, letter.tenant) is not None:
+            return None
+        return outbox.claim(tx, letter.tenant, letter.id, run_id, ctx.clock(), ctx.executor)
+
+    return ctx.door(letter.tenant).run(Store.BOOKS, claim)
+
+
+def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
+    """Hand one claimed letter to a relay; 1 when it was accepted."""
+    tenant, door = letter.tenant, ctx.door(letter.tenant)
+    message, sender, to, number = _compose(ctx, letter)
+
+    begun = False
 
     def before_data() -> None:
-        door.run(Store.BOOKS, lambda tx: outbox.sending(tx, tenant, letter.id, run_id, ctx.clock()))
+        nonlocal begun
+        if begun:
+            return  # the first relay said no after all; the row already says `sending`
+        begun = True
+        if not door.run(Store.BOOKS, lambda tx: outbox.sending(tx, tenant, letter.id, run_id, ctx.clock())):
+            raise Retryable("STALE-RUN", "another run has this letter")
 
     outcome = ctx.relays.send(message, sender, to, before_data)
     now = ctx.clock()
     if isinstance(outcome, Accepted):
-        relay, reply, message_id = outcome.relay, outcome.reply, message["Message-ID"]
+        relay, reply, message_id = outcome.relay, outcome.reply, str(message["Message-ID"])
 
         def accepted(tx: Transaction) -> None:
             outbox.accepted(tx, tenant, letter.id, run_id, now, message_id=message_id, relay=relay, reply=reply)
             sentence = f"The letter with invoice {number} was accepted by {relay}."
-            audit.append(
-                tx, tenant, now, actor="deliver", event="mailed", subject=claimed.order_id, sentence=sentence
-            )
+            audit.append(tx, tenant, now, actor="deliver", event="mailed", subject=letter.order_id, sentence=sentence)
 
         door.run(Store.BOOKS, accepted)
         return 1
-    _not_accepted(ctx, claimed, run_id, outcome)
+    if isinstance(outcome, Uncertain):
+        reason = outcome.reason
+        door.run(Store.BOOKS, lambda tx: outbox.uncertain(tx, tenant, letter.id, run_id, now, reason=reason))
+    elif isinstance(outcome, Refused) and outcome.permanent:
+        _failed(ctx, letter, run_id, outcome.reason)
+    else:
+        _again(ctx, letter, run_id, outcome.reason)
     return 0
 
 
-def _compose(ctx: Context, letter: outbox.Letter) -> tuple[object, str, str, str]:
+def _compose(ctx: Context, letter: outbox.Letter) -> tuple[EmailMessage, str, str, str]:
     """The message with its PDF. Raises Rejected when it can never be sent, Retryable when sevdesk has no PDF yet."""
     tenant = letter.tenant
     payload = json.loads(ctx.vault.open(tenant, "letter", letter.sealed_payload))
@@ -110,27 +127,18 @@ def _compose(ctx: Context, letter: outbox.Letter) -> tuple[object, str, str, str
     return message, ctx.mail_from, payload["to"], document.number
 
 
-def _not_accepted(ctx: Context, letter: outbox.Letter, run_id: str, outcome: object) -> None:
-    tenant, now = letter.tenant, ctx.clock()
-    door = ctx.door(tenant)
-    if isinstance(outcome, Uncertain):
-        reason = outcome.reason
-        door.run(Store.BOOKS, lambda tx: outbox.uncertain(tx, tenant, letter.id, run_id, now, reason=reason))
-    elif isinstance(outcome, Refused) and outcome.permanent:
-        reason = outcome.reason
-        door.run(Store.BOOKS, lambda tx: outbox.failed(tx, tenant, letter.id, run_id, now, reason=reason))
-    else:
-        assert isinstance(outcome, (TryLater, Refused))
-        _again(ctx, letter, outcome.reason, run_id)
-
-
-def _again(ctx: Context, letter: outbox.Letter, reason: str, run_id: str | None = None) -> None:
-    jitter = 2 * ctx.chance() - 1
-    again = retry_at(ctx.clock(), letter.attempts, reason, ladder=ctx.timing.letter_ladder, jitter=jitter)
+def _failed(ctx: Context, letter: outbox.Letter, run_id: str, reason: str) -> None:
+    now = ctx.clock()
     ctx.door(letter.tenant).run(
-        Store.BOOKS,
-        lambda tx: outbox.retry(tx, letter.tenant, letter.id, run_id, ctx.clock(), due_at=again.at, reason=reason),
+        Store.BOOKS, lambda tx: outbox.failed(tx, letter.tenant, letter.id, run_id, now, reason=reason)
     )
 
 
-__all__ = ["NeedsAttention", "deliver_all"]
+def _again(ctx: Context, letter: outbox.Letter, run_id: str, reason: str) -> None:
+    jitter = 2 * ctx.chance() - 1
+    now = ctx.clock()
+    again = retry_at(now, letter.attempts, reason, ladder=ctx.timing.letter_ladder, jitter=jitter)
+    ctx.door(letter.tenant).run(
+        Store.BOOKS,
+        lambda tx: outbox.retry(tx, letter.tenant, letter.id, run_id, now, due_at=again.at, reason=reason),
+    )

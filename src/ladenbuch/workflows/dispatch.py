@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ladenbuch import books, inbox
+from ladenbuch import books, inbox, outbox
 from ladenbuch.db import Store, Transaction
 from ladenbuch.engine.port import Engine
 from ladenbuch.errors import Retryable
@@ -48,9 +48,7 @@ def dispatch(ctx: Context, engine: Engine, workers: int) -> int:
 
 def _give_back(ctx: Context, tenant: str, order_id: str, run_id: str, code: str) -> None:
     now, due_at = ctx.clock(), ctx.until(1.0)
-    ctx.door(tenant).run(
-        Store.INBOX, lambda tx: inbox.postpone(tx, tenant, order_id, run_id, due_at, code, now)
-    )
+    ctx.door(tenant).run(Store.INBOX, lambda tx: inbox.postpone(tx, tenant, order_id, run_id, due_at, code, now))
 
 
 def take_over(ctx: Context) -> None:
@@ -59,9 +57,12 @@ def take_over(ctx: Context) -> None:
     system = ctx.database.system("start")
     system.run(Store.INBOX, lambda tx: inbox.release_executor(tx, ctx.executor, now))
     system.run(Store.BOOKS, lambda tx: books.drop_leases(tx, ctx.executor))
+    system.run(Store.BOOKS, lambda tx: outbox.release_executor(tx, ctx.executor, now))
 
 
 def sweep(ctx: Context) -> None:
     """Claims older than `claim_ttl` become due again: their run is gone, and if it is not, the fence stops it."""
     before = ctx.clock() - timedelta(seconds=ctx.timing.claim_ttl)
-    ctx.database.system("reaper").run(Store.INBOX, lambda tx: inbox.release_stale(tx, before, ctx.clock()))
+    system, now = ctx.database.system("reaper"), ctx.clock()
+    system.run(Store.INBOX, lambda tx: inbox.release_stale(tx, before, now))
+    system.run(Store.BOOKS, lambda tx: outbox.release_stale(tx, before, now))

@@ -315,9 +315,7 @@ def _unchanged(run: Run, document: PostedDocument, invoice: RemoteInvoice) -> No
 
 def _document(run: Run, key: str) -> PostedDocument:
     unseal = run.ctx.unseal(run.tenant, "pins")
-    known = run.ctx.door(run.tenant).read(
-        Store.BOOKS, lambda tx: books.load(tx, run.tenant, run.order_id, unseal)
-    )
+    known = run.ctx.door(run.tenant).read(Store.BOOKS, lambda tx: books.load(tx, run.tenant, run.order_id, unseal))
     document = next((item for item in known.documents if item.key == key), None)
     if document is None:
         raise Retryable("UNCONFIRMED", "the document is not in the books yet")
@@ -330,9 +328,7 @@ def with_lease(run: Run, name: str, fn: Callable[[], object]) -> None:
     door = ctx.door(run.tenant)
     for _ in range(40):
         until = ctx.until(ctx.timing.lease)
-        if door.run(
-            Store.BOOKS, lambda tx: books.take_lease(tx, run.tenant, name, run.run_id, ctx.clock(), until)
-        ):
+        if door.run(Store.BOOKS, lambda tx: books.take_lease(tx, run.tenant, name, run.run_id, ctx.clock(), until)):
             break
         ctx.sleep(0.05)
     else:
@@ -383,9 +379,7 @@ def _book(run: Run, action: Action) -> None:
     booking = action.booking
     assert booking is not None
     unseal = run.ctx.unseal(run.tenant, "pins")
-    known = run.ctx.door(run.tenant).read(
-        Store.BOOKS, lambda tx: books.load(tx, run.tenant, run.order_id, unseal)
-    )
+    known = run.ctx.door(run.tenant).read(Store.BOOKS, lambda tx: books.load(tx, run.tenant, run.order_id, unseal))
     document = next((item for item in known.documents if item.key == booking.document_key), None)
     line = next((item for item in known.lines if item.payment_id == booking.payment_id), None)
     if document is None or document.sevdesk_id is None or line is None:
@@ -454,7 +448,14 @@ def _promise_letter(run: Run, action: Action) -> None:
 
     def promise(tx: Transaction) -> None:
         known = books.intend(
-            tx, run.tenant, run.order_id, key=action.key, kind="letter", run_id=run.run_id, reason=action.reason, now=now
+            tx,
+            run.tenant,
+            run.order_id,
+            key=action.key,
+            kind="letter",
+            run_id=run.run_id,
+            reason=action.reason,
+            now=now,
         )
         if known.done:
             return

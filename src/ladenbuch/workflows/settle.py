@@ -163,7 +163,5 @@ def _later(run: Run, code: str, attempts: int, after: float | None) -> str:
         jitter = 2 * ctx.chance() - 1
         again = retry_at(ctx.clock(), attempts, code, after=after, ladder=ctx.timing.ladder, jitter=jitter)
     tenant, order_id, now = run.tenant, run.order_id, ctx.clock()
-    ctx.door(tenant).run(
-        Store.INBOX, lambda tx: inbox.postpone(tx, tenant, order_id, run.run_id, again.at, code, now)
-    )
+    ctx.door(tenant).run(Store.INBOX, lambda tx: inbox.postpone(tx, tenant, order_id, run.run_id, again.at, code, now))
     return code
