@@ -89,6 +89,9 @@ class _Front:
         self._latency = latency_seconds
         self._lock = threading.Lock()
         self._late: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
+        # A core that wants to know how many requests are held at once has this method.
+        self._observe: Callable[[int], None] | None = getattr(simulator, "observe_parallel", None)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -99,10 +102,19 @@ class _Front:
         request = await _read(scope, receive)
         control = is_control(request.path)
         fault = CALM if control or self._weather is None else self._weather.decide(request)
-        pause = 0.0 if control else self._latency + fault.latency_seconds
-        if pause > 0:
-            await asyncio.sleep(pause)
-        await self._apply(request, fault, receive, send)
+        if control:
+            await self._apply(request, fault, receive, send)
+            return
+        self._in_flight += 1
+        try:
+            if self._observe is not None:
+                self._observe(self._in_flight)
+            pause = self._latency + fault.latency_seconds
+            if pause > 0:
+                await asyncio.sleep(pause)
+            await self._apply(request, fault, receive, send)
+        finally:
+            self._in_flight -= 1
 
     async def _apply(self, request: SimRequest, fault: Fault, receive: Receive, send: Send) -> None:
         if fault.kind == "error_before":
