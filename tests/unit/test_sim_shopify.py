@@ -218,6 +218,25 @@ def test_a_refund_knows_its_order_and_its_full_lines_and_transactions() -> None:
     assert refund["transactions"]["nodes"][0]["kind"] == "REFUND"
 
 
+def test_a_discount_allocation_finds_its_application_by_index() -> None:
+    """Facts 2.2: allocations name an application by index; applications have no id."""
+    shot = snapshot(1000)
+    shot["discountApplications"] = [
+        {"__typename": "ManualDiscountApplication", "index": 0, "title": "Kulanz"},
+        {"__typename": "DiscountCodeApplication", "index": 1, "code": "HERBST"},
+    ]
+    shot["lineItems"][0]["discountAllocations"] = [
+        {"allocatedAmountSet": bag("3.00"), "discountApplication": {"index": 1}}
+    ]
+    text = (
+        "query Q($id: ID!) { order(id: $id) { lineItems(first: 1) { nodes { discountAllocations "
+        "{ discountApplication { __typename index ... on DiscountCodeApplication { code } } } } } } }"
+    )
+    line = World(life(shot)).query(text, id=ORDER)["data"]["order"]["lineItems"]["nodes"][0]
+    found = {"__typename": "DiscountCodeApplication", "index": 1, "code": "HERBST"}
+    assert line["discountAllocations"] == [{"discountApplication": found}]
+
+
 def test_unknown_things_are_null_and_unknown_fields_are_errors() -> None:
     """Facts 1.1: `financialStatus` does not exist; an unknown order is null without an error."""
     world = World()

@@ -352,6 +352,10 @@ def _order_of(source: Mapping[str, Any], info: Info) -> Any:
     return info.context.order(info.context.state.owner.get(source["id"], ""))
 
 
+def _application(source: Mapping[str, Any], info: Info) -> Any:
+    return info.context.state.discounts.get(id(source), source.get("discountApplication"))
+
+
 def _number(source: Snapshot, info: Info) -> int:
     digits = re.sub(r"\D", "", str(source.get("name", "")))
     return int(source.get("number") or digits or 0)
@@ -383,6 +387,7 @@ def query_resolvers() -> dict[tuple[str, str], Resolver]:
         ("QueryRoot", "refund"): _refund,
         ("QueryRoot", "fulfillment"): _fulfillment,
         ("Fulfillment", "order"): _order_of,
+        ("DiscountAllocation", "discountApplication"): _application,
         ("QueryRoot", "node"): _node,
         ("QueryRoot", "nodes"): _nodes,
         ("QueryRoot", "shop"): _shop,

@@ -85,6 +85,7 @@ class ShopState:
     deleted: set[str] = field(default_factory=set)
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)  # gid -> the fullest object with that id
     owner: dict[str, str] = field(default_factory=dict)  # gid of a part -> gid of its order
+    discounts: dict[int, dict[str, Any]] = field(default_factory=dict)  # id() of an allocation -> application
     changes: dict[str, list[Change]] = field(default_factory=dict)  # made through the API, survive later events
     labels: dict[str, Any] = field(default_factory=dict)
     fired_at: dict[str, dict[int, datetime]] = field(default_factory=dict)
@@ -114,8 +115,14 @@ class ShopState:
         return snapshot
 
     def _index(self, snapshot: Snapshot, order_id: str) -> None:
-        """Remember the fullest object per id of this snapshot, so that stubs elsewhere can be completed."""
+        """Remember the fullest object per id of this snapshot, so that stubs elsewhere can be completed.
+
+        Discount applications have no id: an allocation names one of its order by index.
+        """
         found: dict[str, dict[str, Any]] = {}
+        applications: dict[Any, dict[str, Any]] = {
+            a.get("index", n): a for n, a in enumerate(snapshot.get("discountApplications") or [])
+        }
         stack: list[Any] = [snapshot]
         while stack:
             item = stack.pop()
@@ -123,6 +130,9 @@ class ShopState:
                 stack.extend(item)
             elif isinstance(item, dict):
                 gid = item.get("id")
+                if "discountApplication" in item:
+                    named: dict[str, Any] = item["discountApplication"] or {}
+                    self.discounts[id(item)] = applications.get(named.get("index"), named)
                 if isinstance(gid, str) and len(item) > 2 and len(item) > len(found.get(gid, ())):
                     found[gid] = item
                 stack.extend(v for v in item.values() if isinstance(v, dict | list))
