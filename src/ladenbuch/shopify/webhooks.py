@@ -1,0 +1,311 @@
+"""Webhook deliveries without I/O: is it genuine, and which order is it about?
+
+A delivery is a hint, never a command: nothing of its body is used but the order's id, and the order is fetched again
+with the shop's own token. That also closes the hole that the shop's domain is not covered by the signature: a
+replay under another shop's domain names an order that shop does not have.
+
+Contract (Shopify's app review requires the 401): not POST 405 · no body, no signature 400 · wrong signature 401 ·
+another required header missing 400, each named · otherwise 200, also for topics nobody knows: a 404 would only burn
+Shopify's retries.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from ladenbuch.errors import Rejected
+from ladenbuch.shopify.orders import instant
+
+Headers = Mapping[str, str] | Iterable[tuple[bytes, bytes]]
+Kind = Literal["genuine", "method", "empty", "unsigned", "forged", "incomplete"]
+
+_MAC = "hmac-sha256"
+#: Required beside the signature, in the order they are named when missing.
+REQUIRED = ("topic", "shop-domain", "api-version", "webhook-id")
+_READ = frozenset((_MAC, *REQUIRED, "event-id", "triggered-at", "name"))
+
+_SHOP = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com", re.ASCII)
+_LONGEST_HOST = 253
+
+#: Old or mistaken names that people have in their configurations.
+_ALIASES = {"transactions/create": "order_transactions/create", "orders/update": "orders/updated"}
+
+_ORDER_IS_ID = frozenset(
+    (
+        "orders/create",
+        "orders/updated",
+        "orders/paid",
+        "orders/cancelled",
+        "orders/delete",
+        "orders/fulfilled",
+        "orders/partially_fulfilled",
+    )
+)
+_ORDER_IS_ORDER_ID = frozenset(
+    (
+        "refunds/create",
+        "order_transactions/create",
+        "tender_transactions/create",
+        "fulfillments/create",
+        "fulfillments/update",
+        "disputes/create",
+        "disputes/update",
+        "payment_terms/create",
+        "payment_terms/update",
+        "payment_terms/delete",
+    )
+)
+_ORDER_IS_NESTED = frozenset(
+    (
+        "returns/request",
+        "returns/approve",
+        "returns/decline",
+        "returns/cancel",
+        "returns/close",
+        "returns/reopen",
+        "returns/update",
+        "returns/process",
+    )
+)
+COMPLIANCE = frozenset(("customers/data_request", "customers/redact", "shop/redact"))
+_WITHOUT_ORDER = frozenset(
+    (
+        "app/uninstalled",
+        "app/scopes_update",
+        "app_subscriptions/update",
+        "app_subscriptions/approaching_capped_amount",
+        "shop/update",
+        "bulk_operations/finish",
+        "payment_schedules/due",
+        "inventory_levels/connect",
+        "inventory_levels/update",
+        "inventory_levels/disconnect",
+        "inventory_items/create",
+        "inventory_items/update",
+        "inventory_items/delete",
+        "locations/create",
+        "locations/update",
+        "locations/delete",
+        "products/create",
+        "products/update",
+        "products/delete",
+        "customers/update",
+        "company_locations/create",
+        "company_locations/update",
+        "company_locations/delete",
+        "draft_orders/create",
+        "draft_orders/update",
+        "draft_orders/delete",
+    )
+)
+KNOWN = _ORDER_IS_ID | _ORDER_IS_ORDER_ID | _ORDER_IS_NESTED | {"orders/edited"} | COMPLIANCE | _WITHOUT_ORDER
+
+
+class _ById(msgspec.Struct):
+    id: int
+
+
+class _ByOrderId(msgspec.Struct):
+    order_id: int | None = None
+
+
+class _ByEdit(msgspec.Struct):
+    order_edit: _ByOrderId
+
+
+class _ByOrder(msgspec.Struct):
+    order: _ById
+
+
+class _ByShop(msgspec.Struct):
+    shop_domain: str | None = None
+
+
+_BY_ID = msgspec.json.Decoder(_ById)
+_BY_ORDER_ID = msgspec.json.Decoder(_ByOrderId)
+_BY_EDIT = msgspec.json.Decoder(_ByEdit)
+_BY_ORDER = msgspec.json.Decoder(_ByOrder)
+_BY_SHOP = msgspec.json.Decoder(_ByShop)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to answer. `status` is the HTTP status for the sender, `reason` a sentence for the log."""
+
+    kind: Kind
+    status: int
+    reason: str = ""
+
+    @property
+    def genuine(self) -> bool:
+        """Whether the delivery may be accepted."""
+        return self.kind == "genuine"
+
+
+def verify(method: str, headers: Headers, body: bytes, secrets: Sequence[str]) -> Verdict:
+    """Check a delivery against the app's client secret and, during a rotation, the previous one.
+
+    `body` must be the bytes as received. Never raises; comparison is constant-time.
+    """
+    if method.upper() != "POST":
+        return Verdict("method", 405, "only POST")
+    if not body:
+        return Verdict("empty", 400, "the body is missing")
+    found = _shopify_headers(headers)
+    mac = found.get(_MAC)
+    if not mac:
+        return Verdict("unsigned", 400, "the header X-Shopify-Hmac-Sha256 is missing")
+    if not _signed(mac, body, secrets):
+        return Verdict("forged", 401, "the signature is wrong")
+    missing = [f"X-Shopify-{name.title()}" for name in REQUIRED if not found.get(name)]
+    if missing:
+        return Verdict("incomplete", 400, f"missing: {', '.join(missing)}")
+    if shop_domain(found["shop-domain"]) is None:
+        return Verdict("incomplete", 400, "X-Shopify-Shop-Domain is not a shop's myshopify.com domain")
+    return Verdict("genuine", 200)
+
+
+def sign(body: bytes, secret: str) -> str:
+    """The value of `X-Shopify-Hmac-Sha256` for this body: base64 of HMAC-SHA256 with the client secret."""
+    return binascii.b2a_base64(hmac.digest(secret.encode(), body, "sha256"), newline=False).decode("ascii")
+
+
+def shop_domain(text: str) -> str | None:
+    """`x.myshopify.com` in lower case when `text` is exactly such a host, else None. No scheme, path, port, user."""
+    host = text.lower()
+    if len(host) > _LONGEST_HOST or not _SHOP.fullmatch(host):
+        return None
+    return host
+
+
+def normalise_topic(topic: str) -> str:
+    """A topic in the form `orders/create`; aliases such as `transactions/create` are replaced (E10)."""
+    lowered = topic.strip().lower()
+    return _ALIASES.get(lowered, lowered)
+
+
+def enum_topic(topic: str) -> str:
+    """The GraphQL name of a topic: `orders/create` -> `ORDERS_CREATE`, `customer.tags_added` -> `CUSTOMER_TAGS_ADDED`."""
+    return re.sub(r"[/.]", "_", normalise_topic(topic)).upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One delivery. `webhook_id` is stable over its retries (the key for "seen before"); `event_id` only correlates.
+
+    `order_id` is the order's gid, None when the topic is not about an order or the body does not say. `flags` are findings that do not refuse the delivery: `unknown-topic`, `malformed` (body unreadable or
+    without the id its topic promises), `shop-mismatch` (a privacy topic whose body names another shop than the header),
+    `triggered-at` (unreadable time).
+    """
+
+    webhook_id: str
+    event_id: str | None
+    topic: str
+    shop: str
+    api_version: str
+    triggered_at: datetime | None
+    name: str | None
+    order_id: str | None
+    body: bytes = field(repr=False)
+    flags: tuple[str, ...] = ()
+
+    @classmethod
+    def from_http(cls, headers: Headers, body: bytes) -> Event:
+        """Read a delivery that `verify` found genuine. Raises `Rejected("WEBHOOK-HEADERS")` when a required header
+        is missing and `Rejected("WEBHOOK-SHOP")` when the shop is not a myshopify.com domain."""
+        found = _shopify_headers(headers)
+        missing = [name for name in REQUIRED if not found.get(name)]
+        if missing:
+            raise Rejected("WEBHOOK-HEADERS", f"missing: {', '.join(missing)}")
+        shop = shop_domain(found["shop-domain"])
+        if shop is None:
+            raise Rejected("WEBHOOK-SHOP", "not a myshopify.com domain")
+        topic = normalise_topic(found["topic"])
+        order_id, flags = _subject(topic, shop, body)
+        triggered_at, readable = _time(found.get("triggered-at"))
+        if not readable:
+            flags = (*flags, "triggered-at")
+        return cls(
+            webhook_id=found["webhook-id"],
+            event_id=found.get("event-id") or None,
+            topic=topic,
+            shop=shop,
+            api_version=found["api-version"],
+            triggered_at=triggered_at,
+            name=found.get("name") or None,
+            order_id=order_id,
+            body=body,
+            flags=flags,
+        )
+
+
+def _shopify_headers(headers: Headers) -> dict[str, str]:
+    """The headers we read, by short name. Both families are understood; `shopify-…` wins over `x-shopify-…`."""
+    pairs: Iterable[tuple[str | bytes, str | bytes]] = headers.items() if isinstance(headers, Mapping) else headers
+    old: dict[str, str] = {}
+    new: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name = (raw_name if isinstance(raw_name, str) else raw_name.decode("latin-1")).lower()
+        if name.startswith("x-shopify-"):
+            short, into = name[10:], old
+        elif name.startswith("shopify-"):
+            short, into = name[8:], new
+        else:
+            continue
+        if short in _READ and short not in into:
+            into[short] = (raw_value if isinstance(raw_value, str) else raw_value.decode("latin-1")).strip()
+    return {**old, **new}
+
+
+def _signed(mac: str, body: bytes, secrets: Sequence[str]) -> bool:
+    try:
+        claimed = binascii.a2b_base64(mac.encode("ascii"), strict_mode=True)
+    except (binascii.Error, UnicodeEncodeError):
+        return False
+    if len(claimed) != 32:
+        return False
+    genuine = False
+    for secret in secrets:
+        if secret:  # an empty secret would let anybody sign
+            genuine |= hmac.compare_digest(hmac.digest(secret.encode(), body, "sha256"), claimed)
+    return genuine
+
+
+def _subject(topic: str, shop: str, body: bytes) -> tuple[str | None, tuple[str, ...]]:
+    """The order a body is about, and what is odd about it."""
+    try:
+        if topic in COMPLIANCE:
+            named = _BY_SHOP.decode(body).shop_domain
+            return None, () if named is None or named.lower() == shop else ("shop-mismatch",)
+        if topic in _ORDER_IS_ID:
+            found: int | None = _BY_ID.decode(body).id
+        elif topic in _ORDER_IS_ORDER_ID:
+            found = _BY_ORDER_ID.decode(body).order_id
+        elif topic == "orders/edited":
+            found = _BY_EDIT.decode(body).order_edit.order_id
+        elif topic in _ORDER_IS_NESTED:
+            found = _BY_ORDER.decode(body).order.id
+        else:
+            return None, () if topic in KNOWN else ("unknown-topic",)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, ("malformed",)
+    if found is None or not 0 < found < 2**63:
+        return None, ("malformed",)
+    return f"gid://shopify/Order/{found}", ()
+
+
+def _time(text: str | None) -> tuple[datetime | None, bool]:
+    if not text:
+        return None, True
+    try:
+        return instant(text, "triggered-at"), True
+    except Rejected:
+        return None, False
