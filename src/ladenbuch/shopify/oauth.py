@@ -81,12 +81,15 @@ def _scopes(given: str | Iterable[str]) -> set[str]:
 # -- signed queries --------------------------------------------------------------------------------------------------
 
 
-def query_message(pairs: Pairs) -> str:
+def query_message(pairs: Pairs, *, delimiters_only: bool = False) -> str:
     """The text Shopify signs: without `hmac` and `signature`, sorted by key, form-encoded with `%20` for a space.
 
-    A list parameter `ids[]` is signed in its list form, `ids=["2", "1"]`. A key given twice otherwise raises
-    `Rejected("OAUTH-QUERY")`: two readers could each believe another value.
+    Shopify's own libraries disagree: the JavaScript one encodes as forms do (the default here), the older Python one
+    escapes only `%`, `&` and, in keys, `=` (`delimiters_only`). Both texts decode to the same parameters, so a
+    signature over either proves them. A list parameter `ids[]` is signed in its list form, `ids=["2", "1"]`. A key
+    given twice otherwise raises `Rejected("OAUTH-QUERY")`: two readers could each believe another value.
     """
+    encode_key, encode_value = (_escape_key, _escape) if delimiters_only else (_encode, _encode)
     scalars: dict[str, str] = {}
     lists: dict[str, list[str]] = {}
     for key, value in pairs:
@@ -100,26 +103,34 @@ def query_message(pairs: Pairs) -> str:
             scalars[key] = value
     if lists.keys() & scalars.keys():
         raise Rejected("OAUTH-QUERY", "a parameter is given as a value and as a list")
-    signed = [(key, f"{_encode(key)}={_encode(value)}") for key, value in scalars.items()]
+    signed = [(key, f"{encode_key(key)}={encode_value(value)}") for key, value in scalars.items()]
     for key, values in lists.items():
         shown = ", ".join(f'"{value}"' for value in values)
-        signed.append((key, f"{_escape(key)}=[{_escape(shown)}]"))
+        signed.append((key, f"{_escape_key(key)}=[{_escape(shown)}]"))
     return "&".join(part for _, part in sorted(signed))
 
 
 def query_hmac(pairs: Pairs, secret: str) -> str:
     """The hex HMAC-SHA256 of `query_message`."""
-    return hmac.new(secret.encode(), query_message(pairs).encode(), hashlib.sha256).hexdigest()
+    return hmac.new(secret.encode(), _bytes(query_message(pairs)), hashlib.sha256).hexdigest()
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8 of a text that came from outside and may hold half a surrogate."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _encode(text: str) -> str:
     # JavaScript's URLSearchParams leaves "*-._" alone and writes a space as "+", which the library turns into %20.
-    return quote(text, safe="*-._").replace("~", "%7E")
+    return quote(_bytes(text), safe="*-._").replace("~", "%7E")
 
 
 def _escape(text: str) -> str:
-    """The list form escapes only the delimiters."""
-    return text.replace("%", "%25").replace("&", "%26").replace("=", "%3D")
+    return text.replace("%", "%25").replace("&", "%26")
+
+
+def _escape_key(text: str) -> str:
+    return _escape(text).replace("=", "%3D")
 
 
 def check_query(pairs: Pairs, secrets: Sequence[str], now: datetime) -> str:
@@ -127,12 +138,12 @@ def check_query(pairs: Pairs, secrets: Sequence[str], now: datetime) -> str:
     OAUTH-SHOP. `secrets` are the current and, during a rotation, the previous client secret."""
     given = _single(pairs)
     claimed = given.get("hmac", "")
-    message = query_message(pairs).encode()
+    messages = [query_message(pairs), query_message(pairs, delimiters_only=True)]
     genuine = False
     for secret in secrets:
-        if secret:
-            digest = hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
-            genuine |= hmac.compare_digest(digest.encode(), claimed.encode("utf-8", "surrogatepass"))
+        for message in messages if secret else ():  # an empty secret would let anybody sign
+            digest = hmac.new(secret.encode(), _bytes(message), hashlib.sha256).hexdigest()
+            genuine |= hmac.compare_digest(digest.encode(), _bytes(claimed))
     if not genuine:
         raise Rejected("OAUTH-HMAC", "the signature of the link is missing or wrong")
     stamp = given.get("timestamp", "")
@@ -196,7 +207,7 @@ def check_callback(
     shop = check_query(pairs, secrets, now)
     given = _single(pairs)
     state = _read_state(cookie, cookie_key, shop, now)
-    if not hmac.compare_digest(state.encode(), given.get("state", "").encode("utf-8", "surrogatepass")):
+    if not hmac.compare_digest(state.encode(), _bytes(given.get("state", ""))):
         raise Rejected("OAUTH-STATE", "the state does not belong to this browser")
     code = given.get("code", "")
     if not code:
@@ -218,8 +229,8 @@ def state_cookie(key: bytes, state: str, shop: str, now: datetime) -> str:
 def _read_state(cookie: str | None, key: bytes, shop: str, now: datetime) -> str:
     """The state in a cookie that we signed for this shop and that has not expired."""
     body, _, signature = (cookie or "").rpartition(".")
-    expected = hmac.new(key, body.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogatepass")):
+    expected = hmac.new(key, _bytes(body), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected.encode(), _bytes(signature)):
         raise Rejected("OAUTH-STATE", "the state cookie is missing or not ours")
     expiry, state, owner = body.split(".", 2)
     if int(expiry) < now.timestamp():

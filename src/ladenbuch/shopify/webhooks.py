@@ -193,7 +193,7 @@ def normalise_topic(topic: str) -> str:
 
 
 def enum_topic(topic: str) -> str:
-    """The GraphQL name of a topic: `orders/create` -> `ORDERS_CREATE`, `customer.tags_added` -> `CUSTOMER_TAGS_ADDED`."""
+    """The GraphQL name of a topic: `orders/create` is `ORDERS_CREATE`, `customer.tags_added` `CUSTOMER_TAGS_ADDED`."""
     return re.sub(r"[/.]", "_", normalise_topic(topic)).upper()
 
 
@@ -201,9 +201,10 @@ def enum_topic(topic: str) -> str:
 class Event:
     """One delivery. `webhook_id` is stable over its retries (the key for "seen before"); `event_id` only correlates.
 
-    `order_id` is the order's gid, None when the topic is not about an order or the body does not say. `flags` are findings that do not refuse the delivery: `unknown-topic`, `malformed` (body unreadable or
-    without the id its topic promises), `shop-mismatch` (a privacy topic whose body names another shop than the header),
-    `triggered-at` (unreadable time).
+    `order_id` is the order's gid, None when the topic is not about an order or the body does not say. `flags` are
+    findings that do not refuse the delivery: `unknown-topic`, `malformed` (body unreadable or without the id its topic
+    promises), `shop-mismatch` (a privacy topic whose body names another shop than the header), `triggered-at`
+    (unreadable time).
     """
 
     webhook_id: str
