@@ -42,5 +42,6 @@ def unwrap_pdf(reply: Reply, answer: Any) -> Pdf:
     if not content.startswith(b"%PDF"):
         # Seen while a document is still being rendered; nothing was changed by asking.
         raise Retryable("SEVDESK-PDF", "sevdesk sent something else than a PDF")
-    stem = re.sub(r"[^\w.-]+", "_", name.rsplit("/")[-1].rsplit("\\")[-1].removesuffix(".pdf")).strip("._")[:80]
+    stem = re.sub(r"[^\w.-]+", "_", name.rsplit("/")[-1].rsplit("\\")[-1]).strip("._")
+    stem = stem.removesuffix(".pdf").removesuffix("pdf").strip("._")[:80]
     return Pdf(filename=f"{stem or 'Rechnung'}.pdf", content=content)
