@@ -100,6 +100,11 @@ class Admin:
         """The whole order as it is now. See `reading.fetch_order`."""
         return reading.fetch_order(self.execute, order_gid)
 
+    def updated_at(self, order_gid: str) -> datetime | None:
+        """When the order changed last; None when Shopify gives none. One point."""
+        order = self._complete("order_updated_at", {"id": order_gid}).data.get("order")
+        return orders.instant(order.get("updatedAt"), "order.updatedAt") if isinstance(order, dict) else None
+
     def orders_updated(self, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
         """(gid, updated_at) of orders changed in [since, until), oldest change first. Aware UTC instants.
 

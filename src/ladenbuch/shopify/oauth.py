@@ -1,10 +1,10 @@
 """Shopify's authorisation without I/O: what to send, what to check, what to believe.
 
-    install link ──> check_install ──> authorise_url ──> (merchant agrees) ──> check_callback ──> code_grant
-                                                                        then   parse_token_response ──> Token
+    install link ──> check_query ──> authorise_url ──> (merchant agrees) ──> check_callback ──> code_body
+                                                                       then  parse_token_response ──> Token
 
-The other grants: `client_credentials_grant` (shops of the app's own organisation), `token_exchange_grant` (embedded
-apps), `refresh_grant`, `migration_grant`. Nothing here reads a clock or a random source; both come as arguments.
+The other grants: `client_credentials_body` (shops of the app's own organisation), `token_exchange_body` (embedded
+apps), `refresh_body`, `migration_body`. Nothing here reads a clock or a random source; both come as arguments.
 Secrets and tokens are hidden in every `repr`, and no error text carries one.
 """
 
@@ -243,51 +243,59 @@ def _read_state(cookie: str | None, key: bytes, shop: str, now: datetime) -> str
 # -- grants ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """The app's credentials; per tenant, because an app may belong to one organisation only."""
+# Each body is for a POST to `token_url`, as JSON or form. They carry secrets: send them, never log them.
 
-    client_id: str
-    client_secret: str = field(repr=False)
 
-    def _body(self, **fields: str) -> dict[str, str]:
-        return {"client_id": self.client_id, "client_secret": self.client_secret, **fields}
+def code_body(client_id: str, client_secret: str, code: str) -> dict[str, str]:
+    """The code of a callback, for an expiring offline token."""
+    return {**_client(client_id, client_secret), "code": code, "expiring": "1"}
 
-    def code_grant(self, code: str) -> dict[str, str]:
-        """The code of a callback for an expiring offline token."""
-        return self._body(code=code, expiring="1")
 
-    def client_credentials_grant(self) -> dict[str, str]:
-        """A 24 hour token for a shop of the app's own organisation; there is no refresh token."""
-        return self._body(grant_type="client_credentials")
+def client_credentials_body(client_id: str, client_secret: str) -> dict[str, str]:
+    """A 24 hour token for a shop of the app's own organisation; there is no refresh token."""
+    return {**_client(client_id, client_secret), "grant_type": "client_credentials"}
 
-    def token_exchange_grant(self, session_token: str, *, online: bool = False) -> dict[str, str]:
-        """A session token for an offline (expiring) or online token. Raises `Rejected("OAUTH-SESSION")` when empty."""
-        if not session_token:
-            raise Rejected("OAUTH-SESSION", "the session token is missing")
-        fields = {
-            "grant_type": _TOKEN_EXCHANGE,
-            "subject_token": session_token,
-            "subject_token_type": _ID_TOKEN,
-            "requested_token_type": _ONLINE if online else _OFFLINE,
-        }
-        return self._body(**fields) if online else self._body(**fields, expiring="1")
 
-    def refresh_grant(self, refresh_token: str) -> dict[str, str]:
-        """A refresh token for a new pair. Keep the old one: it stays usable until its successor is used."""
-        if not refresh_token:
-            raise Rejected("OAUTH-REFRESH", "the refresh token is missing; the merchant must connect again")
-        return self._body(grant_type="refresh_token", refresh_token=refresh_token)
+def token_exchange_body(
+    client_id: str, client_secret: str, session_token: str, *, online: bool = False
+) -> dict[str, str]:
+    """A session token, for an offline (expiring) or online token. Raises `Rejected("OAUTH-SESSION")` when empty."""
+    if not session_token:
+        raise Rejected("OAUTH-SESSION", "the session token is missing")
+    return {
+        **_client(client_id, client_secret),
+        "grant_type": _TOKEN_EXCHANGE,
+        "subject_token": session_token,
+        "subject_token_type": _ID_TOKEN,
+        "requested_token_type": _ONLINE if online else _OFFLINE,
+        "expiring": "0" if online else "1",
+    }
 
-    def migration_grant(self, access_token: str) -> dict[str, str]:
-        """An old, never-expiring offline token for an expiring pair. Irreversible per shop."""
-        return self._body(
-            grant_type=_TOKEN_EXCHANGE,
-            subject_token=access_token,
-            subject_token_type=_OFFLINE,
-            requested_token_type=_OFFLINE,
-            expiring="1",
-        )
+
+def refresh_body(client_id: str, client_secret: str, refresh_token: str) -> dict[str, str]:
+    """A refresh token, for a new pair. Keep the old one: it stays usable until its successor is used.
+
+    Raises `Rejected("OAUTH-REFRESH")` when there is none.
+    """
+    if not refresh_token:
+        raise Rejected("OAUTH-REFRESH", "the refresh token is missing; the merchant must connect again")
+    return {**_client(client_id, client_secret), "grant_type": "refresh_token", "refresh_token": refresh_token}
+
+
+def migration_body(client_id: str, client_secret: str, access_token: str) -> dict[str, str]:
+    """An old, never-expiring offline token, for an expiring pair. Irreversible per shop."""
+    return {
+        **_client(client_id, client_secret),
+        "grant_type": _TOKEN_EXCHANGE,
+        "subject_token": access_token,
+        "subject_token_type": _OFFLINE,
+        "requested_token_type": _OFFLINE,
+        "expiring": "1",
+    }
+
+
+def _client(client_id: str, client_secret: str) -> dict[str, str]:
+    return {"client_id": client_id, "client_secret": client_secret}
 
 
 @dataclass(frozen=True, slots=True)
