@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -46,6 +47,14 @@ class Store(StrEnum):
 
     INBOX = "inbox"
     BOOKS = "books"
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """Ciphertext as a row holds it: made and opened by the vault, carried by everybody else."""
+
+    key_id: str
+    ciphertext: bytes = field(repr=False)
 
 
 _NAMES = {  # stable names, so that a later migration can name what it changes
@@ -162,9 +171,7 @@ class Database:
             raise UsageError("SETTING", "neither LADENBUCH_DATA_DIR nor LADENBUCH_DATABASE_URL is set")
         try:
             data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for (
-                store
-            ) in Store:  # made here so that nobody else can read it; SQLite gives -wal and -shm the same mode
+            for store in Store:  # made here so that nobody else can read it; SQLite gives -wal and -shm the same mode
                 os.close(os.open(data_dir / f"{store}.db", os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
             raise _unwritable(os.strerror(error.errno or 0)) from error
@@ -397,9 +404,7 @@ def _postgresql_error(error: BaseException | None, read: bool, committing: bool)
     if state in ("XX001", "XX002"):
         return _corrupt()
     if state == "42501":
-        return Rejected(
-            "DB-FORBIDDEN", "the row belongs to another tenant, or this door may not write the table"
-        )
+        return Rejected("DB-FORBIDDEN", "the row belongs to another tenant, or this door may not write the table")
     if state.startswith("53"):
         return Retryable("DB-BUSY", "the database server is at its limits")
     if state == "" or state.startswith(("08", "57P")):  # no state: the connection is gone

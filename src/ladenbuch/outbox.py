@@ -1,0 +1,268 @@
+"""Letters: promised in the transaction that makes them due, sent once, never two.
+
+    promised ──claim──> promised (held by a run) ──sending──> sending ──> accepted
+        ^                     │                                  │  ├───> failed      refused for good
+        └─────── retry ───────┴──────── retry (refused for now) ─┘  └───> uncertain   nobody knows
+
+`sending` is committed before the last moment at which the relay may take the letter. A row found in `sending`
+by another run is uncertain (LETTER-UNCERTAIN): it may have gone out, so it is never sent again by itself.
+Every step is a compare-and-set on the run that holds the letter; False tells a run that it holds it no more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from ladenbuch.db import Sealed, Transaction, books_metadata, from_micros, insert_new, to_micros
+
+State = Literal["promised", "sending", "accepted", "uncertain", "failed"]
+STATES: tuple[State, ...] = ("promised", "sending", "accepted", "uncertain", "failed")
+
+letters = sa.Table(
+    "letters",
+    books_metadata,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("order_id", sa.Text, nullable=False),
+    sa.Column("document_id", sa.Text),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.Text),
+    sa.Column("executor", sa.Text),
+    sa.Column("claimed_at", sa.BigInteger),
+    sa.Column("promised_at", sa.BigInteger, nullable=False),
+    sa.Column("changed_at", sa.BigInteger, nullable=False),
+    sa.Column("message_id", sa.Text),
+    sa.Column("relay", sa.Text),
+    sa.Column("reply", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Index(None, "state", "due_at"),
+    sa.Index(None, "tenant", "order_id"),
+)
+_c = letters.c
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One letter and how far it came. `id` is its key: unique per tenant, for ever."""
+
+    tenant: str
+    id: str
+    kind: str
+    order_id: str
+    document_id: str | None
+    sealed_payload: Sealed
+    state: State
+    due_at: datetime
+    attempts: int
+    run_id: str | None
+    promised_at: datetime
+    changed_at: datetime
+    message_id: str | None
+    relay: str | None
+    reply: str | None
+    reason: str | None
+
+
+def promise(
+    tx: Transaction,
+    tenant: str,
+    *,
+    key: str,
+    kind: str,
+    order_id: str,
+    document_id: str | None,
+    sealed_payload: Sealed,
+    now: datetime,
+) -> bool:
+    """Promise a letter, due now; False when one with this key was promised before (nothing changes then)."""
+    return insert_new(
+        tx,
+        letters,
+        tenant=tenant,
+        key=key,
+        kind=kind,
+        order_id=order_id,
+        document_id=document_id,
+        key_id=sealed_payload.key_id,
+        payload=sealed_payload.ciphertext,
+        state="promised",
+        due_at=to_micros(now),
+        attempts=0,
+        promised_at=to_micros(now),
+        changed_at=to_micros(now),
+    )
+
+
+def due(tx: Transaction, now: datetime, limit: int) -> list[Letter]:
+    """Letters to send now that no run holds: the oldest of each tenant, then the second of each, …"""
+    waiting = (_c.state == "promised") & _c.run_id.is_(None) & (_c.due_at <= to_micros(now))
+    turn = sa.func.row_number().over(partition_by=_c.tenant, order_by=(_c.due_at, _c.key)).label("turn")
+    fair = sa.select(letters, turn).where(waiting).subquery()
+    query = sa.select(fair).order_by(fair.c.turn, fair.c.due_at, fair.c.tenant).limit(limit)
+    return [_letter(row) for row in tx.execute(query)]
+
+
+def claim(
+    tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, executor: str = ""
+) -> Letter | None:
+    """Take a due letter for a run, counting an attempt; None when another run has it or it is not due.
+
+    A letter another run left in `sending` becomes uncertain here; `get` shows it.
+    """
+    free = (_c.state == "promised") & _c.run_id.is_(None) & (_c.due_at <= to_micros(now))
+    taken = {"run_id": run_id, "executor": executor, "claimed_at": to_micros(now)}
+    if _step(tx, tenant, letter_id, free, now, attempts=_c.attempts + 1, **taken):
+        return get(tx, tenant, letter_id)
+    abandoned = (_c.state == "sending") & (_c.run_id != run_id)
+    _step(tx, tenant, letter_id, abandoned, now, state="uncertain", reason=_ABANDONED)
+    return None
+
+
+def sending(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime) -> bool:
+    """From here on the letter may go out. Commit this before the relay can accept; only on True go on."""
+    held = (_c.state == "promised") & (_c.run_id == run_id)
+    return _step(tx, tenant, letter_id, held, now, state="sending")
+
+
+def accepted(
+    tx: Transaction,
+    tenant: str,
+    letter_id: str,
+    run_id: str,
+    now: datetime,
+    *,
+    message_id: str,
+    relay: str,
+    reply: str,
+) -> bool:
+    """A relay took the letter. Also resolves `uncertain` when the same run learns the answer after all."""
+    sent = _c.state.in_(("sending", "uncertain")) & (_c.run_id == run_id)
+    answer = {"message_id": message_id, "relay": relay, "reply": _without_addresses(reply), "reason": None}
+    return _step(tx, tenant, letter_id, sent, now, state="accepted", **answer)
+
+
+def uncertain(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, reason: str) -> bool:
+    """The connection broke after the last ambiguous moment: a person decides, nobody sends again."""
+    mine = (_c.state == "sending") & (_c.run_id == run_id)
+    return _step(tx, tenant, letter_id, mine, now, state="uncertain", reason=_without_addresses(reason))
+
+
+def retry(
+    tx: Transaction,
+    tenant: str,
+    letter_id: str,
+    run_id: str,
+    now: datetime,
+    *,
+    due_at: datetime,
+    reason: str,
+) -> bool:
+    """Certainly not sent: promised again, due at `due_at`. Never call it when the outcome is unknown."""
+    mine = _c.state.in_(("promised", "sending")) & (_c.run_id == run_id)
+    again = {"due_at": to_micros(due_at), "reason": _without_addresses(reason), **_FREE}
+    return _step(tx, tenant, letter_id, mine, now, state="promised", **again)
+
+
+def failed(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, reason: str) -> bool:
+    """Refused for good."""
+    mine = _c.state.in_(("promised", "sending")) & (_c.run_id == run_id)
+    return _step(tx, tenant, letter_id, mine, now, state="failed", reason=_without_addresses(reason))
+
+
+def release_executor(tx: Transaction, executor: str, now: datetime) -> list[Letter]:
+    """At start: what this executor's dead predecessor held. Promised letters are free again; those in
+    `sending` become uncertain and come back."""
+    return _release(tx, _c.executor == executor, now)
+
+
+def release_stale(tx: Transaction, older_than: datetime, now: datetime) -> list[Letter]:
+    """The same for letters claimed before `older_than`, by whomever."""
+    return _release(tx, _c.claimed_at < to_micros(older_than), now)
+
+
+def get(tx: Transaction, tenant: str, letter_id: str) -> Letter | None:
+    """One letter, or None."""
+    row = tx.execute(sa.select(letters).where(_c.tenant == tenant, _c.key == letter_id)).first()
+    return None if row is None else _letter(row)
+
+
+def of_order(tx: Transaction, tenant: str, order_id: str) -> list[Letter]:
+    """The letters about one order, in the order they were promised."""
+    mine = sa.select(letters).where(_c.tenant == tenant, _c.order_id == order_id)
+    return [_letter(row) for row in tx.execute(mine.order_by(_c.promised_at, _c.key))]
+
+
+def counts(tx: Transaction, tenant: str | None = None) -> Mapping[State, int]:
+    """How many letters are in each state, zeros included; of all tenants the door sees when None is given."""
+    query = sa.select(_c.state, sa.func.count().label("number")).group_by(_c.state)
+    if tenant is not None:
+        query = query.where(_c.tenant == tenant)
+    found = {row.state: row.number for row in tx.execute(query)}
+    return {state: found.get(state, 0) for state in STATES}
+
+
+_ABANDONED = "LETTER-UNCERTAIN: the run that was sending it ended without an answer"
+_FREE = {"run_id": None, "executor": None, "claimed_at": None}
+
+
+def _release(tx: Transaction, whose: sa.ColumnElement[bool], now: datetime) -> list[Letter]:
+    held = _c.run_id.is_not(None) & whose
+    at = {"changed_at": to_micros(now)}
+    tx.execute(sa.update(letters).where(held, _c.state == "promised").values(**_FREE, **at))
+    lost = (
+        sa.update(letters)
+        .where(held, _c.state == "sending")
+        .values(state="uncertain", reason=_ABANDONED, **at)
+        .returning(letters)
+    )
+    return [_letter(row) for row in tx.execute(lost)]
+
+
+def _step(
+    tx: Transaction,
+    tenant: str,
+    letter_id: str,
+    expected: sa.ColumnElement[bool],
+    now: datetime,
+    **values: object,
+) -> bool:
+    mine = (_c.tenant == tenant) & (_c.key == letter_id)
+    change = sa.update(letters).where(mine, expected).values(changed_at=to_micros(now), **values)
+    return tx.execute(change).rowcount == 1
+
+
+def _without_addresses(text: str) -> str:
+    # Relays like to quote the recipient; this table is not the place for it.
+    return re.sub(r"[^\s<>\"']+@[^\s<>\"']+", "(address)", text)[:500]
+
+
+def _letter(row: Any) -> Letter:
+    return Letter(
+        tenant=row.tenant,
+        id=row.key,
+        kind=row.kind,
+        order_id=row.order_id,
+        document_id=row.document_id,
+        sealed_payload=Sealed(row.key_id, row.payload),
+        state=row.state,
+        due_at=from_micros(row.due_at),
+        attempts=row.attempts,
+        run_id=row.run_id,
+        promised_at=from_micros(row.promised_at),
+        changed_at=from_micros(row.changed_at),
+        message_id=row.message_id,
+        relay=row.relay,
+        reply=row.reply,
+        reason=row.reason,
+    )
