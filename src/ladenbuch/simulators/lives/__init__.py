@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import zlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ladenbuch.simulators.lives.domestic import DOMESTIC
 from ladenbuch.simulators.lives.model import Event, Label, Life
@@ -89,15 +90,21 @@ def _live(
     later = situation.script(order)
     invoiced = situation.outcome == "documented" or (situation.outcome == "attention" and situation.invoiced)
     gross, by_rate = order.first_document() if invoiced and order.tax_point is not None else (None, {})
-    paid = sum(
-        node["_cents"]
-        for node in order.payments
-        if node["status"] == "SUCCESS" and node["kind"] in ("SALE", "CAPTURE") and node["gateway"] in CLEARING
-    )
+    paid = sum(node["_cents"] for node in order.payments if _clears(node))
+    completes = None
+    if gross is not None:
+        moments = [order.tax_point or 0, *(node["_second"] for node in order.payments if _clears(node))]
+        completes = next(i for i, event in enumerate(order.events) if event.second >= max(moments))
     label = Label(
         situation=situation.name, outcome=situation.outcome, code=situation.code, invoice_gross=gross,
         gross_by_rate=by_rate, paid_cents=paid if gross is not None else 0,
-        letters=1 if gross is not None and order.email else 0, later=later, also=situation.also,
+        letters=1 if gross is not None and order.email else 0, later=later, also=situation.also, completes=completes,
     )  # fmt: skip
     events = tuple(Event(datetime.fromtimestamp(e.second, UTC), e.topics, e.snapshot) for e in order.events)
     return Life(f"gid://shopify/Order/{order.id}", f"#{order.number}", shop, events, label)
+
+
+def _clears(payment: dict[str, Any]) -> bool:
+    """Money that came in on a clearing account."""
+    kept = payment["status"] == "SUCCESS" and payment["kind"] in ("SALE", "CAPTURE")
+    return bool(kept and payment["gateway"] in CLEARING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +28,8 @@ class Label:
     text, rates without money left out) describe the first document: it must exist when documented, it may exist when
     attention, and it must not exist where `invoice_gross` is None. `paid_cents` is the money that belongs on clearing
     accounts, `letters` the letters owed for that document. `later` says what the complete rule set would add:
-    `{"documents": [{"kind", "gross", "by_rate"}], "note": str}`.
+    `{"documents": [{"kind", "gross", "by_rate"}], "note": str}`. `completes` is the index of the event after which
+    everything due for the first document can be done (tax point reached, last clearing payment in).
     """
 
     situation: str
@@ -40,6 +41,7 @@ class Label:
     letters: int
     later: dict[str, Any] | None = None
     also: tuple[str, ...] = ()
+    completes: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The label as a JSON object with the field names above."""
@@ -55,7 +57,6 @@ class Life:
     shop: str
     events: tuple[Event, ...]
     label: Label
-    numbers: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def final(self) -> dict[str, Any]:

@@ -358,14 +358,14 @@ class ShopOrder:
             "amountSet": self.bag(cents), "amountRoundingSet": None,
             "parentTransaction": None if parent is None else {"id": parent["id"], "kind": parent["kind"]},
             "fees": fees, "currencyExchangeAdjustment": None, "paymentDetails": details, "receiptJson": "{}",
-            "_cents": cents,
+            "_cents": cents, "_second": self.now,
         }  # fmt: skip
         self.payments.append(node)
         return node
 
     def settle(self, node: Node, status: str) -> Node:
         """Change a transaction's status now (PENDING to SUCCESS or FAILURE)."""
-        changed = {**node, "status": status, "processedAt": iso(self.now)}
+        changed = {**node, "status": status, "processedAt": iso(self.now), "_second": self.now}
         self.payments[self.payments.index(node)] = changed
         for index, refund in enumerate(self.refunds):
             listed = [changed if t["id"] == node["id"] else t for t in refund["transactions"]]

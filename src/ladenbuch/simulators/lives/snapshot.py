@@ -65,7 +65,7 @@ def refund_node(node: Node, lines: dict[int, Node]) -> Node:
 
 def payment_node(node: Node) -> Node:
     """An OrderTransaction without our own bookkeeping."""
-    return {key: value for key, value in node.items() if key != "_cents"}
+    return {key: value for key, value in node.items() if key not in ("_cents", "_second")}
 
 
 def financial_status(order: ShopOrder, current: int) -> str:
