@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -93,7 +94,7 @@ class Ingest:
             answer = await self._answer(scope, receive)
         except Exception as error:
             # Never a 500: a delivery we cannot take now is one that Shopify brings again.
-            log.error("a webhook could not be taken: %s", _name(error))
+            log.error("a webhook could not be taken: %s", _named(error))
             self._count["unavailable"]()
             answer = _UNAVAILABLE
         if answer is not None:
@@ -144,14 +145,15 @@ class Ingest:
 
     async def _judge(self, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> _Answer:
         now = self._clock()
-        tenant = await self._tenant(_shop(headers), now)
+        told = _shopify_headers(headers)
+        tenant = await self._tenant(_shop(told), now)
         secrets = self._secrets if tenant is None else tenant.secrets + self._secrets
-        verdict = verify("POST", headers, body, secrets)
+        verdict = verify("POST", told, body, secrets)
         if not verdict.genuine:
             self._count[_COUNTED_AS[verdict.kind]]()
             return _answer(verdict.status, verdict.reason)
         try:
-            event = Event.from_http(headers, body)
+            event = Event.from_http(told, body)
         except Rejected as error:
             self._count["bad_request"]()
             return _answer(400, error.message)
@@ -173,7 +175,7 @@ class Ingest:
             shop=event.shop,
             received_at=now,
             body=event.body,
-            order_id=event.order_gid,
+            order_id=event.order_id,
             event_id=event.event_id,
             api_version=event.api_version,
             triggered_at=event.triggered_at,
@@ -235,16 +237,19 @@ _UNAVAILABLE = _answer(503, "not stored, please repeat")
 _TOO_LARGE = _answer(413, "the body is too large", close=True)
 
 
-def _shop(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-    """The shop the delivery claims to be from; the newer header family wins, as in `verify`."""
-    found: bytes | None = None
+def _shopify_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The few headers that are Shopify's, decoded once; the first of a name counts. Servers send lower case."""
+    told: dict[str, str] = {}
     for name, value in headers:
-        if name == b"shopify-shop-domain":
-            found = value
-            break
-        if name == b"x-shopify-shop-domain" and found is None:
-            found = value
-    return None if found is None else shop_domain(found.decode("latin-1").strip())
+        if name.startswith((b"x-shopify-", b"shopify-")):
+            told.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    return told
+
+
+def _shop(told: dict[str, str]) -> str | None:
+    """The shop the delivery claims to be from; the newer header family wins, as in `verify`."""
+    claimed = told.get("shopify-shop-domain") or told.get("x-shopify-shop-domain")
+    return None if claimed is None else shop_domain(claimed.strip())
 
 
 def _printable(event: Event) -> bool:
@@ -252,9 +257,12 @@ def _printable(event: Event) -> bool:
     return all(len(text) <= _LONGEST_NAME and (not text or text.isprintable()) for text in texts)
 
 
-def _name(error: Exception) -> str:
-    # A stranger's exception may quote a body; ours never do.
-    return str(error) if isinstance(error, LadenbuchError) else type(error).__name__
+def _named(error: Exception) -> str:
+    # Our own errors quote nothing; of a stranger's only the kind and the place are told.
+    if isinstance(error, LadenbuchError):
+        return str(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.name}, line {frame.lineno}"
 
 
 async def _other_protocol(scope: Scope, receive: Receive, send: Send) -> None:
