@@ -79,6 +79,8 @@ VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "find_cancellation": lambda sevdesk: sevdesk.find_cancellation("33"),
     "cancel": lambda sevdesk: sevdesk.cancel("33"),
     "find_transaction": lambda sevdesk: sevdesk.find_transaction("9", "SHPTX 1"),
+    "find_transactions": lambda sevdesk: sevdesk.find_transactions("9", "SHPTX 1"),
+    "delete_transaction": lambda sevdesk: sevdesk.delete_transaction("4"),
     "create_transaction": lambda sevdesk: sevdesk.create_transaction("9", -1190, date(2026, 11, 22), "E", "SHPTX 1"),
     "get_transaction": lambda sevdesk: sevdesk.get_transaction("4"),
     "book": lambda sevdesk: sevdesk.book("33", 1190, date(2026, 11, 22), "9", "4"),

@@ -217,6 +217,20 @@ def test_an_unpaid_invoice_is_cancelled_once(tenant: Tenant) -> None:
     assert (again.status, again.paid) == (750, 1000)
 
 
+def test_a_double_line_is_a_question_until_the_spare_is_deleted(tenant: Tenant) -> None:
+    """Facts 6.1: nothing in sevdesk prevents two lines with one key."""
+    sevdesk, day = tenant.sevdesk, date(2026, 11, 22)
+    one, two = (sevdesk.create_transaction(tenant.account, 100, day, "E", "SHPTX 1 s1") for _ in range(2))
+    assert code(lambda: sevdesk.find_transaction(tenant.account, "SHPTX 1")) == "SEVDESK-DUPLICATE"
+    assert sevdesk.find_transactions(tenant.account, "SHPTX 1") == [one, two]
+    sevdesk.delete_transaction(two.id)
+    assert sevdesk.find_transaction(tenant.account, "SHPTX 1") == one
+    invoice = sevdesk.finalise(sevdesk.save_draft(draft(), sevdesk.create_contact(PARTY)).id)
+    sevdesk.book(invoice.id, 100, day, tenant.account, one.id)
+    with pytest.raises(Rejected):
+        sevdesk.delete_transaction(one.id)
+
+
 def test_a_person_who_edits_a_draft_is_seen(tenant: Tenant) -> None:
     """R12."""
     sevdesk = tenant.sevdesk

@@ -335,6 +335,7 @@ def test_r21_a_missing_and_a_foreign_position_are_seen() -> None:
     wanted = draft()
     remote, positions = read(wanted)
     assert Difference("positions", "2", "1") in compare(wanted, remote, positions[:1])
+    assert str(Difference("positions", "2", "1")) == "positions: expected 2, found 1"
     assert Difference("positions", "2", "3") in compare(wanted, remote, (*positions, positions[0]))
     assert compare(wanted, remote, ()) != []
 

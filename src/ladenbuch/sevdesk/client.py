@@ -238,8 +238,11 @@ class Sevdesk:
 
     def delete_draft(self, invoice_id: str) -> None:
         """Delete a draft; one that is gone is fine. `Rejected("SEVDESK-159")`: it is no draft any more."""
+        self._delete("/Invoice/{id}", f"/Invoice/{_id(invoice_id)}")
+
+    def _delete(self, template: str, path: str) -> None:
         try:
-            self._calls.json("DELETE", "/Invoice/{id}", f"/Invoice/{_id(invoice_id)}")
+            self._calls.json("DELETE", template, path)
         except Rejected as error:
             if error.code != "SEVDESK-151":
                 raise
@@ -287,10 +290,20 @@ class Sevdesk:
     # -- money -------------------------------------------------------------------------------------
 
     def find_transaction(self, account_id: str, key: str) -> RemoteTransaction | None:
-        """The line on this account whose purpose contains `key` as whole words, deleted ones not counted.
+        """The line on this account that carries `key`; several: `Rejected("SEVDESK-DUPLICATE")`.
 
-        sevdesk searches for substrings (`SHPTX 1` finds `SHPTX 12`), so words are compared here. More than
-        one: `Rejected("SEVDESK-DUPLICATE")`, because money must not be booked on a guess.
+        Money must not be booked on a guess; `find_transactions` shows them all.
+        """
+        found = self.find_transactions(account_id, key)
+        if len(found) > 1:
+            ids = [line.id for line in found]
+            raise Rejected("SEVDESK-DUPLICATE", "several lines carry the same key", detail={"ids": ids})
+        return found[0] if found else None
+
+    def find_transactions(self, account_id: str, key: str) -> list[RemoteTransaction]:
+        """The lines on this account whose purpose contains `key` as whole words, oldest first, without deleted ones.
+
+        sevdesk searches for substrings (`SHPTX 1` finds `SHPTX 12`), so words are compared here.
         """
         words = key.split()
         if not words:
@@ -307,10 +320,12 @@ class Sevdesk:
                 raise finding.implausible("/CheckAccountTransaction")
             if not line.deleted and accounts.contains_words(line.purpose.split(), words):
                 found.append(line)
-        if len(found) > 1:
-            ids = [line.id for line in found]
-            raise Rejected("SEVDESK-DUPLICATE", "several lines carry the same key", detail={"ids": ids})
-        return found[0] if found else None
+        return sorted(found, key=lambda line: int(line.id))
+
+    def delete_transaction(self, transaction_id: str) -> None:
+        """Delete an unlinked line (a double that a given-up call left behind); one that is gone is fine."""
+        path = f"/CheckAccountTransaction/{_id(transaction_id)}"
+        self._delete("/CheckAccountTransaction/{id}", path)
 
     def create_transaction(
         self, account_id: str, amount: int, value_date: date, payer: str, purpose: str

@@ -128,6 +128,9 @@ class Difference:
     expected: str
     found: str
 
+    def __str__(self) -> str:
+        return f"{self.field}: expected {self.expected}, found {self.found}"
+
 
 # -- writing ---------------------------------------------------------------------------------------
 
