@@ -30,8 +30,8 @@ from ladenbuch.simulators.sevdesk.wire import (
 )
 from ladenbuch.simulators.sevdesk.world import Account, Booking, Document, Transaction, World, keys
 
-_SIMULATED_TYPES = {"FULL_PAYMENT", "N"}
-_OTHER_TYPES = {"CB", "O", "OF", "MTC"}
+_SIMULATED_TYPES = ("FULL_PAYMENT", "N")
+_OTHER_TYPES = ("CB", "O", "OF", "MTC")
 AUTO_MAP_SECONDS = 2.0
 
 

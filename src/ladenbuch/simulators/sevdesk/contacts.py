@@ -44,7 +44,7 @@ CONTACT_TEXT = [
 _CONTACT_OTHER = {"category", "parent", "status", "exemptVat", "governmentAgency", "defaultTimeToPay"}
 _IGNORABLE = {"id", "objectName", "mapAll", "create", "update", "sevClient"}
 ADDRESS_TEXT = ["street", "zip", "city", "name", "name2", "name3", "name4"]
-WAY_TYPES = {"EMAIL", "PHONE", "WEB", "MOBILE"}
+WAY_TYPES = ("EMAIL", "PHONE", "WEB", "MOBILE")
 
 
 def write(thing: Thing) -> Json:

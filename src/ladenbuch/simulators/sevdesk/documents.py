@@ -35,7 +35,7 @@ from ladenbuch.simulators.sevdesk.wire import (
 )
 from ladenbuch.simulators.sevdesk.world import Document, Position, World, keys
 
-SEND_TYPES = {"VPR", "VP", "VM", "VPDF"}
+SEND_TYPES = ("VPR", "VP", "VM", "VPDF")
 TEXT_FIELDS = [
     "header",
     "headText",

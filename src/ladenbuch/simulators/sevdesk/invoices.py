@@ -24,7 +24,7 @@ from ladenbuch.simulators.sevdesk.wire import (
 )
 from ladenbuch.simulators.sevdesk.world import Document, Position, World, keys
 
-_TYPES = {"RE", "AR", "TR", "ER", "WKR", "MA"}
+_TYPES = ("RE", "AR", "TR", "ER", "WKR", "MA")
 _KNOWN = documents.KNOWN | {"invoiceNumber", "invoiceDate", "invoiceType", "propertyIsEInvoice", "origin"}
 
 
