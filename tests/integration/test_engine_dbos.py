@@ -216,10 +216,8 @@ def child(where: dict[str, Any], tmp_path: Path, name: str) -> subprocess.Popen[
     return process
 
 
-@pytest.mark.parametrize("all_files", [True, False])
-def test_a_database_deleted_under_load_costs_no_run(
-    make: Callable[..., DbosEngine], where: dict[str, Any], all_files: bool
-) -> None:
+def test_a_database_deleted_under_load_costs_no_run(make: Callable[..., DbosEngine], where: dict[str, Any]) -> None:
+    drops = {20} if "url" in where else {20, 45, 70, 95}  # on PostgreSQL each takes its time
     engine = make(workers=4)
     seen: list[str] = []
     guard = threading.Lock()
@@ -234,8 +232,8 @@ def test_a_database_deleted_under_load_costs_no_run(
     engine.launch()
     wanted = [str(number) for number in range(120)]
     for order in wanted:
-        if int(order) % 30 == 20:
-            pull_away(where, all_files=all_files)
+        if int(order) in drops:
+            pull_away(where, all_files=int(order) % 2 == 0)
         # As the dispatcher does it: a mark whose run could not be started stays due and gets a fresh run id.
         for attempt in range(50):
             try:

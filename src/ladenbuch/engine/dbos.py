@@ -83,6 +83,7 @@ class DbosEngine:
             self._path = None
             self._url = sa.make_url(url).set(drivername="postgresql+psycopg").render_as_string(False)
             self._lock = AdvisoryLock(url, executor_id)
+        self._table = "workflow_status" if url is None else f'"{SCHEMA}".workflow_status'
         self._engine: sa.Engine | None = None
         self._inode: tuple[int, int] | None = None
         self._guard = threading.Lock()  # the set of runs in flight
@@ -284,12 +285,13 @@ class DbosEngine:
         from dbos import DBOS
 
         with self._repair:
-            if self._path is not None and not self._vanished() and self._usable():
+            if not self._vanished() and self._usable():
                 return
             log.warning("making the engine's database anew: %s", reason)
             if self._path is not None:
                 self._build_file(self._path)
             else:
+                # Its indexes are built concurrently and wait for DBOS's own jobs: some twenty seconds.
                 DBOS.migrate(self._url, schema=SCHEMA)
             assert self._engine is not None
             self._engine.dispose()  # connections to the deleted file would go on working on nothing
@@ -313,7 +315,7 @@ class DbosEngine:
         assert self._engine is not None
         try:
             with self._engine.connect() as connection:
-                connection.execute(sa.text("SELECT 1 FROM workflow_status LIMIT 1"))
+                connection.execute(sa.text(f"SELECT 1 FROM {self._table} LIMIT 1"))
         except sa.exc.SQLAlchemyError:
             return False
         return True
@@ -325,19 +327,18 @@ class DbosEngine:
 
     def _keep_house(self) -> None:
         self._owns_lock = self._lock.still_held()
-        if self._vanished():
-            self._recreate("the engine's database file is gone")
+        if self._vanished() or not self._usable():
+            self._recreate("its tables are gone")
         if time.monotonic() - self._last_prune >= _PRUNE_SECONDS:
             self._last_prune = time.monotonic()
             self._prune()
 
     def _prune(self) -> None:
         # Ended runs are of no use to anybody; children of the row go by foreign key.
-        table = "workflow_status" if self._path is not None else f'"{SCHEMA}".workflow_status'
         before = int((time.time() - self._keep_ended) * 1000)
         assert self._engine is not None
         with self._engine.begin() as connection:
-            statement = sa.text(f"DELETE FROM {table} WHERE completed_at < :before")
+            statement = sa.text(f"DELETE FROM {self._table} WHERE completed_at < :before")
             connection.execute(statement, {"before": before})
 
     def _refuse_after_launch(self) -> None:
