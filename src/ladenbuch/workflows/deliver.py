@@ -109,7 +109,7 @@ def _compose(ctx: Context, letter: outbox.Letter) -> tuple[EmailMessage, str, st
     draft = document.draft
     booked = sum(item.amount for item in known.bookings if item.done)
     context = InvoiceLetter(
-        letter_key=letter.key,
+        letter_key=letter.id,
         to_email=payload["to"],
         to_name=draft.party.name,
         locale=payload["locale"],

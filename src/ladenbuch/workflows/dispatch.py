@@ -1,7 +1,7 @@
 """Due marks -> runs: fair over tenants, one run per order, never more than this process can carry.
 
 The mark is the truth and the engine a hint. A claim is a compare-and-set on the mark, so any number of workers may
-dispatch at once; a start that is lost leaves a claim that is given back when its executor starts again or its time is up.
+dispatch at once; a lost start leaves a claim that is given back when its executor starts again or its time is up.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Run:
 
 
 def carry_out(run: Run, action: Action) -> None:
-    """Do one action exactly once. Raises Retryable/Ambiguous (later), Rejected or NeedsAttention (this one is parked)."""
+    """Do one action exactly once. Raises Retryable or Ambiguous (later), Rejected or NeedsAttention (parked)."""
     steps: dict[str, Callable[[Run, Action], None]] = {
         "invoice": _draft,
         "finalise": _finalise,
@@ -210,7 +210,7 @@ def _draft(run: Run, action: Action) -> None:
         return _with_positions(run, _ours(run, draft))
 
     def record(tx: Transaction, found: RemoteInvoice) -> str:
-        books.drafted(tx, run.tenant, document.key, found.id, content_hash(found, found.positions))
+        books.drafted(tx, run.tenant, document.key, found.id, content_hash(found, found.positions or ()))
         run.say(tx, "draft", f"Draft for {draft.note}: {draft.gross} minor units, rule {draft.tax_rule}.")
         return found.id
 
@@ -251,7 +251,7 @@ def _with_positions(run: Run, invoice: RemoteInvoice | None) -> RemoteInvoice | 
 
 def _equal(run: Run, draft: InvoiceDraft, found: RemoteInvoice) -> RemoteInvoice:
     """The draft as sevdesk has it, if it equals the pins to the cent (R21); otherwise it goes, and posting stops."""
-    differences = compare(draft, found, found.positions)
+    differences = compare(draft, found, found.positions or ())
     if not differences:
         return found
     if found.is_draft:
@@ -326,9 +326,12 @@ def with_lease(run: Run, name: str, fn: Callable[[], object]) -> None:
     """Hold one of the tenant's exclusive rights while `fn` runs; waits briefly, then comes back later."""
     ctx = run.ctx
     door = ctx.door(run.tenant)
+
+    def take(tx: Transaction) -> bool:
+        return books.take_lease(tx, run.tenant, name, run.run_id, ctx.clock(), ctx.until(ctx.timing.lease))
+
     for _ in range(40):
-        until = ctx.until(ctx.timing.lease)
-        if door.run(Store.BOOKS, lambda tx: books.take_lease(tx, run.tenant, name, run.run_id, ctx.clock(), until)):
+        if door.run(Store.BOOKS, take):
             break
         ctx.sleep(0.05)
     else:
@@ -395,7 +398,7 @@ def _book(run: Run, action: Action) -> None:
         transaction = run.sevdesk.get_transaction(transaction_id)
         if transaction is None or transaction.deleted:
             raise NeedsAttention("LINE-GONE", "the money line was deleted in sevdesk", choices=("recreate", "exclude"))
-        return _paid(run, invoice_id, expected) if transaction.linked else None
+        return _paid(run, invoice_id, expected) if transaction.is_linked else None
 
     def call() -> int:
         try:

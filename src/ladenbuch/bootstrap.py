@@ -1,0 +1,244 @@
+"""The composition root: builds the Ladenbuch object that web and cli are given. Nothing else knows how things fit."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+
+from ladenbuch import tenants
+from ladenbuch.db import Database, Store, Transaction
+from ladenbuch.engine.port import Engine
+from ladenbuch.errors import Rejected
+from ladenbuch.mail.transport import Relays
+from ladenbuch.settings import Settings
+from ladenbuch.sevdesk.client import Sevdesk
+from ladenbuch.shopify.admin import Admin, Call
+from ladenbuch.shopify.cost import CostGauge
+from ladenbuch.telemetry import Metrics
+from ladenbuch.vault import KeyRing, Vault
+from ladenbuch.web.ingest import TenantRef
+from ladenbuch.workflows.context import Context, Timing
+from ladenbuch.workflows.deliver import deliver_all
+from ladenbuch.workflows.dispatch import SETTLE, dispatch, sweep, take_over
+from ladenbuch.workflows.pace import Pace
+from ladenbuch.workflows.poll import poll_all
+from ladenbuch.workflows.settle import settle
+from ladenbuch.workflows.tokens import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, SEVDESK_TOKEN, access_token
+
+#: How long a secret read from the vault is used before it is read again, in seconds.
+_SECRET_AGE = 5.0
+_DISPATCH_SECONDS = 0.25
+_DELIVER_SECONDS = 0.5
+_SWEEP_SECONDS = 10.0
+
+
+def utc_now() -> datetime:
+    """The only real clock of the product."""
+    return datetime.now(UTC)
+
+
+class Ladenbuch:
+    """Everything, put together. `open` it, use `context`, and `close` it; `serve_forever` belongs to the cli."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        vault: Vault,
+        http: httpx2.Client,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        chance: Callable[[], float] = random.random,
+        relays: Relays | None = None,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.vault = vault
+        self.metrics = Metrics()
+        self.engine: Engine | None = None
+        self._http = http
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._ready = threading.Event()
+        self._admins: dict[str, Admin] = {}
+        self._sevdesks: dict[str, Sevdesk] = {}
+        self._secrets: dict[tuple[str, str], tuple[float, str]] = {}
+        urls = [url.get_secret_value() for url in settings.smtp_urls] or ["smtp://127.0.0.1:25"]
+        self.context = Context(
+            database=database,
+            vault=vault,
+            shopify=self.shopify,
+            sevdesk=self.sevdesk,
+            relays=relays or Relays(urls),
+            clock=clock,
+            sleep=sleep,
+            new_id=new_id,
+            chance=chance,
+            executor=settings.executor_id,
+            timing=Timing(
+                client_timeout=settings.client_timeout_seconds,
+                ambiguous_wait=settings.ambiguous_wait_seconds,
+                ladder=tuple(settings.ladder_seconds),
+                letter_ladder=tuple(settings.ladder_seconds),
+                poll_overlap=settings.poll_overlap_seconds,
+                per_tenant=settings.workers,
+            ),
+            mail_from=settings.mail_from or "buchhaltung@example.com",
+            wake=self._wake,
+        )
+
+    @classmethod
+    def open(cls, settings: Settings) -> Ladenbuch:
+        """Open the stores (migrated), the vault and the HTTP pool. Raises UsageError for wrong settings."""
+        settings.require("keys")
+        assert settings.keys is not None
+        url = settings.database_url.get_secret_value() if settings.database_url else None
+        keys = KeyRing.parse(settings.keys.get_secret_value())
+        database = Database.open(data_dir=None if url else Path(settings.data_dir), url=url)
+        database.migrate()
+        timeout = settings.client_timeout_seconds
+        http = httpx2.Client(
+            timeout=httpx2.Timeout(timeout, connect=min(timeout, 5.0)),
+            follow_redirects=False,
+            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32),
+            trust_env=False,
+        )
+        return cls(settings, database, Vault(keys), http)
+
+    def close(self) -> None:
+        """End runs, then connections."""
+        if self.engine is not None:
+            self.engine.close()
+        self._http.close()
+        self.database.close()
+
+    # -- clients per tenant ----------------------------------------------------------------------------------------
+
+    def shopify(self, tenant: str) -> Admin:
+        """The Admin client of a tenant; its cost budget is shared by all threads."""
+        with self._lock:
+            known = self._admins.get(tenant)
+        if known is not None:
+            return known
+        shop = self.database.tenant(tenant).read(Store.BOOKS, lambda tx: tenants.get(tx, tenant)).shop
+        made = Admin(
+            shop,
+            self.settings.shopify_url,
+            lambda: access_token(self.context, self._http, self.settings.shopify_url, tenant, shop),
+            self._http,
+            sleep=self._sleep,
+            clock=self._clock,
+            budget=CostGauge(self._clock),
+            on_call=self._count_shopify,
+        )
+        with self._lock:
+            return self._admins.setdefault(tenant, made)
+
+    def sevdesk(self, tenant: str) -> Sevdesk:
+        """The sevdesk client of a tenant, paced."""
+        with self._lock:
+            known = self._sevdesks.get(tenant)
+        if known is not None:
+            return known
+        pace = Pace(self.settings.sevdesk_rate, self._clock, self._sleep)
+
+        def on_call(operation: str, status: int, seconds: float) -> None:
+            if status == 429:
+                pace.slow_down()
+            self.metrics.api_calls_total.labels("sevdesk", operation).inc()
+            self.metrics.api_call_duration.labels("sevdesk", operation).observe(seconds)
+            if not 200 <= status < 300:
+                self.metrics.api_errors_total.labels("sevdesk", operation, str(status)).inc()
+
+        made = Sevdesk(
+            self.settings.sevdesk_url,
+            lambda: self._secret(tenant, SEVDESK_TOKEN),
+            self._http,
+            clock=self._clock,
+            sleep=self._sleep,
+            budget=pace,
+            on_call=on_call,
+        )
+        with self._lock:
+            return self._sevdesks.setdefault(tenant, made)
+
+    def tenant_of(self, shop: str) -> TenantRef | None:
+        """Whose shop a domain is, with its client secrets (current and previous), for the ingest."""
+
+        def read(tx: Transaction) -> TenantRef | None:
+            owner = tenants.by_shop(tx, shop)
+            if owner is None:
+                return None
+            found = (self.vault.get_secret(tx, owner.id, name) for name in (CLIENT_SECRET, PREVIOUS_CLIENT_SECRET))
+            return TenantRef(owner.id, tuple(secret.value for secret in found if secret is not None))
+
+        return self.database.system("webhook").read(Store.BOOKS, read)
+
+    def _secret(self, tenant: str, name: str) -> str:
+        now = time.monotonic()
+        kept = self._secrets.get((tenant, name))
+        if kept is not None and now - kept[0] < _SECRET_AGE:
+            return kept[1]
+        door = self.database.tenant(tenant)
+        secret = door.read(Store.BOOKS, lambda tx: self.vault.get_secret(tx, tenant, name))
+        if secret is None:
+            raise Rejected("SEVDESK-TOKEN", "no sevdesk token is stored for this tenant")
+        self._secrets[tenant, name] = (now, secret.value)
+        return secret.value
+
+    def _count_shopify(self, call: Call) -> None:
+        self.metrics.api_calls_total.labels("shopify", call.document).inc()
+        self.metrics.api_call_duration.labels("shopify", call.document).observe(call.seconds)
+        if call.outcome != "ok":
+            self.metrics.api_errors_total.labels("shopify", call.document, call.outcome).inc()
+
+    # -- work ------------------------------------------------------------------------------------------------------
+
+    def work(self, engine: Engine) -> None:
+        """Register everything that runs and launch the engine. Raises UsageError("ENGINE-LOCKED")."""
+        ctx, workers = self.context, self.settings.workers
+        engine.register(SETTLE, lambda tenant, order_id, run_id: self._settle(tenant, order_id, run_id))
+        ticks: dict[str, tuple[float, Callable[[], object]]] = {
+            "dispatch": (_DISPATCH_SECONDS, lambda: dispatch(ctx, engine, workers)),
+            "deliver": (_DELIVER_SECONDS, lambda: deliver_all(ctx)),
+            "poll": (self.settings.poll_seconds, lambda: poll_all(ctx)),
+            "sweep": (_SWEEP_SECONDS, lambda: sweep(ctx)),
+        }
+        for name, (seconds, fn) in ticks.items():
+            engine.every(name, seconds, self._once_ready(fn))
+        self.engine = engine
+        engine.launch()
+        # Only the holder of the executor's lock may take over what its predecessor held; runs start after that.
+        take_over(ctx)
+        self._ready.set()
+        for name in ticks:
+            engine.wake(name)
+
+    def _once_ready(self, fn: Callable[[], object]) -> Callable[[], None]:
+        def tick() -> None:
+            if self._ready.is_set():
+                fn()
+
+        return tick
+
+    def _settle(self, tenant: str, order_id: str, run_id: str) -> str:
+        if not self._ready.is_set():
+            return "STALE-RUN"  # recovered by the engine; its mark is about to be due again
+        code = settle(self.context, tenant, order_id, run_id)
+        self.metrics.settles_total.labels(code).inc()
+        self._wake("dispatch")
+        return code
+
+    def _wake(self, name: str) -> None:
+        if self.engine is not None:
+            self.engine.wake(name)

@@ -1,0 +1,38 @@
+"""The command line. Commands import what they need inside, so that `--help` is instant.
+
+Exit codes: 0 fine, 1 findings, 2 usage (a setting, a file, an argument), 3 the other side failed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; expected failures become one readable line on stderr and an exit code."""
+    from ladenbuch.cli.app import app
+    from ladenbuch.errors import LadenbuchError, NeedsAttention, Rejected, Retryable, UsageError
+
+    try:
+        app()
+    except UsageError as error:
+        _fail(error, 2)
+    except NeedsAttention as error:
+        _fail(error, 1)
+    except (Retryable, Rejected) as error:
+        _fail(error, 2 if error.code in _USAGE_CODES else 3)
+    except LadenbuchError as error:
+        _fail(error, 3)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+#: Refusals that are about what the person typed, not about a service.
+_USAGE_CODES = frozenset(
+    {"PROFILE", "ORDER-SHAPE", "TENANT-UNKNOWN", "TENANT-EXISTS", "MONEY-FORMAT", "MONEY-PRECISION"}
+)
+
+
+def _fail(error: Exception, code: int) -> None:
+    sys.stderr.write(f"ladenbuch: {error}\n")
+    sys.exit(code)

@@ -1,0 +1,214 @@
+"""Tenants, stop and go, audit: what an operator does by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ladenbuch import audit, tenants
+from ladenbuch.bootstrap import Ladenbuch, utc_now
+from ladenbuch.cli.house import chosen, opened, say_json
+from ladenbuch.db import Store, Transaction
+from ladenbuch.domain.profile import Profile
+from ladenbuch.errors import UsageError
+from ladenbuch.shopify.oauth import sanitise_shop
+from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN, SHOPIFY_TOKEN
+
+#: Secret in the vault -> name in the JSON on standard input; the variable is LADENBUCH_TENANT_ and that in capitals.
+SECRETS = {
+    CLIENT_ID: "shopify_client_id",
+    CLIENT_SECRET: "shopify_client_secret",
+    SHOPIFY_TOKEN: "shopify_access_token",
+    SEVDESK_TOKEN: "sevdesk_token",
+}
+
+
+def add_tenant(
+    shop: str, profile: Path, tenant: str | None, cut_off: str | None, *, create_accounts: bool, as_json: bool
+) -> int:
+    """Add a shop with its profile and secrets; it starts draft-only and documents nothing before its cut-off."""
+    domain = sanitise_shop(shop)
+    if domain is None:
+        raise UsageError("SHOP", f"{shop!r} is not a shop domain like my-shop.myshopify.com")
+    data = read_json(profile)
+    start = _instant(cut_off) if cut_off else utc_now()
+    with opened() as house:
+        added = provision(
+            house, domain, tenant or domain.split(".")[0], data, start, _secrets(), create_accounts=create_accounts
+        )
+    if as_json:
+        say_json(added)
+    else:
+        typer.echo(
+            f"added {added['tenant']} ({domain}), drafts only; `ladenbuch tenants live {added['tenant']}` lets it go"
+        )
+    return 0
+
+
+def provision(
+    house: Ladenbuch,
+    shop: str,
+    tenant: str,
+    data: Mapping[str, Any],
+    cut_off: datetime,
+    secrets: Mapping[str, str],
+    *,
+    create_accounts: bool = False,
+) -> dict[str, Any]:
+    """Write a tenant, its secrets and the first version of its profile in one transaction."""
+    now = utc_now()
+    data = {"shop_key": tenant} | dict(data)
+    Profile.from_json(data)  # refuse before anything is written
+
+    def write(tx: Transaction) -> None:
+        tenants.add(tx, id=tenant, shop=shop, cut_off=cut_off, now=now)
+        for name, value in secrets.items():
+            house.vault.put_secret(tx, tenant, name, value, now)
+        tenants.add_profile(tx, tenant, data, datetime(1970, 1, 1, tzinfo=UTC), now)
+        sentence = f"Tenant {tenant} was added for {shop}, drafts only, nothing before {cut_off.isoformat()}."
+        audit.append(tx, tenant, now, actor="operator", event="tenant.added", subject=tenant, sentence=sentence)
+
+    house.database.system("operator").run(Store.BOOKS, write)
+    created: dict[str, str] = {}
+    if create_accounts:
+        created = create_accounts_for(house, tenant, data)
+    return {"tenant": tenant, "shop": shop, "draft_only": True, "accounts_created": created}
+
+
+def create_accounts_for(house: Ladenbuch, tenant: str, data: Mapping[str, Any]) -> dict[str, str]:
+    """A file-import account per clearing gateway that has none yet, found by name before it is made."""
+    profile = Profile.from_json(data)
+    sevdesk = house.sevdesk(tenant)
+    known = {account.name: account.id for account in sevdesk.check_accounts()}
+    created: dict[str, str] = {}
+    gateways = dict(profile.as_json()["gateways"])
+    for name, gateway in profile.gateways.items():
+        if gateway.mode != "clearing+payouts" or gateway.account is not None:
+            continue
+        title = f"{name} {profile.shop_key} (automatisch, nicht importieren)"
+        account = known.get(title)
+        if account is None:
+            account = sevdesk.create_file_import_account(title).id
+            sevdesk.stop_auto_mapping(account)
+            created[name] = account
+        gateways[name] = {"mode": gateway.mode, "account": account}
+    changed = dict(data) | {"gateways": gateways}
+    now = utc_now()
+    start = datetime(1970, 1, 1, tzinfo=UTC)
+    house.database.tenant(tenant).run(Store.BOOKS, lambda tx: tenants.add_profile(tx, tenant, changed, start, now))
+    return created
+
+
+def list_tenants(*, as_json: bool) -> int:
+    """All tenants, one line each."""
+    with opened() as house:
+        known = house.database.system("operator").read(Store.BOOKS, tenants.all)
+    if as_json:
+        say_json([{"tenant": t.id, "shop": t.shop, "state": t.state, "draft_only": t.draft_only} for t in known])
+        return 0
+    for item in known:
+        typer.echo(f"{item.id:20} {item.shop:40} {item.state:12} {'drafts only' if item.draft_only else 'live'}")
+    return 0
+
+
+def set_live(tenant: str, *, live: bool) -> None:
+    """Switch between live and drafts only; written to the audit chain."""
+    with opened() as house:
+        go_live(house, chosen(house, tenant).id, live=live)
+    typer.echo(f"{tenant}: {'live' if live else 'drafts only'}")
+
+
+def go_live(house: Ladenbuch, tenant: str, *, live: bool = True) -> None:
+    """Let a tenant finalise and send, or not."""
+    now = utc_now()
+
+    def write(tx: Transaction) -> None:
+        tenants.set_draft_only(tx, tenant, not live)
+        sentence = f"Tenant {tenant} {'may finalise and send' if live else 'makes drafts only'}."
+        audit.append(tx, tenant, now, actor="operator", event="tenant.live", subject=tenant, sentence=sentence)
+
+    house.database.tenant(tenant).run(Store.BOOKS, write)
+
+
+def set_stop(tenant: str | None, reason: str) -> None:
+    """Stop writing, globally or for one tenant."""
+    with opened() as house:
+        target = chosen(house, tenant).id if tenant else None
+        house.database.system("operator").run(Store.BOOKS, lambda tx: tenants.stop(tx, target, reason, utc_now()))
+    typer.echo(f"stopped {target or 'everything'}: {reason}")
+
+
+def lift_stop(tenant: str | None) -> int:
+    """Lift a stop; exit 1 when there was none."""
+    with opened() as house:
+        target = chosen(house, tenant).id if tenant else None
+        lifted = house.database.system("operator").run(Store.BOOKS, lambda tx: tenants.go(tx, target))
+    typer.echo(f"{target or 'everything'} may write again" if lifted else "nothing was stopped")
+    return 0 if lifted else 1
+
+
+def verify_audit(tenant: str | None, *, as_json: bool) -> int:
+    """Check the chains; exit 1 when one is broken."""
+    with opened() as house:
+        system = house.database.system("audit verify")
+        known = [chosen(house, tenant)] if tenant else system.read(Store.BOOKS, tenants.all)
+        broken = system.read(Store.BOOKS, lambda tx: {item.id: audit.verify(tx, item.id) for item in known})
+    bad = {name: index for name, index in broken.items() if index is not None}
+    if as_json:
+        say_json({"tenants": len(broken), "broken": bad})
+    else:
+        typer.echo(
+            f"{len(broken) - len(bad)} of {len(broken)} chains are whole"
+            + "".join(f"; {n} breaks at {i}" for n, i in bad.items())
+        )
+    return 1 if bad else 0
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file, amounts as exact decimals. Raises UsageError naming the file."""
+    from decimal import Decimal
+
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except (OSError, ValueError, UnicodeError) as error:
+        raise UsageError("FILE", f"{path}: {error}") from None
+    if not isinstance(data, dict):
+        raise UsageError("FILE", f"{path}: a JSON object is expected")
+    return data
+
+
+def _secrets() -> dict[str, str]:
+    """Secrets from standard input (a JSON object) or the environment; never from arguments."""
+    given: dict[str, Any] = {}
+    if not sys.stdin.isatty():
+        text = sys.stdin.read().strip()
+        if text:
+            try:
+                given = json.loads(text)
+            except ValueError:
+                raise UsageError("SECRETS", "standard input must be a JSON object of secrets") from None
+    found: dict[str, str] = {}
+    for name, short in SECRETS.items():
+        value = given.get(short) or os.environ.get(f"LADENBUCH_TENANT_{short.upper()}")
+        if value:
+            found[name] = str(value)
+    if SEVDESK_TOKEN not in found:
+        raise UsageError("SECRETS", "sevdesk_token is missing (standard input, or LADENBUCH_TENANT_SEVDESK_TOKEN)")
+    if SHOPIFY_TOKEN not in found and not (CLIENT_ID in found and CLIENT_SECRET in found):
+        raise UsageError("SECRETS", "give shopify_client_id and shopify_client_secret, or shopify_access_token")
+    return found
+
+
+def _instant(text: str) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError("CUT-OFF", "--cut-off must be an ISO date or instant") from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

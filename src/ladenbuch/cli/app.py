@@ -1,0 +1,242 @@
+"""What can be typed. Each command is a few lines; the work is in the modules it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="ladenbuch",
+    help="Turns paid Shopify orders into correct sevdesk invoices: once, to the cent, with the reason written down.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="Encryption keys.", no_args_is_help=True)
+tenants = typer.Typer(help="Shops and the sevdesk accounts their books are kept in.", no_args_is_help=True)
+simulate = typer.Typer(help="Stand-ins for Shopify, sevdesk and a mail relay, on loopback.", no_args_is_help=True)
+audit = typer.Typer(help="The audit chain.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+app.add_typer(tenants, name="tenants")
+app.add_typer(simulate, name="simulate")
+app.add_typer(audit, name="audit")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+TenantOption = Annotated[str | None, typer.Option("--tenant", help="Tenant id; needed when there are several.")]
+
+
+def _version(show: bool) -> None:
+    if show:
+        from ladenbuch import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Settings are read from the environment (LADENBUCH_…); secrets never from arguments."""
+
+
+@app.command()
+def serve(
+    role: Annotated[str | None, typer.Option(help="all, web or worker; default LADENBUCH_ROLE or all.")] = None,
+) -> None:
+    """Run the connector: webhooks, workers and dashboard in one process."""
+    from ladenbuch.cli.serve import serve_forever
+
+    serve_forever(role)
+
+
+@app.command()
+def demo(
+    orders: Annotated[int, typer.Option(min=1, max=100_000, help="Orders of the simulated day.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same day.")] = 7,
+    faults: Annotated[str, typer.Option(help="Weather: calm, rain or storm.")] = "calm",
+    mix: Annotated[str, typer.Option(help="domestic (all decidable) or wide.")] = "domestic",
+    as_json: Json = False,
+    keep: Annotated[bool, typer.Option("--serve", help="Keep the dashboard up afterwards (ctrl-c ends it).")] = False,
+    kill: Annotated[int, typer.Option(min=0, help="Kill the connector this many times at random moments.")] = 0,
+    play: Annotated[float | None, typer.Option(help="Seconds the shop's day is squeezed into.")] = None,
+) -> None:
+    """Watch a simulated shop's day turn into books; exit 1 on any deviation the auditor finds."""
+    from ladenbuch.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(orders, seed, faults, mix, as_json=as_json, keep=keep, kills=kill, play=play))
+
+
+@app.command()
+def plan(
+    order: Annotated[Path, typer.Option(help="An order as `ladenbuch fetch ORDER --json` prints it.")],
+    profile: Annotated[Path | None, typer.Option(help="An accounting profile (JSON).")] = None,
+    books: Annotated[Path | None, typer.Option(help="What is already posted (JSON, docs/reference/plan.md).")] = None,
+    today: Annotated[str | None, typer.Option(help="Plan as of this date (YYYY-MM-DD).")] = None,
+    as_json: Json = False,
+) -> None:
+    """The plan for one order, offline; nothing is written. Exit 1 when it needs a person."""
+    from ladenbuch.cli.orders import plan_order
+
+    raise typer.Exit(plan_order(order, profile, books, today, as_json=as_json))
+
+
+@app.command()
+def fetch(order: str, tenant: TenantOption = None, as_json: Json = False) -> None:
+    """Read one order (gid, number or name) from Shopify as it is now."""
+    from ladenbuch.cli.orders import fetch_order
+
+    raise typer.Exit(fetch_order(order, tenant, as_json=as_json))
+
+
+@app.command()
+def explain(order: str, tenant: TenantOption = None, as_json: Json = False) -> None:
+    """The whole life of one order, in sentences."""
+    from ladenbuch.cli.orders import explain_order
+
+    raise typer.Exit(explain_order(order, tenant, as_json=as_json))
+
+
+@app.command()
+def doctor(tenant: TenantOption = None, as_json: Json = False) -> None:
+    """Check settings, stores, connections and the profile; say what is missing in plain words."""
+    from ladenbuch.cli.doctor import examine
+
+    raise typer.Exit(examine(tenant, as_json=as_json))
+
+
+@app.command()
+def stop(
+    reason: Annotated[str, typer.Option(help="Why; shown wherever something waits for it.")] = "by the operator",
+    tenant: TenantOption = None,
+) -> None:
+    """Stop all writing to sevdesk and all letters, globally or for one tenant, until `go`."""
+    from ladenbuch.cli.admin import set_stop
+
+    set_stop(tenant, reason)
+
+
+@app.command()
+def go(tenant: TenantOption = None) -> None:
+    """Lift a stop."""
+    from ladenbuch.cli.admin import lift_stop
+
+    raise typer.Exit(lift_stop(tenant))
+
+
+@keys.command("generate")
+def keys_generate() -> None:
+    """Print a new key for LADENBUCH_KEYS."""
+    from ladenbuch.vault import generate_key
+
+    typer.echo(generate_key())
+
+
+@tenants.command("add")
+def tenants_add(
+    shop: Annotated[str, typer.Option(help="The shop's myshopify.com domain.")],
+    profile: Annotated[Path, typer.Option(help="Accounting profile (JSON).")],
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Tenant id; default: the shop's handle.")] = None,
+    cut_off: Annotated[
+        str | None, typer.Option(help="Nothing before this instant is documented; default: now.")
+    ] = None,
+    create_accounts: Annotated[bool, typer.Option(help="Create missing clearing accounts in sevdesk.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Add a shop. Secrets come from standard input as JSON, or from LADENBUCH_TENANT_… variables."""
+    from ladenbuch.cli.admin import add_tenant
+
+    raise typer.Exit(add_tenant(shop, profile, tenant, cut_off, create_accounts=create_accounts, as_json=as_json))
+
+
+@tenants.command("list")
+def tenants_list(as_json: Json = False) -> None:
+    """All tenants and their state."""
+    from ladenbuch.cli.admin import list_tenants
+
+    raise typer.Exit(list_tenants(as_json=as_json))
+
+
+@tenants.command("live")
+def tenants_live(tenant: str, off: Annotated[bool, typer.Option("--off", help="Back to drafts only.")] = False) -> None:
+    """Let a tenant finalise invoices and send letters; until then everything stays a draft."""
+    from ladenbuch.cli.admin import set_live
+
+    set_live(tenant, live=not off)
+
+
+@audit.command("verify")
+def audit_verify(tenant: TenantOption = None, as_json: Json = False) -> None:
+    """Check the audit chains; exit 1 and name the first entry that is not what it was."""
+    from ladenbuch.cli.admin import verify_audit
+
+    raise typer.Exit(verify_audit(tenant, as_json=as_json))
+
+
+Port = Annotated[int, typer.Option(help="0 picks a free port.")]
+Faults = Annotated[str, typer.Option(help="Weather: calm, rain or storm.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same world.")]
+
+
+@simulate.command("shopify")
+def simulate_shopify(
+    port: Port = 9001,
+    seed: Seed = 7,
+    orders: Annotated[int, typer.Option(help="Orders loaded; play them with the control API.")] = 0,
+    secret: Annotated[str, typer.Option(help="Client secret of the simulated app.")] = "simulated-secret",
+    client_id: Annotated[str, typer.Option(help="Client id of the simulated app.")] = "simulated-app",
+    webhooks_to: Annotated[str | None, typer.Option(help="Address webhooks are delivered to.")] = None,
+    shop: Annotated[str, typer.Option(help="Domain of the simulated shop.")] = "demo.myshopify.com",
+    plan: Annotated[str, typer.Option(help="Rate plan: standard, advanced, plus.")] = "plus",
+    mix: Annotated[str, typer.Option(help="domestic or wide.")] = "domestic",
+    faults: Faults = "calm",
+) -> None:
+    """A stand-in for Shopify: Admin GraphQL, grants, webhooks; control API under /_control."""
+    from ladenbuch.cli.simulate import World, run
+
+    world = World(seed, orders, mix, faults, shop=shop, plan=plan, secret=secret, client_id=client_id, to=webhooks_to)
+    run(world, {"shopify": port})
+
+
+@simulate.command("sevdesk")
+def simulate_sevdesk(
+    port: Port = 9002,
+    seed: Seed = 7,
+    secret: Annotated[str | None, typer.Option(help="The API token it accepts.")] = None,
+    latency: Annotated[float, typer.Option(help="Milliseconds added to every answer.")] = 0.0,
+    faults: Faults = "calm",
+) -> None:
+    """A stand-in for sevdesk: documents, accounts, transactions; control API under /_control."""
+    from ladenbuch.cli.simulate import World, run
+
+    run(World(seed, 0, "domestic", faults, token=secret, latency=latency / 1000), {"sevdesk": port})
+
+
+@simulate.command("mail")
+def simulate_mail(
+    port: Port = 9003,
+    seed: Seed = 7,
+    control_port: Annotated[int, typer.Option(help="HTTP port of the readable inbox.")] = 9004,
+    faults: Faults = "calm",
+) -> None:
+    """A stand-in for a mail relay: real SMTP, and an inbox to read under /_control/messages."""
+    from ladenbuch.cli.simulate import World, run
+
+    run(World(seed, 0, "domestic", faults), {"mail": port, "inbox": control_port})
+
+
+@simulate.command("all", hidden=True)
+def simulate_all(
+    seed: Seed = 7,
+    orders: int = 200,
+    mix: str = "domestic",
+    faults: Faults = "calm",
+    latency: float = 20.0,
+) -> None:
+    """All stand-ins in one process on free ports; the ports are printed as one line of JSON."""
+    from ladenbuch.cli.simulate import World, run
+
+    world = World(seed, orders, mix, faults, latency=latency / 1000)
+    run(world, {"shopify": 0, "sevdesk": 0, "mail": 0, "inbox": 0})

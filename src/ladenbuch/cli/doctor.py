@@ -1,0 +1,74 @@
+"""`ladenbuch doctor`: what is missing before the first invoice may run, in plain words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from ladenbuch import tenants
+from ladenbuch.bootstrap import Ladenbuch
+from ladenbuch.cli.house import chosen, opened, say_json
+from ladenbuch.db import Store
+from ladenbuch.errors import LadenbuchError, UsageError
+
+
+def examine(tenant: str | None, *, as_json: bool) -> int:
+    """Run all checks; exit 0 when everything is well, 1 when something is missing."""
+    findings: list[dict[str, Any]] = []
+
+    def check(name: str, ok: bool, sentence: str) -> None:
+        findings.append({"check": name, "ok": ok, "sentence": sentence})
+
+    with opened() as house:
+        check("settings", True, "the settings are complete")
+        if not house.settings.smtp_urls:
+            check("mail", False, "LADENBUCH_SMTP_URLS is empty: letters have nowhere to go")
+        known = house.database.system("doctor").read(Store.BOOKS, tenants.all)
+        check("tenants", bool(known), f"{len(known)} tenants" if known else "no tenant yet: ladenbuch tenants add")
+        try:
+            chosen_ones = [chosen(house, tenant)] if tenant else known
+        except UsageError as error:
+            check("tenant", False, error.message)
+            chosen_ones = []
+        for owner in chosen_ones:
+            _tenant(house, owner, check)
+    bad = [item for item in findings if not item["ok"]]
+    if as_json:
+        say_json({"ok": not bad, "checks": findings})
+    else:
+        for item in findings:
+            typer.echo(f"{'ok     ' if item['ok'] else 'MISSING'} {item['check']:24} {item['sentence']}")
+    return 1 if bad else 0
+
+
+def _tenant(house: Ladenbuch, tenant: tenants.Tenant, check: Any) -> None:
+    name = tenant.id
+    mode = "drafts only" if tenant.draft_only else "live"
+    check(f"{name}: mode", True, f"{mode}, nothing before {tenant.cut_off:%Y-%m-%d %H:%M} UTC")
+    try:
+        profiles = house.context.profiles(name)
+        check(f"{name}: profile", True, f"{len(profiles)} version(s), shop key {profiles[-1].shop_key}")
+    except LadenbuchError as error:
+        check(f"{name}: profile", False, str(error))
+        return
+    try:
+        shop = house.shopify(name).shop_settings()
+        ok = shop.get("currencyCode") == profiles[-1].currency
+        check(f"{name}: shopify", ok, f"shop {shop.get('name')!r}, currency {shop.get('currencyCode')}")
+    except LadenbuchError as error:
+        check(f"{name}: shopify", False, str(error))
+    try:
+        sevdesk = house.sevdesk(name)
+        version = sevdesk.bookkeeping_version()
+        check(f"{name}: sevdesk", version == "2.0", f"bookkeeping version {version} (2.0 is needed)")
+        rules = {rule.id for rule in sevdesk.tax_rules()}
+        check(f"{name}: tax rule 1", 1 in rules, "taxable revenue may be posted" if 1 in rules else "rule 1 is missing")
+        accounts = {account.id for account in sevdesk.check_accounts()}
+        for gateway, how in profiles[-1].gateways.items():
+            if how.mode == "clearing+payouts":
+                there = how.account in accounts
+                text = f"account {how.account}" if there else "no such account: tenants add --create-accounts"
+                check(f"{name}: {gateway}", there, text)
+    except LadenbuchError as error:
+        check(f"{name}: sevdesk", False, str(error))

@@ -1,0 +1,111 @@
+"""Serve the simulators on loopback; the world they show is seeded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+#: The simulated day ends now, so that nothing in it lies in the future.
+SPAN = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is simulated."""
+
+    seed: int
+    orders: int
+    mix: str
+    faults: str
+    shop: str = "demo.myshopify.com"
+    plan: str = "plus"
+    secret: str = "simulated-secret"
+    client_id: str = "simulated-app"
+    to: str | None = None
+    token: str | None = None
+    latency: float = 0.0
+
+
+def _wall() -> datetime:
+    return datetime.now(UTC)
+
+
+def run(world: World, ports: Mapping[str, int]) -> None:
+    """Serve the named simulators until ctrl-c or SIGTERM; prints one line of JSON with their addresses."""
+    asyncio.run(_serve(world, ports))
+
+
+async def _serve(world: World, ports: Mapping[str, int]) -> None:
+    import uvicorn
+
+    from ladenbuch.simulators.http import asgi
+    from ladenbuch.simulators.mail import MailSimulator
+    from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN
+    from ladenbuch.simulators.sevdesk import create_app as sevdesk_app
+    from ladenbuch.simulators.weather import Weather
+
+    mail: MailSimulator | None = None
+    apps: dict[str, Any] = {}
+    said: dict[str, Any] = {}
+    if "shopify" in ports:
+        apps["shopify"] = _shopify(world)
+    if "sevdesk" in ports:
+        token = world.token or DEFAULT_TOKEN
+        weather = Weather(world.faults, world.seed + 1)
+        apps["sevdesk"] = sevdesk_app(
+            clock=_wall, token=token, seed=world.seed, weather=weather, latency_seconds=world.latency
+        )
+        said["sevdesk_token"] = token
+    if "mail" in ports:
+        mail = MailSimulator(port=ports["mail"], weather=Weather(world.faults, world.seed + 2), clock=_wall).start()
+        said["mail"] = mail.port
+        apps["inbox"] = asgi(mail)
+    servers: dict[str, Any] = {}
+    for name, app in apps.items():
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=ports.get(name, 0), log_level="error", access_log=False, timeout_keep_alive=60
+        )
+        servers[name] = uvicorn.Server(config)
+    tasks = [asyncio.create_task(server.serve()) for server in servers.values()]
+    while not all(server.started for server in servers.values()):
+        if any(task.done() for task in tasks):
+            break
+        await asyncio.sleep(0.01)
+    for name, server in servers.items():
+        if server.started:
+            said[name] = server.servers[0].sockets[0].getsockname()[1]
+    if "shopify" in ports:
+        said |= {"shop": world.shop, "client_id": world.client_id}
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        if mail is not None:
+            mail.stop()
+
+
+def _shopify(world: World) -> Any:
+    from ladenbuch.simulators.lives import generate
+    from ladenbuch.simulators.shopify import Shop, ShopifySimulator, create_app
+    from ladenbuch.simulators.weather import Weather
+
+    shop = Shop(world.shop, plan=world.plan, client_id=world.client_id)
+    simulator = ShopifySimulator(
+        _wall,
+        client_secret=world.secret,
+        shops=[shop],
+        weather=Weather(world.faults, world.seed),
+        seed=world.seed,
+        retry_scale=0.001,
+    )
+    if world.to:
+        simulator.set_webhooks(world.to)
+    if world.orders:
+        simulator.load(generate(world.seed, world.orders, shop=world.shop, mix=world.mix, end=_wall(), span=SPAN))
+    return create_app(simulator, weather=Weather(world.faults, world.seed + 3), clock=_wall)
