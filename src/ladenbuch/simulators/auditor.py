@@ -18,6 +18,7 @@ from ladenbuch.simulators.owed import Node, Owed, OwedPayment, berlin_day, insta
 
 CLEARING = ("shopify_payments", "klarna", "paypal")
 _NUMBERS = re.compile(r"(?<!\d)\d{8,20}(?!\d)")
+_WORD = re.compile(r"[\w-]+")
 _SHPTX = re.compile(r"\bSHPTX[ -](\d+)(?!\d)")
 
 
@@ -90,6 +91,10 @@ class _Audit:
         self.report = AuditReport()
         self.state = state
         self.messages = [_Message(message) for message in messages]
+        self.by_word: dict[str, list[_Message]] = defaultdict(list)
+        for message in self.messages:
+            for word in message.words:
+                self.by_word[word].append(message)
         self.note_prefix = note_prefix
         self.clearing = clearing
         self.foreign = {str(identifier) for identifier in foreign}
@@ -327,7 +332,7 @@ class _Audit:
 
     def _letter_of(self, owed: Owed, invoice: Node) -> None:
         number = str(invoice.get("number") or "")
-        mine = [m for m in self.messages if number and m.names(number)]
+        mine = self._naming(number) if number else []
         self.read.update(id(message) for message in mine)
         if owed.email is None:
             if mine:
@@ -345,6 +350,13 @@ class _Audit:
         elif not right:
             self.report.missing += 1
             self.find(owed.name, f"no letter with invoice {number}")
+
+    def _naming(self, number: str) -> list[_Message]:
+        """The messages that name an invoice number in subject or file name, not as part of a longer one."""
+        if _WORD.fullmatch(number):
+            return self.by_word.get(number, [])
+        exact = re.compile(rf"(?<![\w-]){re.escape(number)}(?![\w-])")
+        return [message for message in self.messages if exact.search(message.text)]
 
     # the rest ----------------------------------------------------------------------------------------------------
 
@@ -376,11 +388,8 @@ class _Message:
         self.subject = str(message.get("subject") or "")
         files = [*(message.get("attachments") or ()), *(message.get("filenames") or ())]
         names = [str(f.get("filename") or "") if isinstance(f, Mapping) else str(f) for f in files]
-        self._text = "\n".join([self.subject, *names])
-
-    def names(self, number: str) -> bool:
-        """Whether the invoice number stands in the subject or a file name, not as part of a longer one."""
-        return re.search(rf"(?<![\w-]){re.escape(number)}(?![\w-])", self._text) is not None
+        self.text = "\n".join([self.subject, *names])
+        self.words = set(_WORD.findall(self.text))
 
 
 def _note(document: Node) -> str:
