@@ -54,6 +54,8 @@ def sanitise_shop(text: str) -> str | None:
     Accepts case, surrounding blanks, a scheme, one trailing slash, and the admin's `admin.shopify.com/store/x`.
     Refuses user info, ports, paths, suffixes and prefixes of other hosts, line breaks.
     """
+    if not text.isascii():
+        return None
     shown = text.strip(" \t").lower()
     for scheme in ("https://", "http://"):
         shown = shown.removeprefix(scheme)

@@ -181,7 +181,8 @@ def sign(body: bytes, secret: str) -> str:
 def shop_domain(text: str) -> str | None:
     """`x.myshopify.com` in lower case when `text` is exactly such a host, else None. No scheme, path, port, user."""
     host = text.lower()
-    if len(host) > _LONGEST_HOST or not _SHOP.fullmatch(host):
+    # the Kelvin sign and its like become ASCII letters only when lowered
+    if not text.isascii() or len(host) > _LONGEST_HOST or not _SHOP.fullmatch(host):
         return None
     return host
 
