@@ -1,0 +1,443 @@
+"""The dashboard: a few server-rendered pages that answer the daily questions, in German or English.
+
+    /              is every order accounted for, what needs me, is it running?
+    /orders        every order with its state and the reason
+    /orders/{id}   one order: heard -> decided (why) -> posted -> paid -> mailed, and what to choose
+    /attention     what a person must decide
+
+The pages only read. Data arrives through `Reads`, whoever implements it; the words are in words.py.
+Everything works without JavaScript; with it (a vendored htmx) the overview and the open order renew
+themselves.
+
+The pages have no sign-in yet and are therefore served to this machine only: the peer and the Host header must
+both be loopback (the latter against DNS rebinding). No script, style or font comes from elsewhere (CSP).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal, Protocol
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+from babel.numbers import format_currency, format_decimal
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from ladenbuch.domain.money import to_decimal
+from ladenbuch.errors import LadenbuchError
+from ladenbuch.web.words import Language, say
+
+State = Literal["documented", "waiting", "excluded", "attention", "open"]
+Kind = Literal["heard", "decided", "posted", "paid", "mailed"]
+
+STATES: tuple[State, ...] = ("attention", "waiting", "documented", "excluded", "open")
+PAGE_SIZE = 50
+_ZONE = ZoneInfo("Europe/Berlin")
+_REGION: dict[Language, str] = {"de": "de_DE", "en": "en_GB"}
+_GID = "gid://shopify/Order/"
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_STATIC = {
+    "ladenbuch.css": "text/css; charset=utf-8",
+    "htmx.min.js": "text/javascript; charset=utf-8",
+    "htmx.LICENSE.txt": "text/plain; charset=utf-8",
+    "mark.svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The shop (or all shops) at a glance. Counts are orders, `paid_minor` is cents of EUR, ages are seconds.
+
+    `accounted_for` = documented + waiting + excluded + attention; what is missing to `orders_total` is in
+    progress. `last_event_age`: None when nothing was ever heard. `oldest_unattempted_age`: None when nothing
+    waits for a first run. `stops`: the reasons of the write stops in force.
+    """
+
+    orders_total: int
+    accounted_for: int
+    documented: int
+    waiting: int
+    excluded: int
+    attention: int
+    paid_minor: int
+    letters_accepted: int
+    letters_uncertain: int
+    letters_failed: int
+    queue_depth: int
+    last_event_age: float | None = None
+    oldest_unattempted_age: float | None = None
+    stops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """One line of a list. `reason` is a sentence, empty where the state says it all; `code` its stable
+    code."""
+
+    tenant: str
+    order_id: str
+    name: str
+    at: datetime
+    total_minor: int
+    currency: str
+    state: State
+    code: str | None = None
+    reason: str = ""
+    invoice_number: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened. `detail` are label-value pairs, already words; a decided entry shows them as a
+    card."""
+
+    at: datetime
+    kind: Kind
+    sentence: str
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CertificateLine:
+    """One identity of the proof: both sides in minor units, or words where it is not about money."""
+
+    label: str
+    left: int | str
+    right: int | str
+    holds: bool
+
+
+@dataclass(frozen=True)
+class CertificateCard:
+    """The proof of one order as shown."""
+
+    holds: bool
+    lines: tuple[CertificateLine, ...] = ()
+
+
+@dataclass(frozen=True)
+class AttentionItem:
+    """What a person must decide: a stable code, why, what is known, and the answers that would let the work
+    go on."""
+
+    code: str
+    message: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The life of one order. `entries` in any order; the page sorts them by time."""
+
+    order_name: str
+    state: State
+    total_minor: int
+    currency: str
+    entries: tuple[Entry, ...] = ()
+    certificate: CertificateCard | None = None
+    waiting: tuple[str, ...] = ()
+    attention: tuple[AttentionItem, ...] = ()
+
+
+class Reads(Protocol):
+    """What the pages need to know. `tenant` None means every shop; methods may block (they run in a
+    thread)."""
+
+    def overview(self, tenant: str | None) -> Overview:
+        """Counts and ages, now."""
+
+    def orders(self, tenant: str | None, state: State | None, page: int) -> Sequence[OrderRow]:
+        """Newest first, `PAGE_SIZE` rows per page, pages from 1. One row more than PAGE_SIZE says there is a
+        next page."""
+
+    def timeline(self, tenant: str | None, order_id: str) -> Timeline | None:
+        """One order, or None when this shop has no such order."""
+
+
+class Shop(Protocol):
+    """A tenant as the pages see it: `id` is what the reads are asked with, `shop` is its domain."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def shop(self) -> str: ...
+
+
+def create_pages(reads: Reads, clock: Callable[[], datetime], tenants: Callable[[], Sequence[Shop]]) -> list[Route]:
+    """The dashboard's routes. `clock` (aware UTC) dates the pages, `tenants` lists the shops one may look
+    at."""
+    pages = _Pages(reads, clock, tenants)
+    return [
+        Route("/", pages.guarded(pages.overview), name="overview"),
+        Route("/orders", pages.guarded(pages.orders), name="orders"),
+        Route("/orders/{order_id:path}", pages.guarded(pages.order), name="order"),
+        Route("/attention", pages.guarded(pages.attention), name="attention"),
+        Route("/static/{name}", _static, name="static"),
+    ]
+
+
+class _NotFound(Exception):
+    """The page, order or shop does not exist; shown as a 404 page."""
+
+
+@dataclass(frozen=True)
+class _View:
+    """What every page knows about its request: language, chosen shop, and how to write links, amounts and
+    times."""
+
+    language: Language
+    tenant: str | None
+    shops: Sequence[Shop]
+    now: datetime
+    path: str
+
+    def t(self, key: str, **values: object) -> str:
+        return say(self.language, key, **values)
+
+    def plural(self, key: str, count: int) -> str:
+        return say(self.language, f"{key}.{'one' if count == 1 else 'many'}", n=self.number(count))
+
+    def number(self, value: int) -> str:
+        return str(format_decimal(value, locale=_REGION[self.language]))
+
+    def money(self, minor: int, currency: str = "EUR") -> str:
+        return str(format_currency(Decimal(to_decimal(minor, currency)), currency, locale=_REGION[self.language]))
+
+    def side(self, value: int | str, currency: str) -> str:
+        return value if isinstance(value, str) else self.money(value, currency)
+
+    def when(self, at: datetime, pattern: str = "d. MMM y, HH:mm:ss") -> str:
+        pattern = pattern if self.language == "de" else pattern.replace("d.", "d")
+        return str(format_datetime(at.astimezone(_ZONE), pattern, locale=_REGION[self.language]))
+
+    def age(self, seconds: float) -> str:
+        whole = max(0, int(seconds))
+        if whole < 120:
+            return self.t("age.s", n=whole)
+        if whole < 7200:
+            return self.t("age.min", n=whole // 60)
+        if whole < 172_800:
+            return self.t("age.h", n=whole // 3600)
+        return self.plural("age.d", whole // 86_400)
+
+    def link(self, path: str, **query: object) -> str:
+        chosen = {"shop": self.tenant, **query} if len(self.shops) > 1 else query
+        values = {key: value for key, value in chosen.items() if value not in (None, "")}
+        return path + (f"?{urlencode(values)}" if values else "")
+
+    def order_link(self, row: OrderRow) -> str:
+        path = "/orders/" + quote(row.order_id.removeprefix(_GID), safe="")
+        return self.link(path, shop=row.tenant) if len(self.shops) > 1 else path
+
+
+class _Pages:
+    def __init__(self, reads: Reads, clock: Callable[[], datetime], tenants: Callable[[], Sequence[Shop]]) -> None:
+        self._reads = reads
+        self._clock = clock
+        self._tenants = tenants
+
+    def guarded(self, page: Callable[[Request, _View], Response]) -> Callable[[Request], Response]:
+        """Serve only to this machine, in the reader's language, with every failure as a readable page."""
+
+        def endpoint(request: Request) -> Response:
+            if not _is_local(request):
+                return HTMLResponse("local only", 403, headers=_HEADERS)
+            language = _language(request.headers.get("accept-language", ""))
+            shops: Sequence[Shop] = ()
+            view = _View(language, None, shops, self._clock(), request.url.path)
+            try:
+                shops = self._tenants()
+                tenant = _chosen(request.query_params.get("shop"), shops)
+                view = _View(language, tenant, shops, self._clock(), request.url.path)
+                return page(request, view)
+            except _NotFound:
+                return _render("message.html", view, status=404, title="title.missing", text="missing", code="")
+            except LadenbuchError as error:
+                return _render(
+                    "message.html", view, status=503, title="title.unavailable", text="unavailable", code=error.code
+                )
+
+        return endpoint
+
+    def overview(self, request: Request, view: _View) -> Response:
+        numbers = self._reads.overview(view.tenant)
+        headline, below = _sentence(view, numbers)
+        urgent = self._reads.orders(view.tenant, "attention", 1)[:5] if numbers.attention else ()
+        return _render(
+            "overview.html",
+            view,
+            title="title.overview",
+            o=numbers,
+            urgent=urgent,
+            bar=_bar(numbers),
+            headline=headline,
+            below=below,
+        )
+
+    def orders(self, request: Request, view: _View) -> Response:
+        state = next((known for known in STATES if known == request.query_params.get("state")), None)
+        return self._list(request, view, "orders.html", "title.orders", state)
+
+    def attention(self, request: Request, view: _View) -> Response:
+        return self._list(request, view, "attention.html", "title.attention", "attention")
+
+    def _list(self, request: Request, view: _View, template: str, title: str, state: State | None) -> Response:
+        page = _page_number(request.query_params.get("page"))
+        rows = self._reads.orders(view.tenant, state, page)
+        return _render(
+            template,
+            view,
+            title=title,
+            rows=rows[:PAGE_SIZE],
+            state=state,
+            page=page,
+            more=len(rows) > PAGE_SIZE,
+            states=STATES,
+        )
+
+    def order(self, request: Request, view: _View) -> Response:
+        given = request.path_params["order_id"]
+        order_id = _GID + given if given.isascii() and given.isdigit() else given
+        tenant = view.tenant if len(view.shops) != 1 else view.shops[0].id
+        life = self._reads.timeline(tenant, order_id)
+        if life is None:
+            raise _NotFound
+        entries = sorted(life.entries, key=lambda entry: entry.at)
+        return _render("order.html", view, title="title.orders", life=life, entries=entries)
+
+
+def _sentence(view: _View, numbers: Overview) -> tuple[str, str]:
+    """The one sentence on top, and the one below it. What needs a person always comes first."""
+    total, done = numbers.orders_total, numbers.accounted_for
+    if total == 0:
+        return view.t("say.none"), ""
+    if done >= total:
+        proof = view.plural("say.all", total)
+    else:
+        proof = view.t("say.some", done=view.number(done), n=view.number(total))
+        proof += " " + view.plural("say.progress", total - done)
+    if numbers.attention:
+        return view.plural("say.attention", numbers.attention), proof
+    return proof, view.t("say.nothing")
+
+
+def _bar(numbers: Overview) -> list[tuple[State, int, int]]:
+    """Segments of the balance bar as (state, x, width) in thousandths; every order there is gets a visible
+    sliver."""
+    counts: list[tuple[State, int]] = [
+        ("documented", numbers.documented),
+        ("waiting", numbers.waiting),
+        ("excluded", numbers.excluded),
+        ("attention", numbers.attention),
+        ("open", max(0, numbers.orders_total - numbers.accounted_for)),
+    ]
+    total = sum(count for _, count in counts)
+    segments: list[tuple[State, int, int]] = []
+    x = 0
+    for state, count in counts:
+        if count:
+            width = max(6, count * 1000 // total)
+            segments.append((state, x, width))
+            x += width
+    return segments
+
+
+def _render(template: str, view: _View, *, title: str, status: int = 200, **values: object) -> Response:
+    content = _environment().get_template(template).render(v=view, t=view.t, title=view.t(title), **values)
+    headers = {**_HEADERS, "Cache-Control": "no-store", "Content-Language": view.language, "Vary": "Accept-Language"}
+    return HTMLResponse(content, status, headers=headers)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ladenbuch.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["nobreak"] = lambda text: Markup(str(Markup.escape(text)).replace(" ", "&nbsp;"))
+    return environment
+
+
+def _static(request: Request) -> Response:
+    """One of a fixed list of files: a name that is not on it is not looked up anywhere."""
+    name = request.path_params["name"]
+    if name not in _STATIC or not _is_local(request):
+        return Response("not found", 404, headers=_HEADERS)
+    headers = {**_HEADERS, "Cache-Control": "max-age=300"}
+    return Response(_read_static(name), media_type=_STATIC[name], headers=headers)
+
+
+@cache
+def _read_static(name: str) -> bytes:
+    return (Path(__file__).parent / "static" / name).read_bytes()
+
+
+def _chosen(wanted: str | None, shops: Sequence[Shop]) -> str | None:
+    """The tenant asked for. None is every shop; an unknown one is a 404, never silently every shop."""
+    if not wanted:
+        return None
+    for shop in shops:
+        if wanted in (shop.id, shop.shop):
+            return shop.id
+    raise _NotFound
+
+
+def _page_number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and 0 < len(text) < 7 and int(text) > 0 else 1
+
+
+def _language(accept: str) -> Language:
+    """German or English by Accept-Language quality (RFC 9110 12.5.4); German when neither is named."""
+    best: tuple[float, Language] = (0.0, "de")
+    for part in accept.split(","):
+        match = re.match(r"\s*(de|en)(?:-[\w-]+)?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*\Z", part, re.IGNORECASE)
+        if match:
+            quality = float(match[2]) if match[2] else 1.0
+            if quality > best[0]:
+                best = (quality, "en" if match[1].lower() == "en" else "de")
+    return best[1]
+
+
+def _is_local(request: Request) -> bool:
+    """Both the peer and the name it called us by are this machine."""
+    host = request.headers.get("host", "").strip().lower()
+    name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+    return request.client is not None and _is_loopback(request.client.host) and _is_loopback(name.strip("[]"))
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
