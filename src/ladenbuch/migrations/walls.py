@@ -62,9 +62,11 @@ def _one_tenant_at_a_time(tx: sa.Connection, name: str) -> None:
     tx.exec_driver_sql(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY")
     tx.exec_driver_sql(f"DROP POLICY IF EXISTS one_tenant ON {name}")
     tx.exec_driver_sql(f"DROP POLICY IF EXISTS every_tenant ON {name}")
-    mine = "tenant = current_setting('ladenbuch.tenant', true)"
+    # current_user as well: TO alone would also let in the login itself, which inherits from both roles.
+    mine = f"current_user = '{APP}' AND tenant = current_setting('ladenbuch.tenant', true)"
+    every = f"current_user = '{SYSTEM}'"
     tx.exec_driver_sql(f"CREATE POLICY one_tenant ON {name} TO {APP} USING ({mine}) WITH CHECK ({mine})")
-    tx.exec_driver_sql(f"CREATE POLICY every_tenant ON {name} TO {SYSTEM} USING (true) WITH CHECK (true)")
+    tx.exec_driver_sql(f"CREATE POLICY every_tenant ON {name} TO {SYSTEM} USING ({every}) WITH CHECK ({every})")
 
 
 def sqlite_append_only(tx: sa.Connection, tables: Iterable[str]) -> None:
