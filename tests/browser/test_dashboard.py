@@ -63,17 +63,31 @@ def row(number: int, state: State, total: int, **more: Any) -> OrderRow:
 
 
 ROWS = [
-    row(1284, "attention", 8990, code="TAX-PLACE", reason="Die Lieferadresse liegt in Österreich: Der Steuersatz hängt von der Schwelle ab."),
+    row(
+        1284,
+        "attention",
+        8990,
+        code="TAX-PLACE",
+        reason="Die Lieferadresse liegt in Österreich: Der Steuersatz hängt von der Schwelle ab.",
+    ),
     row(1283, "documented", 123456, invoice_number="RE-2190"),
     row(1282, "documented", 2390, invoice_number="RE-2189"),
     row(1281, "waiting", 14900, code="UNPAID", reason="Vorkasse: Das Geld ist noch nicht da."),
-    row(1280, "attention", 4500, code="REFUND", reason="18,00 € wurden erstattet; die Rechnung steht noch über 45,00 €."),
+    row(
+        1280, "attention", 4500, code="REFUND", reason="18,00 € wurden erstattet; die Rechnung steht noch über 45,00 €."
+    ),
     row(1279, "excluded", 0, code="ZERO", reason="Betrag 0,00 €: kein Beleg nötig."),
     row(1278, "documented", 5999, invoice_number="RE-2188"),
     row(1277, "open", 3100),
-    row(1276, "attention", 6120, code="GATEWAY-UNMAPPED", reason="Für die Zahlungsart gift_card ist kein Konto festgelegt."),
+    row(
+        1276,
+        "attention",
+        6120,
+        code="GATEWAY-UNMAPPED",
+        reason="Für die Zahlungsart gift_card ist kein Konto festgelegt.",
+    ),
     row(1275, "excluded", 1990, code="TEST", reason="Testbestellung."),
-]  # fmt: skip
+]
 
 DONE = Timeline(
     order_name="#1283",
@@ -81,11 +95,40 @@ DONE = Timeline(
     total_minor=123456,
     currency="EUR",
     entries=(
-        Entry(NOW - timedelta(minutes=5, seconds=2), "mailed", "Der Brief mit der Rechnung wurde vom Postausgang angenommen.", {"Relay": "smtp.example.org:587", "Antwort": "250 2.0.0 Ok: queued as 4F2A"}),
-        Entry(NOW - timedelta(minutes=6), "heard", "Der Laden meldet: Bestellung bezahlt.", {"Thema": "orders/paid", "Weg": "Webhook"}),
-        Entry(NOW - timedelta(minutes=5, seconds=58), "decided", "Inländischer Verkauf an eine Privatperson: Umsatzsteuer nach Regel 1 mit 19 % und 7 %.", {"Regel": "§ 1 Abs. 1 Nr. 1 UStG, sevdesk-Regel 1", "Lieferland": "Deutschland", "Steuerzeitpunkt": "22. Nov. 2026 (Zahlung vollständig)", "Wäre der Käufer ein Unternehmen in der EU": "Regel 3, 0 %"}),
-        Entry(NOW - timedelta(minutes=5, seconds=40), "posted", "Rechnung RE-2190 über 1.234,56 € geschrieben und festgeschrieben.", {"Brutto zu 19 %": "1.190,00 €", "Brutto zu 7 %": "44,56 €"}),
-        Entry(NOW - timedelta(minutes=5, seconds=21), "paid", "1.234,56 € auf dem Verrechnungskonto Shopify Payments gebucht und der Rechnung zugeordnet."),
+        Entry(
+            NOW - timedelta(minutes=5, seconds=2),
+            "mailed",
+            "Der Brief mit der Rechnung wurde vom Postausgang angenommen.",
+            {"Relay": "smtp.example.org:587", "Antwort": "250 2.0.0 Ok: queued as 4F2A"},
+        ),
+        Entry(
+            NOW - timedelta(minutes=6),
+            "heard",
+            "Der Laden meldet: Bestellung bezahlt.",
+            {"Thema": "orders/paid", "Weg": "Webhook"},
+        ),
+        Entry(
+            NOW - timedelta(minutes=5, seconds=58),
+            "decided",
+            "Inländischer Verkauf an eine Privatperson: Umsatzsteuer nach Regel 1 mit 19 % und 7 %.",
+            {
+                "Regel": "§ 1 Abs. 1 Nr. 1 UStG, sevdesk-Regel 1",
+                "Lieferland": "Deutschland",
+                "Steuerzeitpunkt": "22. Nov. 2026 (Zahlung vollständig)",
+                "Wäre der Käufer ein Unternehmen in der EU": "Regel 3, 0 %",
+            },
+        ),
+        Entry(
+            NOW - timedelta(minutes=5, seconds=40),
+            "posted",
+            "Rechnung RE-2190 über 1.234,56 € geschrieben und festgeschrieben.",
+            {"Brutto zu 19 %": "1.190,00 €", "Brutto zu 7 %": "44,56 €"},
+        ),
+        Entry(
+            NOW - timedelta(minutes=5, seconds=21),
+            "paid",
+            "1.234,56 € auf dem Verrechnungskonto Shopify Payments gebucht und der Rechnung zugeordnet.",
+        ),
     ),
     certificate=CertificateCard(
         True,
@@ -95,7 +138,7 @@ DONE = Timeline(
             CertificateLine("Offen", 0, 0, True),
         ),
     ),
-)  # fmt: skip
+)
 
 ASKING = Timeline(
     order_name="#1280",
@@ -412,8 +455,10 @@ def test_badges_have_words_and_enough_contrast(browser: Any, served: tuple[str, 
     """WCAG 1.4.3: at least 4.5 to 1 between a badge's text and its ground."""
     luminance = """one => { const style = getComputedStyle(one);
       const level = text => { const [r, g, b] = text.match(/[0-9.]+/g).map(Number).map(v => v / 255)
-        .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-      const [a, b] = [level(style.color), level(style.backgroundColor)].sort((x, y) => y - x); return (a + 0.05) / (b + 0.05); }"""
+        .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+      const [a, b] = [level(style.color), level(style.backgroundColor)].sort((x, y) => y - x);
+      return (a + 0.05) / (b + 0.05); }"""
     with opened(browser, 1280, scheme=scheme) as (page, _):
         page.goto(served[0] + "/orders")
         badges = page.locator(".badge")

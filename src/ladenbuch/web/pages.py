@@ -358,13 +358,13 @@ def _bar(numbers: Overview) -> list[tuple[State, int, int]]:
         ("open", max(0, numbers.orders_total - numbers.accounted_for)),
     ]
     total = sum(count for _, count in counts)
+    widths = [(state, max(8, count * 1000 // total)) for state, count in counts if count]
+    whole = sum(width for _, width in widths)
     segments: list[tuple[State, int, int]] = []
     x = 0
-    for state, count in counts:
-        if count:
-            width = max(6, count * 1000 // total)
-            segments.append((state, x, width))
-            x += width
+    for state, width in widths:
+        segments.append((state, x * 1000 // whole, max(3, width * 1000 // whole)))
+        x += width
     return segments
 
 
