@@ -9,9 +9,10 @@ What nobody has measured is refused by default and can be allowed by a switch of
     listing.py       list endpoints: filters, paging, embed
     lookups.py       countries, units, users, tax rules, number sequences
     contacts.py      contacts, addresses, communication ways, parts, tags
-    documents.py     what invoices and credit notes share: positions, finalising, printing, deleting
+    drafts.py        reading a document from the wire: header, positions, tax
+    documents.py     what invoices and credit notes share: finalising, printing, deleting, writing out
     invoices.py      saveInvoice and the life of an invoice; credit_notes.py the same for corrections
-    banking.py       accounts, transactions, bookAmount
+    accounts.py      payment accounts; banking.py their transactions and bookAmount
     vouchers.py      receipts, and the accounts they may name
     pdf.py           a real one-page (or longer) PDF
     control.py       the control API for tests and demos

@@ -13,8 +13,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from ladenbuch.simulators.sevdesk import documents, invoices
+from ladenbuch.simulators.sevdesk.accounts import account, balance
 from ladenbuch.simulators.sevdesk.arithmetic import position_sums
-from ladenbuch.simulators.sevdesk.banking import account, add_transaction, balance, book
+from ladenbuch.simulators.sevdesk.banking import add_transaction, book
 from ladenbuch.simulators.sevdesk.contacts import write
 from ladenbuch.simulators.sevdesk.wire import (
     ApiError,

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ladenbuch.simulators.http import SimResponse
-from ladenbuch.simulators.sevdesk import documents, invoices
+from ladenbuch.simulators.sevdesk import documents, drafts, invoices
 from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, wrapped
 from ladenbuch.simulators.sevdesk.listing import Nested, Query, Test, page
 from ladenbuch.simulators.sevdesk.wire import ApiError, Json, parse_int, parse_ref, ref, refuse, text_or_none
 from ladenbuch.simulators.sevdesk.world import Document, World
 
-_KNOWN = documents.KNOWN | {
+_KNOWN = drafts.KNOWN | {
     "creditNoteNumber",
     "creditNoteDate",
     "creditNoteType",
@@ -28,15 +28,15 @@ def save(call: Call) -> SimResponse:
     header = body.get("creditNote")
     if not isinstance(header, dict) or "creditNotePosSave" not in body:
         raise ApiError(400, "creditNote and creditNotePosSave are required")
-    documents.count_unknown(world, "CreditNote", header, _KNOWN)
+    drafts.count_unknown(world, "CreditNote", header, _KNOWN)
     identifier = parse_int(header.get("id"))
     new = identifier is None
     draft = _blank(world) if identifier is None else invoices.editable(world.document("CreditNote", identifier))
     _own_fields(world, draft, header, new)
-    documents.parse_header(world, draft, header, "creditNoteDate", new=new)
+    drafts.parse_header(world, draft, header, "creditNoteDate", new=new)
     if draft.contact is None:
         refuse("contact: expected array with 'id' and 'objectName'")
-    documents.parse_positions(world, draft, body, "creditNote")
+    drafts.parse_positions(world, draft, body, "creditNote")
     _against_source(world, draft)
     invoices.install(world, draft, new=new)
     return wrapped(_saved(draft), 201 if new else 200)
@@ -118,18 +118,7 @@ def create_from_invoice(call: Call) -> SimResponse:
     if notes:
         refuse("a credit note already exists", 170, data=[ref("CreditNote", note.id) for note in notes])
     draft = _blank(world)
-    for name in [
-        "contact",
-        "contact_person",
-        "country",
-        "currency",
-        "tax_rule",
-        "show_net",
-        "note",
-        "delivery",
-        "delivery_until",
-        "delivery_country",
-    ]:
+    for name in documents.TAKEN_OVER:
         setattr(draft, name, getattr(source, name))
     draft.fields = {**source.fields, "header": f"Gutschrift zur Rechnung {source.number}"}
     draft.number = world.sequences["CreditNote", "CN"].preview()

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from ladenbuch.simulators.http import SimResponse
-from ladenbuch.simulators.sevdesk import documents, tax
+from ladenbuch.simulators.sevdesk import documents, drafts, tax
 from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, wrapped
 from ladenbuch.simulators.sevdesk.listing import Nested, Query, Test, page
 from ladenbuch.simulators.sevdesk.wire import (
@@ -25,7 +25,7 @@ from ladenbuch.simulators.sevdesk.wire import (
 from ladenbuch.simulators.sevdesk.world import Document, Position, World, keys
 
 _TYPES = ("RE", "AR", "TR", "ER", "WKR", "MA")
-_KNOWN = documents.KNOWN | {"invoiceNumber", "invoiceDate", "invoiceType", "propertyIsEInvoice", "origin"}
+_KNOWN = drafts.KNOWN | {"invoiceNumber", "invoiceDate", "invoiceType", "propertyIsEInvoice", "origin"}
 
 
 def save(call: Call) -> SimResponse:
@@ -34,11 +34,11 @@ def save(call: Call) -> SimResponse:
     header = body.get("invoice")
     if not isinstance(header, dict) or "invoicePosSave" not in body:
         raise ApiError(400, "invoice and invoicePosSave are required")
-    documents.count_unknown(world, "Invoice", header, _KNOWN)
+    drafts.count_unknown(world, "Invoice", header, _KNOWN)
     identifier = parse_int(header.get("id"))
     new = identifier is None
     draft = _blank(world) if identifier is None else editable(world.document("Invoice", identifier))
-    documents.parse_header(world, draft, header, "invoiceDate", new=new)
+    drafts.parse_header(world, draft, header, "invoiceDate", new=new)
     if new or "invoiceType" in header:
         if header.get("invoiceType") not in _TYPES:
             refuse("invoiceType must be one of RE, AR, TR, ER, WKR, MA")
@@ -48,7 +48,7 @@ def save(call: Call) -> SimResponse:
     _number(world, draft, header)
     if parse_flag(body.get("takeDefaultAddress")):
         _default_address(world, draft)
-    documents.parse_positions(world, draft, body, "invoice")
+    drafts.parse_positions(world, draft, body, "invoice")
     _check(world, draft)
     install(world, draft, new=new)
     positions = [documents.write_position(draft, position, saved=True) for position in draft.positions]
@@ -287,18 +287,7 @@ def make_cancellation(world: World, source: Document) -> Document:
     """The SR: own number from the same circle, negative sums, paid and enshrined at once, no address."""
     now = world.now
     reversal = Document("Invoice", world.new_id(), "SR", now, now, documents.berlin_today(world))
-    for name in [
-        "contact",
-        "contact_person",
-        "country",
-        "currency",
-        "tax_rule",
-        "show_net",
-        "note",
-        "delivery",
-        "delivery_until",
-        "delivery_country",
-    ]:
+    for name in documents.TAKEN_OVER:
         setattr(reversal, name, getattr(source, name))
     reversal.number = world.sequences["Invoice", "RE"].take()
     reversal.status, reversal.origin, reversal.cancelled = 1000, source.id, True

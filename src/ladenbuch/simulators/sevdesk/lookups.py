@@ -8,7 +8,7 @@ import pycountry
 
 from ladenbuch.simulators.http import SimResponse
 from ladenbuch.simulators.sevdesk import tax
-from ladenbuch.simulators.sevdesk.banking import open_account
+from ladenbuch.simulators.sevdesk.accounts import open_account
 from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, wrapped
 from ladenbuch.simulators.sevdesk.contacts import getter, lister
 from ladenbuch.simulators.sevdesk.listing import Test

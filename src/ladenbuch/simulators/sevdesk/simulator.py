@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ladenbuch.simulators.http import AsgiApp, SimRequest, SimResponse, asgi
-from ladenbuch.simulators.sevdesk import banking, contacts, control, credit_notes, invoices, lookups, vouchers
+from ladenbuch.simulators.sevdesk import accounts, banking, contacts, control, credit_notes, invoices, lookups, vouchers
 from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, failure
 from ladenbuch.simulators.sevdesk.wire import ApiError, Json, parse_body
 from ladenbuch.simulators.sevdesk.world import DEFAULT_TOKEN, Switches, World
@@ -22,6 +22,7 @@ _ROUTES: Routes = {
     **contacts.ROUTES,
     **invoices.ROUTES,
     **credit_notes.ROUTES,
+    **accounts.ROUTES,
     **banking.ROUTES,
     **vouchers.ROUTES,
 }

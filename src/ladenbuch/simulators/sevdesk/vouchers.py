@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from ladenbuch.simulators.http import SimResponse
 from ladenbuch.simulators.sevdesk import tax
-from ladenbuch.simulators.sevdesk.banking import account, transaction
+from ladenbuch.simulators.sevdesk.accounts import account
+from ladenbuch.simulators.sevdesk.banking import transaction
 from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, wrapped
 from ladenbuch.simulators.sevdesk.listing import Test, page
 from ladenbuch.simulators.sevdesk.wire import (
