@@ -27,7 +27,6 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -270,8 +269,7 @@ class Door:
 def import_tables(store: Store) -> sa.MetaData:
     """Import the modules that own the store's tables; the complete metadata comes back."""
     for name in TABLE_OWNERS[store]:
-        if find_spec(name) is not None:
-            import_module(name)
+        import_module(name)
     return METADATA[store]
 
 
