@@ -122,7 +122,7 @@ class Ingest:
     async def _read(self, headers: Sequence[tuple[bytes, bytes]], receive: Receive) -> bytes | None:
         """The body as received; one byte too much is enough to stop reading. None when the client left."""
         for name, value in headers:
-            if name == b"content-length" and value.isdigit() and int(value) > self._max_body:
+            if name == b"content-length" and value.isdigit() and int(value[:18]) > self._max_body:
                 return b"x" * (self._max_body + 1)
         message = await receive()
         if message["type"] == "http.disconnect":
