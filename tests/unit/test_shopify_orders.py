@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from ladenbuch.errors import LadenbuchError, Rejected
-from ladenbuch.shopify.orders import instant, order_from_envelope, percent
+from ladenbuch.shopify.orders import order_from_envelope
+from ladenbuch.shopify.shapes import instant, percent
 
 Json = dict[str, Any]
 

@@ -20,7 +20,7 @@ import msgspec
 
 from ladenbuch import __version__
 from ladenbuch.errors import Ambiguous, Rejected, Retryable
-from ladenbuch.shopify import orders, reading
+from ladenbuch.shopify import reading, shapes
 from ladenbuch.shopify.answer import NO_COST, Cost, Json, PathError, Result, decode
 from ladenbuch.shopify.cost import MAX_QUERY_COST, CostGauge, document, estimate_cost, is_mutation
 from ladenbuch.shopify.reading import Fetched
@@ -103,7 +103,7 @@ class Admin:
     def updated_at(self, order_gid: str) -> datetime | None:
         """When the order changed last; None when Shopify gives none. One point."""
         order = self._complete("order_updated_at", {"id": order_gid}).data.get("order")
-        return orders.instant(order.get("updatedAt"), "order.updatedAt") if isinstance(order, dict) else None
+        return shapes.instant(order.get("updatedAt"), "order.updatedAt") if isinstance(order, dict) else None
 
     def orders_updated(self, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
         """(gid, updated_at) of orders changed in [since, until), oldest change first. Aware UTC instants.
@@ -129,8 +129,8 @@ class Admin:
         quoted = name.replace("\\", "\\\\").replace("'", "\\'")
         result = self._complete("order_by_name", {"query": f"name:'{quoted}'"})
         found = [
-            (orders.instant(node.get("processedAt"), "orders.processedAt"), orders.text(node.get("id"), "orders.id"))
-            for node in orders.nodes(_at(result.data, "orders"), "orders")
+            (shapes.instant(node.get("processedAt"), "orders.processedAt"), shapes.text(node.get("id"), "orders.id"))
+            for node in shapes.nodes(_at(result.data, "orders"), "orders")
             if node.get("name") == name
         ]
         return max(found)[1] if found else None
@@ -149,12 +149,12 @@ class Admin:
         while True:
             result = self._complete("orders_updated", {"query": query, "after": after})
             page = _at(result.data, "orders")
-            for node in orders.nodes(page, "orders"):
+            for node in shapes.nodes(page, "orders"):
                 yield (
-                    orders.text(node.get("id"), "orders.id"),
-                    orders.instant(node.get("updatedAt"), "orders.updatedAt"),
+                    shapes.text(node.get("id"), "orders.id"),
+                    shapes.instant(node.get("updatedAt"), "orders.updatedAt"),
                 )
-            after = orders.next_cursor(page)
+            after = shapes.next_cursor(page)
             if after is None:
                 return
 

@@ -10,22 +10,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 from ladenbuch.domain import order as shop
 from ladenbuch.domain.money import to_minor
 from ladenbuch.errors import Rejected
-
-Json = Mapping[str, Any]
+from ladenbuch.shopify.shapes import (
+    Json,
+    count,
+    gid,
+    instant,
+    mapping,
+    maybe_instant,
+    nodes,
+    optional,
+    part,
+    percent,
+    text,
+    texts,
+)
 
 _EMPTY: Json = {}
-_INSTANT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):?(\d\d))", re.ASCII
-)
 _AMOUNT = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,12})?", re.ASCII)
-_RATE = re.compile(r"\d{1,6}(?:\.\d{1,12})?", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 _DISCOUNT_KINDS = {
@@ -52,7 +59,7 @@ def order_from_envelope(envelope: object) -> shop.Order:
     `gaps` in the envelope are kept; a page that was announced and is not there, a null where money or a tax should
     be, and missing transactions or agreements add to them (rule R19).
     """
-    top = _mapping(envelope, "envelope")
+    top = mapping(envelope, "envelope")
     if isinstance(top.get("data"), Mapping):
         top = {**top["data"], **{key: value for key, value in top.items() if key not in ("data", "errors")}}
     if isinstance(top.get("order"), Mapping):
@@ -62,130 +69,6 @@ def order_from_envelope(envelope: object) -> shop.Order:
     else:
         raise Rejected("ORDER-SHAPE", "order")
     return _Reader(order, top).order()
-
-
-# -- wrappings, also used while pages are collected ------------------------------------------------------------------
-
-
-def nodes(value: object, path: str, *, keep_holes: bool = False) -> list[Any]:
-    """The nodes of a list or connection; null gives an empty list. With `keep_holes` nulls inside stay in place."""
-    if isinstance(value, Mapping):
-        if "nodes" in value:
-            value = value["nodes"]
-        elif "edges" in value:
-            value = [edge.get("node") if isinstance(edge, Mapping) else None for edge in edges(value, path)]
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise Rejected("ORDER-SHAPE", path)
-    return [item for item in value if keep_holes or isinstance(item, Mapping)]
-
-
-def edges(value: object, path: str) -> list[Any]:
-    """The edges of a connection (dicts with `cursor` and `node`)."""
-    found = value.get("edges") if isinstance(value, Mapping) else None
-    if found is None:
-        return []
-    if not isinstance(found, list):
-        raise Rejected("ORDER-SHAPE", path)
-    return [edge for edge in found if isinstance(edge, Mapping)]
-
-
-def next_cursor(value: object) -> str | None:
-    """Where the next page of a connection begins, None when this was the last one."""
-    page = value.get("pageInfo") if isinstance(value, Mapping) else None
-    if not isinstance(page, Mapping) or page.get("hasNextPage") is not True:
-        return None
-    cursor = page.get("endCursor")
-    return cursor if isinstance(cursor, str) else None
-
-
-def text(value: object, path: str) -> str:
-    """A non-empty string, else `Rejected("ORDER-SHAPE", path)`."""
-    if not isinstance(value, str) or not value:
-        raise Rejected("ORDER-SHAPE", path)
-    return value
-
-
-def instant(value: object, path: str) -> datetime:
-    """An ISO 8601 instant with a zone and up to nanoseconds, as aware UTC with microseconds (cut, not rounded)."""
-    match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise Rejected("ORDER-SHAPE", path)
-    year, month, day, hour, minute, second, fraction, _, sign, off_hours, off_minutes = match.groups()
-    micro = int((fraction or "0").ljust(6, "0")[:6])
-    offset = timedelta()
-    if sign:
-        offset = timedelta(hours=int(off_hours), minutes=int(off_minutes)) * (-1 if sign == "-" else 1)
-    try:
-        zone = timezone(offset)
-        local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micro, zone)
-        return local.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Rejected("ORDER-SHAPE", path) from None
-
-
-def percent(value: object, percentage: object, path: str) -> Decimal | None:
-    """A tax rate in percent from Shopify's fraction (`0.19` -> `19`), else from `ratePercentage`; None when neither."""
-    rate = _rate(value, path)
-    if rate is not None:
-        return _plain(rate * 100)
-    rate = _rate(percentage, path)
-    return None if rate is None else _plain(rate)
-
-
-def _rate(value: object, path: str) -> Decimal | None:
-    if value is None:
-        return None
-    # A float can only come from somebody else's JSON parser; its shortest text is the number that was sent.
-    if isinstance(value, (str, int, float, Decimal)) and not isinstance(value, bool):
-        shown = format(value, "f") if isinstance(value, Decimal) and value.is_finite() else str(value)
-        if _RATE.fullmatch(shown):
-            return Decimal(shown)
-    raise Rejected("ORDER-SHAPE", path)
-
-
-def _plain(rate: Decimal) -> Decimal:
-    whole = rate.to_integral_value()
-    return whole.quantize(Decimal(1)) if rate == whole else rate.normalize()
-
-
-def _mapping(value: object, path: str) -> Json:
-    if not isinstance(value, Mapping):
-        raise Rejected("ORDER-SHAPE", path)
-    return value
-
-
-def _optional(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _maybe(value: object, path: str) -> datetime | None:
-    return None if value is None else instant(value, path)
-
-
-def _count(value: object, path: str, *, default: int | None = None) -> int:
-    if value is None and default is not None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Rejected("ORDER-SHAPE", path)
-    return value
-
-
-def _texts(value: object, path: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise Rejected("ORDER-SHAPE", path)
-    return tuple(item for item in value if isinstance(item, str))
-
-
-def _id(value: object) -> str | None:
-    return _optional(value.get("id")) if isinstance(value, Mapping) else None
-
-
-def _part(value: object, key: str) -> object:
-    return value.get(key) if isinstance(value, Mapping) else None
 
 
 class _Reader:
@@ -238,17 +121,17 @@ class _Reader:
     def items(self, holder: object, key: str, path: str, *, soft: bool = False) -> list[tuple[Json, str]]:
         """The elements of a list with their paths. An absent list, a null element or a missing page is a gap."""
         where = f"{path}.{key}"
-        value = _part(holder, key)
+        value = part(holder, key)
         if value is None and not soft:
             self.gap(where)
-        if isinstance(value, Mapping) and _part(value.get("pageInfo"), "hasNextPage") is True:
+        if isinstance(value, Mapping) and part(value.get("pageInfo"), "hasNextPage") is True:
             self.gap(f"{where}.page")
         found: list[tuple[Json, str]] = []
         for index, item in enumerate(nodes(value, where, keep_holes=True)):
             if item is None:
                 self.gap(f"{where}.{index}")
             else:
-                found.append((_mapping(item, f"{where}.{index}"), f"{where}.{index}"))
+                found.append((mapping(item, f"{where}.{index}"), f"{where}.{index}"))
         return found
 
     def part(self, name: str) -> list[tuple[Json, str]]:
@@ -311,11 +194,11 @@ class _Reader:
             liable = line.get("channelLiable")
             found.append(
                 shop.TaxLine(
-                    title=_optional(line.get("title")) or "",
+                    title=optional(line.get("title")) or "",
                     rate=self.tax_rate(line, where, amount),
                     amount=amount,
                     channel_liable=liable if isinstance(liable, bool) else None,
-                    source=_optional(line.get("source")),
+                    source=optional(line.get("source")),
                 )
             )
         return tuple(found)
@@ -323,7 +206,7 @@ class _Reader:
     def allocations(self, holder: Json, path: str) -> tuple[shop.DiscountAllocation, ...]:
         found = []
         for item, where in self.items(holder, "discountAllocations", path, soft=True):
-            index = _part(item.get("discountApplication"), "index")
+            index = part(item.get("discountApplication"), "index")
             amount = self.money(item.get("allocatedAmountSet"), f"{where}.allocatedAmountSet", needed=True)
             known = index if isinstance(index, int) and not isinstance(index, bool) else None
             found.append(shop.DiscountAllocation(amount, known))
@@ -345,17 +228,17 @@ class _Reader:
             "edited": self.flag("edited"),
             "tax_exempt": self.flag("taxExempt"),
             "estimated_taxes": self.flag("estimatedTaxes"),
-            "source_name": _optional(raw.get("sourceName")),
-            "financial_status": _optional(raw.get("displayFinancialStatus")),
-            "fulfilment_status": _optional(raw.get("displayFulfillmentStatus")),
-            "return_status": _optional(raw.get("returnStatus")),
-            "cancelled_at": _maybe(raw.get("cancelledAt"), "order.cancelledAt"),
-            "cancel_reason": _optional(raw.get("cancelReason")),
-            "closed_at": _maybe(raw.get("closedAt"), "order.closedAt"),
-            "po_number": _optional(raw.get("poNumber")),
-            "gateways": _texts(raw.get("paymentGatewayNames"), "order.paymentGatewayNames"),
-            "locale": _optional(raw.get("customerLocale")),
-            "email": _optional(raw.get("email")),
+            "source_name": optional(raw.get("sourceName")),
+            "financial_status": optional(raw.get("displayFinancialStatus")),
+            "fulfilment_status": optional(raw.get("displayFulfillmentStatus")),
+            "return_status": optional(raw.get("returnStatus")),
+            "cancelled_at": maybe_instant(raw.get("cancelledAt"), "order.cancelledAt"),
+            "cancel_reason": optional(raw.get("cancelReason")),
+            "closed_at": maybe_instant(raw.get("closedAt"), "order.closedAt"),
+            "po_number": optional(raw.get("poNumber")),
+            "gateways": texts(raw.get("paymentGatewayNames"), "order.paymentGatewayNames"),
+            "locale": optional(raw.get("customerLocale")),
+            "email": optional(raw.get("email")),
             "custom_attributes": tuple(
                 (str(item.get("key") or ""), str(item.get("value") or ""))
                 for item, _ in self.items(raw, "customAttributes", "order", soft=True)
@@ -378,8 +261,8 @@ class _Reader:
     def totals(self) -> dict[str, int]:
         rounding = self.raw.get("totalCashRoundingAdjustment")
         path = "order.totalCashRoundingAdjustment"
-        paid = self.money(_part(rounding, "paymentSet"), f"{path}.paymentSet")
-        returned = self.money(_part(rounding, "refundSet"), f"{path}.refundSet")
+        paid = self.money(part(rounding, "paymentSet"), f"{path}.paymentSet")
+        returned = self.money(part(rounding, "refundSet"), f"{path}.refundSet")
         return {
             "original_total": self.total("originalTotalPriceSet", needed=True),
             "current_total": self.total("currentTotalPriceSet", needed=True),
@@ -403,12 +286,12 @@ class _Reader:
             "customer": _customer(raw.get("customer")),
             "company": self.company(raw.get("purchasingEntity")),
             "terms": self.terms(raw.get("paymentTerms")),
-            "merchant_of_record": _optional(_part(app, "name")) or _id(app),
+            "merchant_of_record": optional(part(app, "name")) or gid(app),
             "disputes": tuple(
                 shop.Dispute(
                     id=text(item.get("id"), f"{path}.id"),
-                    initiated_as=_optional(item.get("initiatedAs")) or "UNKNOWN",
-                    status=_optional(item.get("status")) or "UNKNOWN",
+                    initiated_as=optional(item.get("initiatedAs")) or "UNKNOWN",
+                    status=optional(item.get("status")) or "UNKNOWN",
                 )
                 for item, path in self.items(raw, "disputes", "order", soft=True)
             ),
@@ -420,17 +303,17 @@ class _Reader:
         if entity.get("__typename") != "PurchasingCompany" and "company" not in entity:
             return None
         company, location = entity.get("company"), entity.get("location")
-        tax = _part(location, "taxSettings")
+        tax = part(location, "taxSettings")
         if not isinstance(company, Mapping):  # a company bought, but nobody may say which: still a company
             self.gap("order.purchasingEntity.company")
         return shop.Company(
-            id=_id(company) or "",
-            name=_optional(_part(company, "name")) or "",
-            location_id=_id(location),
-            location_name=_optional(_part(location, "name")),
-            billing_address=_address(_part(location, "billingAddress")),
-            tax_registration_id=_optional(_part(tax, "taxRegistrationId")),
-            tax_exempt=_part(tax, "taxExempt") is True,
+            id=gid(company) or "",
+            name=optional(part(company, "name")) or "",
+            location_id=gid(location),
+            location_name=optional(part(location, "name")),
+            billing_address=_address(part(location, "billingAddress")),
+            tax_registration_id=optional(part(tax, "taxRegistrationId")),
+            tax_exempt=part(tax, "taxExempt") is True,
         )
 
     def terms(self, terms: object) -> shop.PaymentTerms | None:
@@ -444,28 +327,28 @@ class _Reader:
         ]
         days = terms.get("dueInDays")
         return shop.PaymentTerms(
-            name=_optional(terms.get("paymentTermsName")) or "",
-            kind=_optional(terms.get("paymentTermsType")) or "UNKNOWN",
-            due_in_days=None if days is None else _count(days, f"{path}.dueInDays"),
+            name=optional(terms.get("paymentTermsName")) or "",
+            kind=optional(terms.get("paymentTermsType")) or "UNKNOWN",
+            due_in_days=None if days is None else count(days, f"{path}.dueInDays"),
             due_at=min(due) if due else None,
         )
 
     # -- what was sold -------------------------------------------------------------------------------------------
 
     def line(self, raw: Json, path: str) -> shop.Line:
-        quantity = _count(raw.get("quantity"), f"{path}.quantity")
+        quantity = count(raw.get("quantity"), f"{path}.quantity")
         original = self.money(raw.get("originalTotalSet"), f"{path}.originalTotalSet", needed=True)
         discounted = raw.get("discountedTotalSet")
         return shop.Line(
             id=text(raw.get("id"), f"{path}.id"),
-            title=_optional(raw.get("title")) or _optional(raw.get("name")) or "",
+            title=optional(raw.get("title")) or optional(raw.get("name")) or "",
             quantity=quantity,
-            current_quantity=_count(raw.get("currentQuantity"), f"{path}.currentQuantity", default=quantity),
+            current_quantity=count(raw.get("currentQuantity"), f"{path}.currentQuantity", default=quantity),
             original_total=original,
             discounted_total=original if discounted is None else self.money(discounted, f"{path}.discountedTotalSet"),
-            variant_title=_optional(raw.get("variantTitle")),
-            sku=_optional(raw.get("sku")),
-            vendor=_optional(raw.get("vendor")),
+            variant_title=optional(raw.get("variantTitle")),
+            sku=optional(raw.get("sku")),
+            vendor=optional(raw.get("vendor")),
             is_gift_card=raw.get("isGiftCard") is True,
             requires_shipping=raw.get("requiresShipping") is not False,
             taxable=raw.get("taxable") is not False,
@@ -486,15 +369,15 @@ class _Reader:
         discounted, current = raw.get("discountedPriceSet"), raw.get("currentDiscountedPriceSet")
         price = original if discounted is None else self.money(discounted, f"{path}.discountedPriceSet")
         return shop.ShippingLine(
-            id=_id(raw),
-            title=_optional(raw.get("title")) or "",
+            id=gid(raw),
+            title=optional(raw.get("title")) or "",
             original_price=original,
             discounted_price=price,
             current_discounted_price=(
                 price if current is None else self.money(current, f"{path}.currentDiscountedPriceSet")
             ),
-            code=_optional(raw.get("code")),
-            source=_optional(raw.get("source")),
+            code=optional(raw.get("code")),
+            source=optional(raw.get("source")),
             is_removed=raw.get("isRemoved") is True,
             allocations=self.allocations(raw, path),
             tax_lines=self.tax_lines(raw, path),
@@ -503,33 +386,33 @@ class _Reader:
     def fee(self, raw: Json, path: str) -> shop.AdditionalFee:
         return shop.AdditionalFee(
             id=text(raw.get("id"), f"{path}.id"),
-            name=_optional(raw.get("name")) or "",
+            name=optional(raw.get("name")) or "",
             price=self.money(raw.get("price"), f"{path}.price", needed=True),
             tax_lines=self.tax_lines(raw, path, soft=True),
         )
 
     def discount(self, raw: Json, path: str) -> shop.DiscountApplication:
         return shop.DiscountApplication(
-            index=_count(raw.get("index"), f"{path}.index"),
+            index=count(raw.get("index"), f"{path}.index"),
             kind=_DISCOUNT_KINDS.get(str(raw.get("__typename")), "code" if "code" in raw else "unknown"),
-            label=_optional(raw.get("code")) or _optional(raw.get("title")) or "",
-            target_type=_optional(raw.get("targetType")) or "UNKNOWN",
-            allocation_method=_optional(raw.get("allocationMethod")) or "UNKNOWN",
+            label=optional(raw.get("code")) or optional(raw.get("title")) or "",
+            target_type=optional(raw.get("targetType")) or "UNKNOWN",
+            allocation_method=optional(raw.get("allocationMethod")) or "UNKNOWN",
         )
 
     # -- the ledger ----------------------------------------------------------------------------------------------
 
     def agreement(self, raw: Json, path: str) -> shop.Agreement:
-        reason = _optional(raw.get("reason")) or "UNKNOWN"
-        kind = _optional(raw.get("__typename")) or _AGREEMENT_KINDS.get(reason, "UNKNOWN")
+        reason = optional(raw.get("reason")) or "UNKNOWN"
+        kind = optional(raw.get("__typename")) or _AGREEMENT_KINDS.get(reason, "UNKNOWN")
         return shop.Agreement(
             id=text(raw.get("id"), f"{path}.id"),
             kind=kind,
             reason=reason,
             happened_at=instant(raw.get("happenedAt"), f"{path}.happenedAt"),
             sales=tuple(self.sale(item, where) for item, where in self.items(raw, "sales", path)),
-            refund_id=_id(raw.get("refund")),
-            return_id=_id(raw.get("return")),
+            refund_id=gid(raw.get("refund")),
+            return_id=gid(raw.get("return")),
         )
 
     def sale(self, raw: Json, path: str) -> shop.Sale:
@@ -538,16 +421,16 @@ class _Reader:
         before, after = "totalDiscountAmountBeforeTaxes", "totalDiscountAmountAfterTaxes"
         return shop.Sale(
             id=text(raw.get("id"), f"{path}.id"),
-            line_type=_optional(raw.get("lineType")) or "UNKNOWN",
-            action=_optional(raw.get("actionType")) or "UNKNOWN",
+            line_type=optional(raw.get("lineType")) or "UNKNOWN",
+            action=optional(raw.get("actionType")) or "UNKNOWN",
             total=self.money(raw.get("totalAmount"), f"{path}.totalAmount", needed=True),
             tax=self.money(raw.get("totalTaxAmount"), f"{path}.totalTaxAmount", needed=True),
-            quantity=None if quantity is None else _count(quantity, f"{path}.quantity"),
+            quantity=None if quantity is None else count(quantity, f"{path}.quantity"),
             taxes=tuple(self.sale_tax(tax, where) for tax, where in self.items(raw, "taxes", path)),
             discount_before_taxes=self.money(raw.get(before), f"{path}.{before}"),
             discount_after_taxes=self.money(raw.get(after), f"{path}.{after}"),
-            item_id=_id(item),
-            item_name=_optional(item.get("name")) or _optional(item.get("__typename")),
+            item_id=gid(item),
+            item_name=optional(item.get("name")) or optional(item.get("__typename")),
         )
 
     def sale_tax(self, raw: Json, path: str) -> shop.SaleTax:
@@ -558,7 +441,7 @@ class _Reader:
         return shop.SaleTax(
             amount=amount,
             rate=self.tax_rate(line, f"{path}.taxLine", amount),
-            title=_optional(line.get("title")) or "",
+            title=optional(line.get("title")) or "",
             channel_liable=liable if isinstance(liable, bool) else None,
         )
 
@@ -566,26 +449,26 @@ class _Reader:
 
     def payment(self, raw: Json, path: str) -> shop.Payment:
         amount = raw.get("amountSet")
-        currency = _part(_part(amount, "shopMoney"), "currencyCode")
+        currency = part(part(amount, "shopMoney"), "currencyCode")
         return shop.Payment(
             id=text(raw.get("id"), f"{path}.id"),
             kind=text(raw.get("kind"), f"{path}.kind"),
             status=text(raw.get("status"), f"{path}.status"),
-            gateway=_optional(raw.get("gateway")),
+            gateway=optional(raw.get("gateway")),
             amount=self.money(amount, f"{path}.amountSet", needed=True),
-            processed_at=_maybe(raw.get("processedAt"), f"{path}.processedAt"),
-            created_at=_maybe(raw.get("createdAt"), f"{path}.createdAt"),
-            currency=_optional(currency) or self.currency,
+            processed_at=maybe_instant(raw.get("processedAt"), f"{path}.processedAt"),
+            created_at=maybe_instant(raw.get("createdAt"), f"{path}.createdAt"),
+            currency=optional(currency) or self.currency,
             test=raw.get("test") is True,
             manual=raw.get("manualPaymentGateway") is True,
-            formatted_gateway=_optional(raw.get("formattedGateway")),
+            formatted_gateway=optional(raw.get("formattedGateway")),
             rounding=self.money(raw.get("amountRoundingSet"), f"{path}.amountRoundingSet"),
-            parent_id=_id(raw.get("parentTransaction")),
-            payment_id=_optional(raw.get("paymentId")),
+            parent_id=gid(raw.get("parentTransaction")),
+            payment_id=optional(raw.get("paymentId")),
             fees=tuple(
                 shop.PaymentFee(
                     id=text(fee.get("id"), f"{where}.id"),
-                    kind=_optional(fee.get("type")) or "UNKNOWN",
+                    kind=optional(fee.get("type")) or "UNKNOWN",
                     amount=self.settled(fee.get("amount"), f"{where}.amount"),
                     tax_amount=self.settled(fee.get("taxAmount"), f"{where}.taxAmount"),
                 )
@@ -604,18 +487,18 @@ class _Reader:
         shipping = self.items(raw, "refundShippingLines", path, soft=True)
         return shop.Refund(
             id=text(raw.get("id"), f"{path}.id"),
-            created_at=_maybe(raw.get("createdAt"), f"{path}.createdAt"),
+            created_at=maybe_instant(raw.get("createdAt"), f"{path}.createdAt"),
             total=self.money(raw.get("totalRefundedSet"), f"{path}.totalRefundedSet", needed=True),
-            processed_at=_maybe(raw.get("processedAt"), f"{path}.processedAt"),
-            note=_optional(raw.get("note")),
-            return_id=_id(raw.get("return")),
+            processed_at=maybe_instant(raw.get("processedAt"), f"{path}.processedAt"),
+            note=optional(raw.get("note")),
+            return_id=gid(raw.get("return")),
             lines=tuple(
                 shop.RefundLine(
-                    line_id=_id(line.get("lineItem")),
-                    quantity=_count(line.get("quantity"), f"{where}.quantity"),
+                    line_id=gid(line.get("lineItem")),
+                    quantity=count(line.get("quantity"), f"{where}.quantity"),
                     subtotal=self.money(line.get("subtotalSet"), f"{where}.subtotalSet", needed=True),
                     tax=self.money(line.get("totalTaxSet"), f"{where}.totalTaxSet"),
-                    restock_type=_optional(line.get("restockType")),
+                    restock_type=optional(line.get("restockType")),
                 )
                 for line, where in self.items(raw, "refundLineItems", path, soft=True)
             ),
@@ -628,7 +511,7 @@ class _Reader:
             adjustments=tuple(
                 shop.RefundAdjustment(
                     id=text(item.get("id"), f"{where}.id"),
-                    reason=_optional(item.get("reason")) or "UNKNOWN",
+                    reason=optional(item.get("reason")) or "UNKNOWN",
                     amount=self.money(item.get("amountSet"), f"{where}.amountSet", needed=True),
                     tax=self.money(item.get("taxAmountSet"), f"{where}.taxAmountSet"),
                 )
@@ -642,17 +525,17 @@ class _Reader:
     def fulfilment(self, raw: Json, path: str) -> shop.Fulfilment:
         items = []
         for item, where in self.items(raw, "fulfillmentLineItems", path, soft=True):
-            quantity = _count(item.get("quantity"), f"{where}.quantity", default=0)
-            items.append((_id(item.get("lineItem")) or "", quantity))
+            quantity = count(item.get("quantity"), f"{where}.quantity", default=0)
+            items.append((gid(item.get("lineItem")) or "", quantity))
         return shop.Fulfilment(
             id=text(raw.get("id"), f"{path}.id"),
-            status=_optional(raw.get("status")) or "UNKNOWN",
+            status=optional(raw.get("status")) or "UNKNOWN",
             created_at=instant(raw.get("createdAt"), f"{path}.createdAt"),
-            in_transit_at=_maybe(raw.get("inTransitAt"), f"{path}.inTransitAt"),
-            delivered_at=_maybe(raw.get("deliveredAt"), f"{path}.deliveredAt"),
-            display_status=_optional(raw.get("displayStatus")),
-            quantity=_count(raw.get("totalQuantity"), f"{path}.totalQuantity", default=sum(n for _, n in items)),
-            origin_country=_optional(_part(raw.get("originAddress"), "countryCode")),
+            in_transit_at=maybe_instant(raw.get("inTransitAt"), f"{path}.inTransitAt"),
+            delivered_at=maybe_instant(raw.get("deliveredAt"), f"{path}.deliveredAt"),
+            display_status=optional(raw.get("displayStatus")),
+            quantity=count(raw.get("totalQuantity"), f"{path}.totalQuantity", default=sum(n for _, n in items)),
+            origin_country=optional(part(raw.get("originAddress"), "countryCode")),
             items=tuple(items),
         )
 
@@ -662,30 +545,30 @@ def _address(raw: object) -> shop.Address | None:
     if not isinstance(raw, Mapping):
         return None
     return shop.Address(
-        first_name=_optional(raw.get("firstName")),
-        last_name=_optional(raw.get("lastName")) or _optional(raw.get("recipient")),
-        company=_optional(raw.get("company")) or _optional(raw.get("companyName")),
-        address1=_optional(raw.get("address1")),
-        address2=_optional(raw.get("address2")),
-        zip=_optional(raw.get("zip")),
-        city=_optional(raw.get("city")),
-        province_code=_optional(raw.get("provinceCode")) or _optional(raw.get("zoneCode")),
-        country=_optional(raw.get("countryCodeV2")) or _optional(raw.get("countryCode")),
-        phone=_optional(raw.get("phone")),
+        first_name=optional(raw.get("firstName")),
+        last_name=optional(raw.get("lastName")) or optional(raw.get("recipient")),
+        company=optional(raw.get("company")) or optional(raw.get("companyName")),
+        address1=optional(raw.get("address1")),
+        address2=optional(raw.get("address2")),
+        zip=optional(raw.get("zip")),
+        city=optional(raw.get("city")),
+        province_code=optional(raw.get("provinceCode")) or optional(raw.get("zoneCode")),
+        country=optional(raw.get("countryCodeV2")) or optional(raw.get("countryCode")),
+        phone=optional(raw.get("phone")),
     )
 
 
 def _customer(raw: object) -> shop.Customer | None:
-    if not isinstance(raw, Mapping) or not _id(raw):
+    if not isinstance(raw, Mapping) or not gid(raw):
         return None
     return shop.Customer(
-        id=_id(raw) or "",
-        first_name=_optional(raw.get("firstName")),
-        last_name=_optional(raw.get("lastName")),
-        display_name=_optional(raw.get("displayName")),
-        email=_optional(_part(raw.get("defaultEmailAddress"), "emailAddress")),
-        locale=_optional(raw.get("locale")),
+        id=gid(raw) or "",
+        first_name=optional(raw.get("firstName")),
+        last_name=optional(raw.get("lastName")),
+        display_name=optional(raw.get("displayName")),
+        email=optional(part(raw.get("defaultEmailAddress"), "emailAddress")),
+        locale=optional(raw.get("locale")),
         tax_exempt=raw.get("taxExempt") is True,
-        tax_exemptions=_texts(raw.get("taxExemptions"), "order.customer.taxExemptions"),
-        tax_id=_optional(_part(raw.get("taxSettings"), "taxId")),
+        tax_exemptions=texts(raw.get("taxExemptions"), "order.customer.taxExemptions"),
+        tax_id=optional(part(raw.get("taxSettings"), "taxId")),
     )

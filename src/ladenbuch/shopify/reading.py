@@ -14,7 +14,7 @@ from typing import Any
 
 from ladenbuch.domain.order import Order
 from ladenbuch.errors import Retryable
-from ladenbuch.shopify import orders
+from ladenbuch.shopify import orders, shapes
 from ladenbuch.shopify.answer import Json, PathError, Result
 
 Execute = Callable[[str, Mapping[str, object]], Result]
@@ -117,9 +117,9 @@ class _Reading:
             if name not in _SOFT_FIELDS:
                 self._hole(name)
             return None
-        found = list(orders.nodes(value, name, keep_holes=True))
-        for page in self._order_pages(document, name, {"id": self.gid}, orders.next_cursor(value)):
-            found.extend(orders.nodes(page, name, keep_holes=True))
+        found = list(shapes.nodes(value, name, keep_holes=True))
+        for page in self._order_pages(document, name, {"id": self.gid}, shapes.next_cursor(value)):
+            found.extend(shapes.nodes(page, name, keep_holes=True))
         return found
 
     def _order_pages(
@@ -134,7 +134,7 @@ class _Reading:
                 self._hole(f"{name}.page")
                 return
             yield page
-            after = orders.next_cursor(page)
+            after = shapes.next_cursor(page)
         self._hole(f"{name}.pages")
 
     def _transactions(self, order: Json) -> object:
@@ -153,10 +153,10 @@ class _Reading:
         before: object = None
         pages = [
             value,
-            *self._order_pages("order_agreements", "agreements", {"id": self.gid}, orders.next_cursor(value)),
+            *self._order_pages("order_agreements", "agreements", {"id": self.gid}, shapes.next_cursor(value)),
         ]
         for page in pages:
-            for edge in orders.edges(page, "agreements"):
+            for edge in shapes.edges(page, "agreements"):
                 node = edge.get("node")
                 found.append(self._with_sales(node, before) if isinstance(node, dict) else None)
                 before = edge.get("cursor")
@@ -168,17 +168,17 @@ class _Reading:
         if not isinstance(sales, dict):
             self._hole("agreements.sales")
             return agreement
-        found = list(orders.nodes(sales, "agreements.sales", keep_holes=True))
-        after = orders.next_cursor(sales)
+        found = list(shapes.nodes(sales, "agreements.sales", keep_holes=True))
+        after = shapes.next_cursor(sales)
         for _ in range(_PAGES):
             if after is None:
                 return {**agreement, "sales": found}
             order = self._ask("agreement_sales", {"id": self.gid, "before": before, "after": after}).get("order")
-            same = orders.nodes(order.get("agreements") if isinstance(order, dict) else None, "agreements")
+            same = shapes.nodes(order.get("agreements") if isinstance(order, dict) else None, "agreements")
             if not same or same[0].get("id") != agreement.get("id") or not isinstance(same[0].get("sales"), dict):
                 break
-            found.extend(orders.nodes(same[0]["sales"], "agreements.sales", keep_holes=True))
-            after = orders.next_cursor(same[0]["sales"])
+            found.extend(shapes.nodes(same[0]["sales"], "agreements.sales", keep_holes=True))
+            after = shapes.next_cursor(same[0]["sales"])
         self._hole("agreements.sales.page")
         return {**agreement, "sales": found}
 
@@ -199,8 +199,8 @@ class _Reading:
                 break
             detail = detail or refund
             page = refund.get("refundLineItems")
-            lines.extend(orders.nodes(page, "refunds.refundLineItems", keep_holes=True))
-            after = orders.next_cursor(page)
+            lines.extend(shapes.nodes(page, "refunds.refundLineItems", keep_holes=True))
+            after = shapes.next_cursor(page)
             if after is None:
                 merged = {key: item for key, item in detail.items() if key != "order"}
                 return {**head, **merged, "refundLineItems": lines}
@@ -216,8 +216,8 @@ class _Reading:
 
     def _fulfilment(self, head: Json) -> Json:
         items = head.get("fulfillmentLineItems")
-        found = list(orders.nodes(items, "fulfillments.fulfillmentLineItems", keep_holes=True))
-        after = orders.next_cursor(items)
+        found = list(shapes.nodes(items, "fulfillments.fulfillmentLineItems", keep_holes=True))
+        after = shapes.next_cursor(items)
         for _ in range(_PAGES):
             if after is None:
                 return {**head, "fulfillmentLineItems": found}
@@ -225,8 +225,8 @@ class _Reading:
             items = page.get("fulfillmentLineItems") if isinstance(page, dict) else None
             if not isinstance(items, dict):
                 break
-            found.extend(orders.nodes(items, "fulfillments.fulfillmentLineItems", keep_holes=True))
-            after = orders.next_cursor(items)
+            found.extend(shapes.nodes(items, "fulfillments.fulfillmentLineItems", keep_holes=True))
+            after = shapes.next_cursor(items)
         self._hole("fulfillments.fulfillmentLineItems.page")
         return {**head, "fulfillmentLineItems": found}
 

@@ -22,7 +22,7 @@ from typing import Literal
 import msgspec
 
 from ladenbuch.errors import Rejected
-from ladenbuch.shopify.orders import instant
+from ladenbuch.shopify.shapes import instant
 
 Headers = Mapping[str, str] | Iterable[tuple[bytes, bytes]]
 Kind = Literal["genuine", "method", "empty", "unsigned", "forged", "incomplete"]
