@@ -9,4 +9,6 @@
     shapes     lists and connections, ids, instants, rates
     orders     Admin JSON -> domain.Order; the only place that knows Shopify's field names
     queries/   one .graphql file per document, valid on the versions the contract tests name
+
+These modules raise Retryable, Ambiguous and Rejected, nothing else on purpose.
 """
