@@ -309,3 +309,17 @@ def test_latency_counts_from_the_completing_event(lives: list[Life]) -> None:
     assert run.audit().latency_p50_s == 20.0
     run.truth[0]["fired_at"] = (END + timedelta(seconds=25)).isoformat()
     assert run.audit().latency_p99_s == 5.0
+
+
+def test_a_second_charge_of_an_attention_case_may_wait_unlinked() -> None:
+    """R3: the money of a late edit belongs to a supplementary invoice; on the first document there is no room."""
+    wide = generate(3, 200, shop=SHOP, mix="wide", end=END, span=timedelta(days=30))
+    life = next(one for one in wide if one.label.situation == "edit_up_after_invoice")
+    run = perfect([life])
+    post(run, life, END)
+    run.invoice()["bookings"].pop()
+    run.state["transactions"][1].update(status=100, documents=[])
+    assert run.audit().findings == []
+    assert life.label.paid_cents == life.label.invoice_gross
+    run.invoice()["bookings"].clear()
+    assert run.audit().missing == 1

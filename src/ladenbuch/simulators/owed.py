@@ -20,11 +20,12 @@ _IN = {"SALE": 1, "CAPTURE": 1, "REFUND": -1, "CHANGE": -1}
 
 @dataclass(frozen=True)
 class OwedPayment:
-    """A charge that belongs on a clearing account."""
+    """A charge that belongs on a clearing account; `at` is when the money moved."""
 
     transaction: str
     cents: int
     day: date
+    at: datetime
 
 
 @dataclass
@@ -86,7 +87,7 @@ def owed_by(snapshot: Node, clearing: Collection[str]) -> Owed:
     for at, amount, payment in money:
         if payment["gateway"] in clearing and amount > 0:
             number = str(payment["id"]).rsplit("/", 1)[-1]
-            owed.payments.append(OwedPayment(number, amount, berlin_day(at)))
+            owed.payments.append(OwedPayment(number, amount, berlin_day(at), at))
     if owed.tax_point is None:
         return owed
     owed.outcome = "documented"

@@ -90,11 +90,14 @@ def _live(
     later = situation.script(order)
     invoiced = situation.outcome == "documented" or (situation.outcome == "attention" and situation.invoiced)
     gross, by_rate = order.first_document() if invoiced and order.tax_point is not None else (None, {})
-    paid = sum(node["_cents"] for node in order.payments if _clears(node))
+    charges = [node for node in order.payments if _clears(node)]
+    if situation.outcome == "attention":  # money after the tax point belongs to what a person decides
+        charges = [node for node in charges if node["_second"] <= (order.tax_point or 0)]
+    paid = sum(node["_cents"] for node in charges)
     completes = None
     if gross is not None:
-        moments = [order.tax_point or 0, *(node["_second"] for node in order.payments if _clears(node))]
-        completes = next(i for i, event in enumerate(order.events) if event.second >= max(moments))
+        moment = max([order.tax_point or 0, *(node["_second"] for node in charges)])
+        completes = next(index for index, event in enumerate(order.events) if event.second >= moment)
     label = Label(
         situation=situation.name, outcome=situation.outcome, code=situation.code, invoice_gross=gross,
         gross_by_rate=by_rate, paid_cents=paid if gross is not None else 0,

@@ -26,10 +26,10 @@ class Label:
     `outcome` is documented, waiting, excluded or attention. `code` names the attention or exclusion; `also` lists
     further attention codes that are equally true of the same order. `invoice_gross` and `gross_by_rate` (percent as
     text, rates without money left out) describe the first document: it must exist when documented, it may exist when
-    attention, and it must not exist where `invoice_gross` is None. `paid_cents` is the money that belongs on clearing
-    accounts, `letters` the letters owed for that document. `later` says what the complete rule set would add:
-    `{"documents": [{"kind", "gross", "by_rate"}], "note": str}`. `completes` is the index of the event after which
-    everything due for the first document can be done (tax point reached, last clearing payment in).
+    attention, and it must not exist where `invoice_gross` is None. `paid_cents` is the money to be booked from clearing
+    accounts (of an attention case: up to the tax point), `letters` the letters owed for that document.
+    `later` says what the complete rule set would add: `{"documents": [{"kind", "gross", "by_rate"}], "note": str}`.
+    `completes` is the index of the event after which everything due for the first document can be done.
     """
 
     situation: str
