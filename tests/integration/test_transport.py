@@ -352,6 +352,7 @@ def test_addresses_cannot_smuggle_commands(server: Callable[..., Server]) -> Non
         for sender, recipient in ((hostile, "anna@example.org"), ("laden@example.org", hostile)):
             outcome = Relays([one.url], timeout=5).send(letter(), sender, recipient, Before(one))
             assert isinstance(outcome, Refused)
+            assert outcome.permanent is (recipient == hostile), "a wrong sender is for the operator to mend"
     assert one.connections == 0
 
 

@@ -180,9 +180,10 @@ class Relays:
         never when no relay got that far. If it raises, the connection is dropped, nothing was sent, and its
         exception passes through.
         """
-        for address in (envelope_from, envelope_to):
-            if not _ENVELOPE.match(address) or _UNSAFE & set(address):
-                return Refused("envelope: not a usable address", True)
+        if not _usable(envelope_from):
+            return Refused("envelope: the sender is not a plain address", False)
+        if not _usable(envelope_to):
+            return Refused("envelope: the recipient is not a plain address", True)
         wire = _wire(message)
         fallback: Outcome | None = None
         for relay in self.relays:
@@ -333,6 +334,10 @@ def without_addresses(text: str) -> str:
     """A server's words, fit for logs and pages: one line, no e-mail address, at most 200 characters."""
     line = " ".join(text.split())
     return re.sub(r"[^\s<>]+@[^\s<>]+", "…", line.encode("ascii", "replace").decode())[:200]
+
+
+def _usable(address: str) -> bool:
+    return _ENVELOPE.match(address) is not None and not _UNSAFE & set(address)
 
 
 def _is_loopback(host: str) -> bool:
