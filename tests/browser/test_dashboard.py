@@ -440,6 +440,19 @@ def test_pages_fit_and_the_browser_has_no_complaint(
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("width", [320, 768, 1280])
+def test_nothing_lies_over_a_badge(browser: Any, served: tuple[str, Invented], width: int) -> None:
+    with opened(browser, width) as (page, _):
+        page.goto(served[0] + "/orders")
+        for number in range(len(ROWS)):
+            row_ = page.locator("table.list tbody tr").nth(number)
+            badge, date = row_.locator(".badge").bounding_box(), row_.locator("time").bounding_box()
+            beside = date["x"] >= badge["x"] + badge["width"] or badge["x"] >= date["x"] + date["width"]
+            below = date["y"] >= badge["y"] + badge["height"] or badge["y"] >= date["y"] + date["height"]
+            assert beside or below
+
+
+@pytest.mark.browser
 def test_figures_are_tabular_and_line_up(browser: Any, served: tuple[str, Invented]) -> None:
     with opened(browser, 1280) as (page, _):
         page.goto(served[0] + "/")
