@@ -6,7 +6,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,9 +34,8 @@ from ladenbuch.workflows.tokens import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, SE
 
 #: How long a secret read from the vault is used before it is read again, in seconds.
 _SECRET_AGE = 5.0
-_DISPATCH_SECONDS = 0.25
-_DELIVER_SECONDS = 0.5
-_SWEEP_SECONDS = 10.0
+#: Seconds between two firings of each tick; `poll` is a setting. A wake makes them fire at once.
+TICKS = {"dispatch": 0.25, "deliver": 0.5, "sweep": 10.0}
 
 
 def utc_now() -> datetime:
@@ -59,6 +58,7 @@ class Ladenbuch:
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         chance: Callable[[], float] = random.random,
         relays: Relays | None = None,
+        ticks: Mapping[str, float] | None = None,
     ) -> None:
         self.settings = settings
         self.database = database
@@ -66,6 +66,7 @@ class Ladenbuch:
         self.metrics = Metrics()
         self.engine: Engine | None = None
         self._http = http
+        self._ticks = dict(TICKS) | {"poll": settings.poll_seconds} | dict(ticks or {})
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -208,14 +209,14 @@ class Ladenbuch:
         """Register everything that runs and launch the engine. Raises UsageError("ENGINE-LOCKED")."""
         ctx, workers = self.context, self.settings.workers
         engine.register(SETTLE, lambda tenant, order_id, run_id: self._settle(tenant, order_id, run_id))
-        ticks: dict[str, tuple[float, Callable[[], object]]] = {
-            "dispatch": (_DISPATCH_SECONDS, lambda: dispatch(ctx, engine, workers)),
-            "deliver": (_DELIVER_SECONDS, lambda: deliver_all(ctx)),
-            "poll": (self.settings.poll_seconds, lambda: poll_all(ctx)),
-            "sweep": (_SWEEP_SECONDS, lambda: sweep(ctx)),
+        ticks: dict[str, Callable[[], object]] = {
+            "dispatch": lambda: dispatch(ctx, engine, workers),
+            "deliver": lambda: deliver_all(ctx),
+            "poll": lambda: poll_all(ctx),
+            "sweep": lambda: sweep(ctx),
         }
-        for name, (seconds, fn) in ticks.items():
-            engine.every(name, seconds, self._once_ready(fn))
+        for name, fn in ticks.items():
+            engine.every(name, self._ticks[name], self._once_ready(fn))
         self.engine = engine
         engine.launch()
         # Only the holder of the executor's lock may take over what its predecessor held; runs start after that.

@@ -1,0 +1,331 @@
+"""Ring 1: a shop's hours in one thread under virtual time, with weather, crashes and an independent auditor.
+
+Everything that is chance comes from one seed: the lives of the orders, the weather of every call, the moments of death.
+A crash drops the process at a transaction or call boundary (before, or after it took effect) and starts a new one on the
+same stores; nothing the dead process still wanted to do happens. The same seed replays the same history.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import sqlalchemy as sa
+
+from ladenbuch import inbox, outbox
+from ladenbuch.bootstrap import Ladenbuch
+from ladenbuch.cli.admin import go_live, provision
+from ladenbuch.db import Database, Store
+from ladenbuch.engine.inline import InlineEngine, VirtualClock
+from ladenbuch.errors import LadenbuchError
+from ladenbuch.mail.transport import Accepted, Refused, TryLater, Uncertain
+from ladenbuch.settings import Settings
+from ladenbuch.shopify.webhooks import Event, verify
+from ladenbuch.simulators.auditor import AuditReport, audit
+from ladenbuch.simulators.http import Route, SimTransport
+from ladenbuch.simulators.lives import generate
+from ladenbuch.simulators.mail import MailSimulator
+from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN, SevdeskSimulator
+from ladenbuch.simulators.shopify import Shop, ShopifySimulator
+from ladenbuch.simulators.weather import Weather
+from ladenbuch.vault import KeyRing, Vault
+from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
+
+SHOP = "chaos.myshopify.com"
+START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
+SECRET = "chaos-secret"
+KEY = "k1:" + "A" * 43 + "="
+GATEWAYS = {
+    "shopify_payments": {"mode": "clearing+payouts"},
+    "klarna": {"mode": "clearing+payouts"},
+    "paypal": {"mode": "clearing+payouts"},
+    "bank_deposit": {"mode": "bank"},
+    "cash_on_delivery": {"mode": "off"},
+}
+
+
+class Crash(BaseException):
+    """The process is dead. Not an Exception: nobody may survive it by catching too much."""
+
+
+@dataclass
+class Death:
+    """When the process dies. `rate` is the chance at each boundary; `count` what happened."""
+
+    rng: random.Random
+    rate: float
+    count: int = 0
+    dead: bool = False
+
+    def maybe(self) -> None:
+        if self.dead or (self.rate and self.rng.random() < self.rate):
+            if not self.dead:
+                self.count += 1
+            self.dead = True
+            raise Crash
+
+
+class MortalDatabase(Database):
+    """Stores whose user may die before a transaction or right after its commit."""
+
+    death: Death
+
+    def _once(self, store: Store, local: Any, fn: Any, read: bool) -> Any:
+        self.death.maybe()
+        result = super()._once(store, local, fn, read)
+        if not read:
+            self.death.maybe()
+        return result
+
+
+class MortalTransport(SimTransport):
+    """Calls whose caller may die before they leave or before their answer is read."""
+
+    death: Death
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.death.maybe()
+        response = super().handle_request(request)
+        self.death.maybe()
+        return response
+
+
+@dataclass
+class SocketlessRelays:
+    """The mail simulator without a socket; the outcomes are those of a real conversation."""
+
+    mail: MailSimulator
+    death: Death
+
+    def send(self, message: Any, envelope_from: str, envelope_to: str, before_data: Callable[[], None]) -> Any:
+        before_data()
+        self.death.maybe()
+        fate = self.mail.deliver(envelope_from, [envelope_to], message.as_bytes())
+        self.death.maybe()
+        return {
+            "accepted": Accepted("sim", "250 ok"),
+            "refused": TryLater("451 later"),
+            "cut_before": Uncertain("connection lost"),
+            "cut_after": Uncertain("connection lost"),
+        }[fate]
+
+
+@dataclass
+class Simulation:
+    """One seeded history. `run` it, then look at `report`."""
+
+    seed: int
+    orders: int = 100
+    faults: str = "storm"
+    crash_rate: float = 0.0008
+    mix: str = "domestic"
+    span: timedelta = timedelta(minutes=20)
+    folder: Path | None = None
+    sabotage: Callable[[Simulation], None] = lambda simulation: None
+    report: AuditReport | None = None
+    history: list[str] = field(default_factory=list)
+
+    def run(self) -> AuditReport:
+        """Live through the span, wait until nothing moves, audit."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            self._build(Path(folder))
+            try:
+                self.sabotage(self)
+                self._live()
+                self.report = self._audit()
+            finally:
+                self.database.close()
+        return self.report
+
+    def _build(self, folder: Path) -> None:
+        rng = random.Random(f"ladenbuch/{self.seed}")
+        self.clock = VirtualClock(START)
+        self.death = Death(random.Random(rng.random()), 0.0)
+        self.ids = (f"{number:x}" for number in itertools.count(1))
+        self.chance = random.Random(rng.random()).random
+        weather = [Weather(self.faults, rng.randrange(10**9)) for _ in range(4)]
+        shop = Shop(SHOP, plan="plus", client_id="chaos")
+        self.shopify = ShopifySimulator(
+            self.clock.now, client_secret=SECRET, shops=[shop], weather=weather[0], seed=self.seed
+        )
+        self.shopify.set_webhooks("https://connector.example/webhooks")
+        self.shopify.load(
+            generate(self.seed, self.orders, shop=SHOP, mix=self.mix, end=START + self.span, span=self.span)
+        )
+        self.sevdesk = SevdeskSimulator(self.clock.now, DEFAULT_TOKEN, self.seed)
+        self.mail = MailSimulator(weather=weather[3], clock=self.clock.now)
+        self.routes = [
+            Route("http://shopify.test/", self.shopify, weather[1]),
+            Route("http://sevdesk.test/", self.sevdesk, weather[2]),
+        ]
+        self.settings = Settings.read(
+            {
+                "LADENBUCH_SHOPIFY_URL": "http://shopify.test/{shop}",
+                "LADENBUCH_SEVDESK_URL": "http://sevdesk.test/api/v1",
+                "LADENBUCH_KEYS": KEY,
+                "LADENBUCH_CLIENT_TIMEOUT_SECONDS": "10",
+                "LADENBUCH_POLL_SECONDS": "120",
+                "LADENBUCH_SEVDESK_RATE": "1000",
+                "LADENBUCH_LADDER_SECONDS": "2,10,60",
+            }
+        )
+        self.database = MortalDatabase.open(data_dir=folder)
+        assert isinstance(self.database, MortalDatabase)
+        self.database.death = self.death
+        for engine in self.database._engines.values():
+            sa.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
+        self.database.migrate()
+        self.engine = InlineEngine(self.clock)
+        self._open()
+        secrets = {CLIENT_ID: "chaos", CLIENT_SECRET: SECRET, SEVDESK_TOKEN: DEFAULT_TOKEN}
+        calm, self.routes[1] = self.routes[1], Route("http://sevdesk.test/", self.sevdesk)
+        self._open()
+        profile = {"shop_key": "c1", "gateways": GATEWAYS}
+        provision(self.house, SHOP, "chaos", profile, START - timedelta(days=1), secrets, create_accounts=True)
+        go_live(self.house, "chaos")
+        self.routes[1] = calm
+
+    def _open(self) -> None:
+        """A new process on the same stores."""
+        timers = self.engine._timers
+        self.engine = InlineEngine(self.clock)
+        self.engine._timers = timers
+        transport = MortalTransport(self.routes, sleep=self.clock.sleep, schedule=self._schedule)
+        transport.death = self.death
+        self.house = Ladenbuch(
+            self.settings,
+            self.database,
+            Vault(KeyRing.parse(KEY)),
+            httpx2.Client(transport=transport, timeout=10.0),
+            clock=self.clock.now,
+            sleep=self.clock.sleep,
+            new_id=lambda: next(self.ids),
+            chance=self.chance,
+            relays=SocketlessRelays(self.mail, self.death),  # type: ignore[arg-type]
+            ticks={"dispatch": 2.0, "deliver": 5.0, "sweep": 60.0},
+        )
+
+    def _schedule(self, seconds: float, fn: Callable[[], None]) -> None:
+        self.engine.at(self.clock.now() + timedelta(seconds=seconds), fn)
+
+    def _live(self) -> None:
+        self.death.rate = self.crash_rate
+        self._open()
+        launched = False
+        quiet_since: datetime | None = None
+        deadline = START + self.span + timedelta(hours=6)
+        while self.clock.now() < deadline:
+            try:
+                if not launched:
+                    self.house.work(self.engine)
+                    launched = True
+                self._turn()
+            except Crash:
+                self.history.append(f"{self.clock.now().isoformat()} died")
+                self.death.dead = False
+                self._open()
+                launched = False
+                continue
+            if self.clock.now() < START + self.span or not self._idle():
+                quiet_since = None
+                continue
+            quiet_since = quiet_since or self.clock.now()
+            if self.clock.now() - quiet_since > timedelta(minutes=5):
+                return
+
+    def _turn(self) -> None:
+        """Let the shop live up to now, hand over webhooks, and let time pass to the next thing that happens."""
+        now = self.clock.now()
+        self.shopify.advance(now)
+        for delivery in self.shopify.due_deliveries(now):
+            self._deliver(delivery)
+        upcoming = [now + timedelta(seconds=30)]
+        for instant in (self.shopify.next_event_at(), self.shopify.next_delivery_at()):
+            if instant is not None:
+                upcoming.append(max(instant, now + timedelta(milliseconds=1)))
+        self.engine.run_until(min(upcoming))
+
+    def _deliver(self, delivery: Any) -> None:
+        """The ingest without its sockets and threads: verify, keep, want, answer."""
+        status: int | None = None
+        headers, body = dict(delivery.headers), delivery.body
+        try:
+            if verify("POST", headers, body, [SECRET]).genuine:
+                event = Event.from_http(headers, body)
+                kept = inbox.Delivery(
+                    tenant="chaos",
+                    webhook_id=event.webhook_id,
+                    topic=event.topic,
+                    shop=event.shop,
+                    received_at=self.clock.now(),
+                    body=body,
+                    order_id=event.order_id,
+                )
+                sealed = self.house.vault.seal("chaos", "webhook", body)
+
+                def keep(tx: Any) -> None:
+                    if inbox.record(tx, kept, sealed) and event.order_id:
+                        inbox.want(tx, "chaos", event.order_id, self.clock.now())
+
+                self.database.tenant("chaos").run(Store.INBOX, keep)
+                self.engine.wake("dispatch")
+                status = 200
+            else:
+                status = 401
+        except LadenbuchError:
+            status = 503
+        finally:
+            self.shopify.report(delivery.id, status, self.clock.now())
+
+    def _idle(self) -> bool:
+        rate, self.death.rate = self.death.rate, 0.0
+        try:
+            system = self.database.system("health")
+            now = self.clock.now()
+            depth = system.read(Store.INBOX, lambda tx: inbox.depth(tx, now))
+            letters = system.read(Store.BOOKS, lambda tx: outbox.counts(tx))
+        finally:
+            self.death.rate = rate
+        moving = depth.waiting + depth.running + letters["promised"] + letters["sending"]
+        return moving == 0 and not self.shopify.pending() and self.shopify.next_delivery_at() is None
+
+    def _audit(self) -> AuditReport:
+        self.death.rate = 0.0
+        truth = self.shopify.truth()
+        rows = truth["orders"] if isinstance(truth, dict) else truth
+        sim = self.mail
+        messages = [
+            {
+                "to": list(item.rcpt_tos),
+                "subject": str(item.message["Subject"]),
+                "message_id": str(item.message["Message-ID"]),
+                "attachments": [part.get_filename() for part in item.message.iter_attachments()],
+            }
+            for item in sim.messages
+        ]
+        return audit(rows, self.sevdesk.state(), messages, note_prefix="c1", uncertain_letters=self._uncertain())
+
+    def _uncertain(self) -> list[str]:
+        from ladenbuch import books
+
+        letters, orders = outbox.letters, books.orders
+        same = sa.and_(letters.c.tenant == orders.c.tenant, letters.c.order_id == orders.c.order_id)
+        names = sa.select(orders.c.name).join(letters, same).where(letters.c.state == "uncertain")
+        return list(
+            self.database.tenant("chaos").read(Store.BOOKS, lambda tx: tx.execute(names).scalars().all())
+        )
+
+    def fingerprint(self) -> str:
+        """A hash of everything that happened on the other side: equal for equal seeds."""
+        return hashlib.sha256(repr(self.sevdesk.state()).encode() + repr(self.history).encode()).hexdigest()
+
+
+__all__ = ["Crash", "Refused", "Simulation"]
