@@ -90,7 +90,9 @@ def books_from_json(data: dict[str, Any]) -> Books:
         )
         letters = frozenset(data.get("letters", ()))
         applied = frozenset(data.get("applied", ()))
-    except (KeyError, TypeError, ValueError, Rejected) as error:
+    except KeyError as error:
+        raise UsageError("BOOKS", f"the books file does not fit: {error} is missing") from None
+    except (TypeError, ValueError, ArithmeticError, AttributeError, Rejected) as error:
         raise UsageError("BOOKS", f"the books file does not fit: {error}") from None
     return Books(documents, lines, bookings, letters, applied)
 

@@ -163,6 +163,8 @@ def _coverage(
         return Coverage(fact, "waiting", plan.later)
     if fact.kind == "fulfilment":
         return Coverage(fact, "ignored", "a shipment moves no money; the first one may set the tax point")
+    if fact.kind == "money" and fact.amount < 0 and plan.attention:
+        return Coverage(fact, "attention", plan.attention[0].code)  # money that went back is what is asked about
     if fact.kind == "money" and fact.id in line_ids:
         return Coverage(fact, "waiting", "on its account until there is an invoice")
     if fact.kind == "money":
