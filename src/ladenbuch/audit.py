@@ -61,6 +61,16 @@ class Entry:
     hash: str
 
 
+# Built once: putting a statement together costs more than running it.
+_HEAD = sa.select(audit_heads).where(audit_heads.c.tenant == sa.bindparam("t")).with_for_update()
+_ADD = sa.insert(audit_entries)
+_MOVE = (
+    sa.update(audit_heads)
+    .where(audit_heads.c.tenant == sa.bindparam("t"))
+    .values(entries=sa.bindparam("n"), hash=sa.bindparam("h"))
+)
+
+
 def append(
     tx: Transaction,
     tenant: str,
@@ -76,9 +86,11 @@ def append(
 
     `detail` is JSON without floating-point numbers (TypeError): they have no canonical form.
     """
-    insert_new(tx, audit_heads, tenant=tenant, entries=0, hash=GENESIS)
     # The head row is the lock: writers of one chain follow each other, chains do not wait for each other.
-    head = tx.execute(sa.select(audit_heads).where(audit_heads.c.tenant == tenant).with_for_update()).one()
+    head = tx.execute(_HEAD, {"t": tenant}).one_or_none()
+    if head is None:
+        insert_new(tx, audit_heads, tenant=tenant, entries=0, hash=GENESIS)
+        head = tx.execute(_HEAD, {"t": tenant}).one()
     entry: dict[str, str | int] = {
         "tenant": tenant,
         "seq": head.entries,
@@ -91,10 +103,8 @@ def append(
         "previous": head.hash,
     }
     digest = _digest(entry)
-    tx.execute(sa.insert(audit_entries).values(**entry, hash=digest))
-    tx.execute(
-        sa.update(audit_heads).where(audit_heads.c.tenant == tenant).values(entries=head.entries + 1, hash=digest)
-    )
+    tx.execute(_ADD, {**entry, "hash": digest})
+    tx.execute(_MOVE, {"t": tenant, "n": head.entries + 1, "h": digest})
     return int(head.entries)
 
 

@@ -172,6 +172,28 @@ leases = sa.Table(
 )
 
 
+def _of_order(table: sa.Table) -> sa.Select[Any]:
+    return sa.select(table).where(table.c.tenant == sa.bindparam("t"), table.c.order_id == sa.bindparam("o"))
+
+
+# Built once: putting a statement together costs more than running it.
+_OF_ORDER = {table: _of_order(table) for table in (intents, covers, documents, money_lines, bookings, resolutions)}
+_FENCE = (
+    sa.select(fences.c.run_id)
+    .where(fences.c.tenant == sa.bindparam("t"), fences.c.order_id == sa.bindparam("o"))
+    .with_for_update()
+)
+_INTENT = sa.select(intents).where(intents.c.tenant == sa.bindparam("t"), intents.c.key == sa.bindparam("k"))
+_DONE = (
+    sa.update(intents)
+    .where(intents.c.tenant == sa.bindparam("t"), intents.c.key == sa.bindparam("k"))
+    .values(done_at=sa.bindparam("at"), remote_id=sa.bindparam("remote"))
+)
+_CONTACT = sa.select(contacts.c.sevdesk_id).where(
+    contacts.c.tenant == sa.bindparam("t"), contacts.c.customer_number == sa.bindparam("n")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """An intent row: `called_at` is the last instant a call may have left us, `done` whether it is confirmed."""
@@ -198,8 +220,7 @@ def take_fence(tx: Transaction, tenant: str, order_id: str, run_no: int, run_id:
 
 def check_fence(tx: Transaction, tenant: str, order_id: str, run_id: str) -> None:
     """Raises `Retryable("STALE-RUN")` unless the run still holds the order."""
-    statement = sa.select(fences.c.run_id).where(fences.c.tenant == tenant, fences.c.order_id == order_id)
-    if tx.execute(statement.with_for_update()).scalar_one_or_none() != run_id:
+    if tx.execute(_FENCE, {"t": tenant, "o": order_id}).scalar_one_or_none() != run_id:
         raise Retryable("STALE-RUN", "a newer run has taken over this order")
 
 
@@ -240,7 +261,7 @@ def intend(
 
 def intent(tx: Transaction, tenant: str, key: str) -> Intent | None:
     """The intent of a key, or None."""
-    row = tx.execute(sa.select(intents).where(intents.c.tenant == tenant, intents.c.key == key)).one_or_none()
+    row = tx.execute(_INTENT, {"t": tenant, "k": key}).one_or_none()
     if row is None:
         return None
     return Intent(key, False, row.done_at is not None, row.run_id, from_micros(row.called_at), row.remote_id)
@@ -263,11 +284,7 @@ def refuse(tx: Transaction, tenant: str, key: str) -> None:
 
 def done(tx: Transaction, tenant: str, key: str, now: datetime, remote_id: str | None = None) -> None:
     """The call is confirmed: the key is used, for ever."""
-    tx.execute(
-        sa.update(intents)
-        .where(intents.c.tenant == tenant, intents.c.key == key)
-        .values(done_at=to_micros(now), remote_id=remote_id)
-    )
+    tx.execute(_DONE, {"t": tenant, "k": key, "at": to_micros(now), "remote": remote_id})
 
 
 # -- what was posted ----------------------------------------------------------------------------------------------
@@ -303,15 +320,8 @@ def pin_document(tx: Transaction, tenant: str, order_id: str, document: PostedDo
     if not fresh:
         return
     for cover in document.covers:
-        tx.execute(
-            sa.insert(covers).values(
-                tenant=tenant,
-                fact_id=cover.fact_id,
-                document_key=document.key,
-                order_id=order_id,
-                amount=cover.amount,
-            )
-        )
+        row = {"tenant": tenant, "fact_id": cover.fact_id, "document_key": document.key}
+        tx.execute(sa.insert(covers), row | {"order_id": order_id, "amount": cover.amount})
 
 
 def drafted(tx: Transaction, tenant: str, key: str, sevdesk_id: str, content: str) -> None:
@@ -376,8 +386,7 @@ def booked(
 
 def contact(tx: Transaction, tenant: str, customer_number: str) -> str | None:
     """The sevdesk contact of a customer number, or None."""
-    where = (contacts.c.tenant == tenant, contacts.c.customer_number == customer_number)
-    found: str | None = tx.execute(sa.select(contacts.c.sevdesk_id).where(*where)).scalar_one_or_none()
+    found: str | None = tx.execute(_CONTACT, {"t": tenant, "n": customer_number}).scalar_one_or_none()
     return found
 
 
@@ -393,8 +402,7 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
     """Everything posted and pinned for one order, as the value `plan` takes."""
 
     def of(table: sa.Table) -> Sequence[Any]:
-        where = (table.c.tenant == tenant, table.c.order_id == order_id)
-        return tx.execute(sa.select(table).where(*where)).all()
+        return tx.execute(_OF_ORDER[table], {"t": tenant, "o": order_id}).all()
 
     keys = of(intents)
     if not keys:

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -30,10 +30,10 @@ from ladenbuch.workflows.dispatch import SETTLE, dispatch, sweep, take_over
 from ladenbuch.workflows.pace import Pace
 from ladenbuch.workflows.poll import poll_all
 from ladenbuch.workflows.settle import settle
-from ladenbuch.workflows.tokens import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, SEVDESK_TOKEN, access_token
+from ladenbuch.workflows.tokens import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, SEVDESK_TOKEN, SHOPIFY_TOKEN, access_token
 
-#: How long a secret read from the vault is used before it is read again, in seconds.
-_SECRET_AGE = 5.0
+#: How long a secret read from the vault is used before it is read again.
+_SECRET_AGE = timedelta(seconds=5)
 #: Seconds between two firings of each tick; `poll` is a setting. A wake makes them fire at once.
 TICKS = {"dispatch": 0.25, "deliver": 0.5, "sweep": 10.0}
 
@@ -73,7 +73,7 @@ class Ladenbuch:
         self._ready = threading.Event()
         self._admins: dict[str, Admin] = {}
         self._sevdesks: dict[str, Sevdesk] = {}
-        self._secrets: dict[tuple[str, str], tuple[float, str]] = {}
+        self._secrets: dict[tuple[str, str], tuple[datetime, str]] = {}
         urls = [url.get_secret_value() for url in settings.smtp_urls] or ["smtp://127.0.0.1:25"]
         self.context = Context(
             database=database,
@@ -135,12 +135,13 @@ class Ladenbuch:
         made = Admin(
             shop,
             self.settings.shopify_url,
-            lambda: access_token(self.context, self._http, self.settings.shopify_url, tenant, shop),
+            lambda: self._shopify_token(tenant, shop),
             self._http,
             sleep=self._sleep,
             clock=self._clock,
             budget=CostGauge(self._clock),
             on_call=self._count_shopify,
+            refresh=lambda: self._shopify_token(tenant, shop, refused=True),
         )
         with self._lock:
             return self._admins.setdefault(tenant, made)
@@ -186,7 +187,7 @@ class Ladenbuch:
         return self.database.system("webhook").read(Store.BOOKS, read)
 
     def _secret(self, tenant: str, name: str) -> str:
-        now = time.monotonic()
+        now = self._clock()
         kept = self._secrets.get((tenant, name))
         if kept is not None and now - kept[0] < _SECRET_AGE:
             return kept[1]
@@ -196,6 +197,23 @@ class Ladenbuch:
             raise Rejected("SEVDESK-TOKEN", "no sevdesk token is stored for this tenant")
         self._secrets[tenant, name] = (now, secret.value)
         return secret.value
+
+    def _shopify_token(self, tenant: str, shop: str, *, refused: bool = False) -> str:
+        """The shop's access token; after a 401 (`refused`) the stored one is forgotten and a new one fetched once."""
+        now = self._clock()
+        kept = self._secrets.get((tenant, SHOPIFY_TOKEN))
+        if kept is not None and not refused and now - kept[0] < _SECRET_AGE:
+            return kept[1]
+        value = access_token(
+            self.context,
+            self._http,
+            self.settings.shopify_url,
+            tenant,
+            shop,
+            refused=kept[1] if refused and kept else None,
+        )
+        self._secrets[tenant, SHOPIFY_TOKEN] = (now, value)
+        return value
 
     def _count_shopify(self, call: Call) -> None:
         self.metrics.api_calls_total.labels("shopify", call.document).inc()

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -124,19 +124,29 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+@lru_cache(maxsize=256)
+def _insert_new(table: sa.Table, dialect: str) -> Any:
+    insert = _sqlite_insert if dialect == "sqlite" else _postgresql_insert
+    return insert(table).on_conflict_do_nothing()
+
+
+@lru_cache(maxsize=256)
+def _upsert(table: sa.Table, dialect: str, names: tuple[str, ...]) -> Any:
+    statement = (_sqlite_insert if dialect == "sqlite" else _postgresql_insert)(table)
+    keys = [column.name for column in table.primary_key]
+    changes = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
+
+
 def insert_new(tx: Transaction, table: sa.Table, /, **values: object) -> bool:
     """Insert one row unless a unique constraint already holds it; True when the row is new."""
-    insert = _sqlite_insert if tx.dialect.name == "sqlite" else _postgresql_insert
-    statement = insert(table).values(**values).on_conflict_do_nothing()
-    return tx.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
+    statement = _insert_new(table, tx.dialect.name)
+    return tx.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount == 1
 
 
 def upsert(tx: Transaction, table: sa.Table, /, **values: object) -> None:
     """Insert one row, or overwrite the row with the same primary key by the values given."""
-    insert = _sqlite_insert if tx.dialect.name == "sqlite" else _postgresql_insert
-    keys = [column.name for column in table.primary_key]
-    changes = {name: value for name, value in values.items() if name not in keys}
-    tx.execute(insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=changes))
+    tx.execute(_upsert(table, tx.dialect.name, tuple(values)), values)
 
 
 def one_at_a_time(tx: Transaction, what: str) -> None:

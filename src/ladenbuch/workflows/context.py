@@ -69,27 +69,23 @@ class Context:
 
     def profiles(self, tenant: str) -> list[Profile]:
         """All versions of the tenant's accounting profile; draft-only and cut-off are the tenant's own switches."""
-
-        def read(tx: Transaction) -> list[Profile]:
-            owner = tenants.get(tx, tenant)
-            versions = tenants.profiles(tx, tenant)
-            if owner is None or not versions:
-                raise Retryable("TENANT-UNKNOWN", "the tenant has no accounting profile yet")
-            return [
-                Profile.from_json(
-                    dict(item.profile)
-                    | {
-                        "effective_from": item.effective_from.isoformat(),
-                        "go_live": owner.cut_off.isoformat(),
-                        "draft_only": owner.draft_only,
-                    },
-                    version=item.version,
-                )
-                for item in versions
-            ]
-
-        return self.door(tenant).read(Store.BOOKS, read)
+        return self.door(tenant).read(Store.BOOKS, lambda tx: profiles_in(tx, tenant))
 
     def until(self, seconds: float) -> datetime:
         """The instant `seconds` from now."""
         return self.clock() + timedelta(seconds=seconds)
+
+
+def profiles_in(tx: Transaction, tenant: str) -> list[Profile]:
+    """`Context.profiles` inside an open transaction of the books. Raises Retryable when there is none yet."""
+    owner = tenants.get(tx, tenant)
+    versions = tenants.profiles(tx, tenant)
+    if not versions:
+        raise Retryable("TENANT-UNKNOWN", "the tenant has no accounting profile yet")
+    own = {"go_live": owner.cut_off.isoformat(), "draft_only": owner.draft_only}
+    return [
+        Profile.from_json(
+            dict(item.profile) | own | {"effective_from": item.effective_from.isoformat()}, version=item.version
+        )
+        for item in versions
+    ]

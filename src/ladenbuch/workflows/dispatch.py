@@ -25,7 +25,8 @@ def dispatch(ctx: Context, engine: Engine, workers: int) -> int:
         return 0
     now = ctx.clock()
     system = ctx.database.system("dispatch")
-    if not system.read(Store.INBOX, lambda tx: bool(inbox.due(tx, now, 1))):
+    first = system.read(Store.INBOX, inbox.next_due)
+    if first is None or first > now:
         return 0
 
     def claim(tx: Transaction) -> list[tuple[str, str, str]]:

@@ -20,7 +20,7 @@ from ladenbuch.domain.facts import Facts, Problem, facts_of
 from ladenbuch.domain.plan import Plan, plan
 from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, NeedsAttention, Rejected, Retryable
-from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.posting import Run, carry_out
 
 log = logging.getLogger(__name__)
@@ -77,8 +77,10 @@ def _converge(run: Run) -> str:
 def _plan(run: Run, facts: Facts) -> Plan:
     ctx, tenant = run.ctx, run.tenant
     unseal = ctx.unseal(tenant, "pins")
-    known = ctx.door(tenant).read(Store.BOOKS, lambda tx: books.load(tx, tenant, run.order_id, unseal))
-    return plan(facts, known, ctx.profiles(tenant), ctx.clock())
+    known, profiles = ctx.door(tenant).read(
+        Store.BOOKS, lambda tx: (books.load(tx, tenant, run.order_id, unseal), profiles_in(tx, tenant))
+    )
+    return plan(facts, known, profiles, ctx.clock())
 
 
 def _carry_out(run: Run, left: Plan) -> list[Problem]:

@@ -29,12 +29,14 @@ _MARGIN = timedelta(minutes=5)
 _LEASE = timedelta(seconds=30)
 
 
-def access_token(ctx: Context, http: httpx2.Client, base_url: str, tenant: str, shop: str) -> str:
-    """A token that is valid for at least five more minutes.
+def access_token(
+    ctx: Context, http: httpx2.Client, base_url: str, tenant: str, shop: str, *, refused: str | None = None
+) -> str:
+    """A token that is valid for at least five more minutes; `refused` is one Shopify has just said no to.
 
     Raises Rejected("SHOPIFY-TOKEN") when there is nothing to get one with, Retryable when Shopify or the lock is busy.
     """
-    token = _kept(ctx, tenant)
+    token = _kept(ctx, tenant, refused)
     if token is not None:
         return token.value
     holder = f"{ctx.executor}:{ctx.new_id()}"
@@ -47,21 +49,25 @@ def access_token(ctx: Context, http: httpx2.Client, base_url: str, tenant: str, 
         if door.run(Store.BOOKS, take):
             break
         ctx.sleep(0.05)
-        token = _kept(ctx, tenant)
+        token = _kept(ctx, tenant, refused)
         if token is not None:
             return token.value
     else:
         raise Retryable("LEASE-BUSY", "another run is fetching the token", after=1.0)
     try:
-        token = _kept(ctx, tenant)
+        token = _kept(ctx, tenant, refused)
         return token.value if token is not None else _fetch(ctx, http, base_url, tenant, shop)
     finally:
         door.run(Store.BOOKS, lambda tx: books.give_lease(tx, tenant, "token", holder))
 
 
-def _kept(ctx: Context, tenant: str) -> Secret | None:
+def _kept(ctx: Context, tenant: str, refused: str | None) -> Secret | None:
     found = ctx.door(tenant).read(Store.BOOKS, lambda tx: ctx.vault.get_secret(tx, tenant, SHOPIFY_TOKEN))
-    if found is None or (found.expires_at is not None and found.expires_at - ctx.clock() < _MARGIN):
+    if (
+        found is None
+        or found.value == refused
+        or (found.expires_at is not None and found.expires_at - ctx.clock() < _MARGIN)
+    ):
         return None
     return found
 
