@@ -9,7 +9,8 @@ that reads the body and answers, and the real ingest on SQLite and on PostgreSQL
 sealed body, event row and order mark, on disk before the answer. Bodies of 8 KB, true signatures, a new webhook id
 for each request. After each run the acknowledged webhooks are counted in the database.
 
-Only the ratios travel from machine to machine; a busy machine makes even them worse, above all the p99.
+Only the ratios travel from machine to machine; a busy machine makes even them worse, above all the p99. The last
+columns say how much processor time a request costs in the worker and its database, and the ratio by that.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,11 +45,16 @@ TARGET_P99 = 12.0
 
 @dataclass(frozen=True)
 class Run:
-    """One variant in one round: requests per second, p99 in milliseconds, answers that were not 200."""
+    """One variant in one round: requests per second, p99 in milliseconds, answers that were not 200.
+
+    `cpu` is microseconds of processor time per request in the worker and its database. It hardly depends on
+    who else uses the machine, so it tells more than the rate when the machine is not ours alone.
+    """
 
     rate: float
     p99: float
     bad: int
+    cpu: float = 0.0
 
 
 # --- the server, a process of its own ---
@@ -112,7 +118,7 @@ def server(variant, folder, url=""):
                 break
             except OSError:
                 time.sleep(0.05)
-        yield port
+        yield port, process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -247,6 +253,16 @@ def postgresql():
         running.cleanup()
 
 
+def cpu_seconds(pid, postmaster):
+    """What the worker, and the server with all its processes, have used so far; ended children included."""
+    ticks = 0
+    for process in [pid] + ([postmaster, *children(postmaster)] if postmaster else []):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += sum(map(int, fields[11 : 13 if process != postmaster else 15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def children(pid):
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -269,8 +285,12 @@ def measure(variant, load, bodies, folder, seconds, pg):
         pg.psql(f"CREATE DATABASE {name}")
         url = pg.get_uri(name)
     try:
-        with server(variant, data, url) as port:
+        with server(variant, data, url) as (port, pid):
+            postmaster = int((pg.pgdata / "postmaster.pid").read_text().split()[0]) if url else None
+            before = cpu_seconds(pid, postmaster)
             run = load(port, bodies, folder, seconds)
+            used = cpu_seconds(pid, postmaster) - before
+            run = replace(run, cpu=used * 1e6 / (run.rate * seconds))
         if variant != "bare":
             check(variant, data, url, run, seconds)
         return run
@@ -298,6 +318,8 @@ def table(results):
     rows = []
     for variant, runs in results.items():
         ratio = statistics.median(run.rate / base.rate for run, base in zip(runs, results["bare"], strict=True))
+        cpu = statistics.median(run.cpu for run in runs)
+        cpu_ratio = statistics.median(base.cpu / run.cpu for run, base in zip(runs, results["bare"], strict=True))
         p99 = statistics.median(run.p99 for run in runs)
         p99_ratio = statistics.median(run.p99 / base.p99 for run, base in zip(runs, results["bare"], strict=True))
         rows.append(
@@ -307,6 +329,8 @@ def table(results):
                 "ratio": round(ratio, 3),
                 "p99_ms": round(p99, 1),
                 "p99_ratio": round(p99_ratio, 1),
+                "cpu_us": round(cpu),
+                "cpu_ratio": round(cpu_ratio, 3),
                 "target_ratio": TARGETS.get(variant),
                 "reached": variant == "bare" or (ratio >= TARGETS[variant] and p99_ratio <= TARGET_P99),
             }
@@ -342,10 +366,8 @@ def main():
                 for variant in variants:
                     run = measure(variant, load, bodies, folder, options.seconds, pg)
                     results[variant].append(run)
-                    print(
-                        f"round {number + 1} {variant:<11}{run.rate:>9.0f}/s  p99 {run.p99:>7.1f} ms",
-                        file=sys.stderr,
-                    )
+                    figures = f"{run.rate:>9.0f}/s  p99 {run.p99:>7.1f} ms {run.cpu:>6.0f} us"
+                    print(f"round {number + 1} {variant:<11}{figures}", file=sys.stderr)
     finally:
         shutil.rmtree(folder)
     rows = table(results)
@@ -353,13 +375,15 @@ def main():
         print(json.dumps({"generator": "wrk" if use_wrk else "python", "seconds": options.seconds, "rows": rows}))
     else:
         print(f"generator: {'wrk' if use_wrk else 'python'}, {options.rounds} rounds of {options.seconds} s, medians")
-        print(f"{'variant':<12}{'req/s':>8}{'ratio':>8}{'p99 ms':>9}{'p99 x bare':>12}  target")
+        print(
+            f"{'variant':<12}{'req/s':>8}{'ratio':>8}{'p99 ms':>9}{'p99 x bare':>12}{'cpu us':>8}{'by cpu':>8}  target"
+        )
         for row in rows:
             target = "" if row["target_ratio"] is None else f">= {row['target_ratio']:.2f}, p99 <= {TARGET_P99:.0f} x"
             verdict = "" if row["variant"] == "bare" else (" reached" if row["reached"] else " MISSED")
             print(
                 f"{row['variant']:<12}{row['requests_per_s']:>8}{row['ratio']:>8.3f}{row['p99_ms']:>9.1f}"
-                f"{row['p99_ratio']:>12.1f}  {target}{verdict}"
+                f"{row['p99_ratio']:>12.1f}{row['cpu_us']:>8}{row['cpu_ratio']:>8.3f}  {target}{verdict}"
             )
     return 0 if all(row["reached"] for row in rows) else 1
 

@@ -84,7 +84,7 @@ class Ingest:
         self._max_body = max_body
         self._keep = timedelta(seconds=tenant_seconds)
         self._tenants: dict[str, tuple[datetime, TenantRef | None]] = {}
-        self._bodies: dict[int, str] = {}
+        self._bodies: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -164,7 +164,7 @@ class Ingest:
         if not _printable(event):
             self._count["bad_request"]()
             return _answer(400, "a header is too long or has control characters")
-        self._observe(event, tenant.tenant, now)
+        self._observe(event, _mac(told), tenant.tenant, now)
         return await self._keep_it(event, tenant.tenant, now)
 
     async def _keep_it(self, event: Event, tenant: str, now: datetime) -> _Answer:
@@ -196,14 +196,13 @@ class Ingest:
         self._tenants[shop] = (now + self._keep, found)
         return found
 
-    def _observe(self, event: Event, tenant: str, now: datetime) -> None:
+    def _observe(self, event: Event, key: str, tenant: str, now: datetime) -> None:
         if self._api_version is not None and event.api_version != self._api_version:
             self._metrics.webhook_version_mismatch_total.inc()
         if event.triggered_at is not None:
             self._metrics.webhook_delay_seconds.observe(max(0.0, (now - event.triggered_at).total_seconds()))
-        # Bodies carry ids that are unique over all of Shopify: two shops never send the same bytes. The webhook
-        # id is not compared, because it is not signed and a replayer would simply change it.
-        key = hash(event.body)
+        # Bodies carry ids that are unique over all of Shopify, so two shops never send the same signature. The
+        # webhook id is not compared: it is not signed, and a replayer would simply change it.
         first = self._bodies.setdefault(key, tenant)
         if first != tenant:
             self._metrics.webhook_cross_tenant_replay_total.inc()
@@ -252,9 +251,19 @@ def _shop(told: dict[str, str]) -> str | None:
     return None if claimed is None else shop_domain(claimed.strip())
 
 
+def _mac(told: dict[str, str]) -> str:
+    # Without its last character, which can be written in several ways.
+    return (told.get("shopify-hmac-sha256") or told.get("x-shopify-hmac-sha256") or "").strip()[:42]
+
+
 def _printable(event: Event) -> bool:
-    texts = (event.webhook_id, event.event_id or "", event.topic, event.api_version)
-    return all(len(text) <= _LONGEST_NAME and (not text or text.isprintable()) for text in texts)
+    # One text instead of four checks; printable text has no control characters, and a space is printable.
+    text = f"{event.webhook_id} {event.event_id or ''} {event.topic} {event.api_version}"
+    return text.isprintable() and (
+        len(text) <= _LONGEST_NAME
+        or max(len(event.webhook_id), len(event.event_id or ""), len(event.topic), len(event.api_version))
+        <= _LONGEST_NAME
+    )
 
 
 def _named(error: Exception) -> str:
