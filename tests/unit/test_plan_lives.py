@@ -1,0 +1,230 @@
+"""Generated order lives through adapter, facts, plan and certificate, against what each life is labelled with.
+
+R1, R2, R7, R9, R20, R21; S71, S76; bookkeeping 1.4, 3.1, 5. The generator knows nothing of the planner.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from builders import PROFILE
+from ladenbuch.domain.books import Books
+from ladenbuch.domain.certificate import certificate
+from ladenbuch.domain.document import rate_text
+from ladenbuch.domain.facts import Facts, facts_of
+from ladenbuch.domain.plan import Action, Plan, plan
+from ladenbuch.domain.profile import Gateway
+from ladenbuch.shopify.orders import order_from_envelope
+from ladenbuch.simulators.lives import Life, generate
+
+END = datetime(2026, 11, 22, 12, tzinfo=UTC)
+CLEARING = ("shopify_payments", "klarna", "paypal")
+DEMO = replace(
+    PROFILE,
+    gateways={
+        **{name: Gateway("clearing+payouts", str(number)) for number, name in enumerate(CLEARING, 12)},
+        "bank_deposit": Gateway("bank"),
+        "cash_on_delivery": Gateway("off"),
+    },
+)
+
+
+def lives_of(mix: str, orders: int, seed: int = 7) -> list[Life]:
+    return generate(seed, orders, shop="seifenladen.myshopify.com", mix=mix, end=END, span=timedelta(days=30))
+
+
+def facts_at(snapshot: dict[str, Any]) -> Facts:
+    return facts_of(order_from_envelope(snapshot))
+
+
+def outcome(made: Plan) -> str:
+    if made.later is not None:
+        return "later"
+    if made.exclusion is not None:
+        return "excluded"
+    if made.attention:
+        return "attention"
+    return "documented" if any(action.document for action in made.actions) else "waiting"
+
+
+def first_document(made: Plan) -> tuple[int | None, dict[str, int]]:
+    """Gross and gross per rate of the invoice that is planned."""
+    draft = next((action.document.draft for action in made.actions if action.document), None)
+    if draft is None:
+        return None, {}
+    return draft.gross, {rate_text(rate): total.gross for rate, total in draft.sums.items() if total.gross}
+
+
+def mismatch(life: Life) -> list[str]:
+    """Everything in which the plan for the finished life is not what its label says."""
+    facts, label = facts_at(life.final), life.label
+    made = plan(facts, Books(), [DEMO], END)
+    codes = {problem.code for problem in made.attention}
+    proof = certificate(facts, Books(), made)
+    wanted = {
+        "outcome": (label.outcome, outcome(made)),
+        "document": ((label.invoice_gross, label.gross_by_rate), first_document(made)),
+        "booked": (label.paid_cents, sum(action.booking.amount for action in made.actions if action.booking)),
+        "letters": (label.letters, sum(action.kind == "letter" for action in made.actions)),
+        "holds": (True, proof.holds),
+        "verdict": (label.outcome, proof.verdict),
+    }
+    if label.outcome == "excluded":
+        wanted["code"] = (label.code, made.exclusion and made.exclusion.code)  # type: ignore[assignment]
+    if label.outcome == "waiting":
+        wanted["code"] = ({label.code}, {problem.code for problem in made.waiting})  # type: ignore[assignment]
+    found = [f"{name}: {want} is not {got}" for name, (want, got) in wanted.items() if want != got]
+    if label.outcome == "attention":
+        if label.code not in codes:
+            found.append(f"{label.code} not among {sorted(codes)}")
+        if codes - {label.code, *label.also}:
+            found.append(f"asked for nothing: {sorted(codes - {label.code, *label.also})}")
+    return [f"{life.name} {label.situation}: {text}" for text in found]
+
+
+@pytest.mark.parametrize(("mix", "orders"), [("domestic", 3000), ("wide", 2000)])
+def test_every_life_ends_as_labelled(mix: str, orders: int) -> None:
+    """Outcome, document per rate, money booked, letters, codes: to the cent, nothing asked without need."""
+    lives = lives_of(mix, orders)
+    assert [text for life in lives for text in mismatch(life)] == []
+    seen = Counter(life.label.outcome for life in lives)
+    assert min(seen["documented"], seen["waiting"], seen["excluded"]) > 10
+    assert (seen["attention"] > 700) == (mix == "wide")
+
+
+def test_on_the_way_nothing_is_asked_and_no_other_document_is_wanted() -> None:
+    """Domestic orders after each event: never a question; once everything due has come in, the labelled document."""
+    for life in lives_of("domestic", 1500, seed=5):
+        for index, event in enumerate(life.events):
+            made = plan(facts_at(event.snapshot), Books(), [DEMO], event.at)
+            gross, by_rate = first_document(made)
+            assert made.attention == () and made.later is None, (life.label.situation, index)
+            if gross is not None or (life.label.completes is not None and index >= life.label.completes):
+                assert (gross, by_rate) == (life.label.invoice_gross, life.label.gross_by_rate)
+
+
+# -- schedules -------------------------------------------------------------------------------------------------
+
+
+def apply(books: Books, action: Action) -> Books:
+    """Books after the action was carried out and confirmed; raises on a key that is used twice (R7)."""
+    assert action.key not in books.applied, f"key used twice: {action.key}"
+    assert set(action.after) <= books.applied, f"{action.key} before {action.after}"
+    books = replace(books, applied=books.applied | {action.key})
+    if action.kind == "money_line":
+        return replace(books, lines=(*books.lines, replace(action.line, done=True, sevdesk_id="1")))
+    if action.kind == "invoice":
+        assert action.document is not None
+        return replace(books, documents=(*books.documents, replace(action.document, state="draft")))
+    if action.kind == "finalise":
+        final = tuple(replace(item, state="final", number="RE-1") for item in books.documents)
+        return replace(books, documents=final)
+    if action.kind == "book_payment":
+        return replace(books, bookings=(*books.bookings, replace(action.booking, done=True)))
+    assert action.kind == "letter"
+    return replace(books, letters=books.letters | {action.key})
+
+
+def settle(books: Books, facts: Facts, now: datetime) -> tuple[Books, list[Action]]:
+    """Plan and carry out once; the plan after it must be empty."""
+    actions = plan(facts, books, [DEMO], now).due(now)
+    for action in actions:
+        books = apply(books, action)
+    assert plan(facts, books, [DEMO], now).due(now) == ()
+    return books, list(actions)
+
+
+def posted(books: Books) -> dict[str, Any]:
+    """What the order left behind, without the posting day."""
+    return {
+        "documents": [
+            (item.key, item.draft.positions, item.draft.claim, item.draft.delivery_date, item.draft.foot_text,
+             item.draft.party, item.draft.note, item.covers, item.tax_point, item.tax)
+            for item in books.documents
+        ],
+        "lines": {(item.key, item.amount, item.account, item.value_date) for item in books.lines},
+        "bookings": {(item.key, item.document_key, item.amount) for item in books.bookings},
+        "letters": books.letters,
+        "keys": books.applied,
+    }  # fmt: skip
+
+
+def test_live_late_and_skipping_schedules_post_the_same() -> None:
+    """R2, R7, S76: planned after every event, only at the end, or at any choice of events: one and the same result."""
+    for life in lives_of("domestic", 1000, seed=11):
+        seen = [(event.at, facts_at(event.snapshot)) for event in life.events]
+        at_once, _ = settle(Books(), seen[-1][1], END)
+        schedules = [[*some, len(seen) - 1] for n in range(len(seen)) for some in _choices(len(seen) - 1, n)]
+        for schedule in schedules:
+            books = Books()
+            for index in schedule:
+                books, _ = settle(books, seen[index][1], seen[index][0] + timedelta(seconds=90))
+            assert posted(books) == posted(at_once), (life.label.situation, schedule)
+        assert plan(seen[-1][1], at_once, [DEMO], END).actions == ()
+
+
+def _choices(events: int, count: int) -> list[tuple[int, ...]]:
+    return list(itertools.combinations(range(events), count))
+
+
+def test_the_order_in_which_facts_are_listed_does_not_matter() -> None:
+    """S76: whatever order Shopify lists agreements, transactions and fulfilments in."""
+    rng = random.Random(5)
+    for life in lives_of("wide", 300, seed=3):
+        whole = facts_at(life.final)
+        made = plan(whole, Books(), [DEMO], END)
+        mixed = {name: rng.sample(life.final[name], len(life.final[name])) for name in (
+            "agreements", "transactions", "fulfillments", "refunds", "disputes",
+        )}  # fmt: skip
+        other = plan(facts_at({**life.final, **mixed}), Books(), [DEMO], END)
+        assert {item.key: item.as_json() for item in made.actions} == {i.key: i.as_json() for i in other.actions}
+        assert {item.code for item in made.attention} == {item.code for item in other.attention}
+        assert made.tax_point == other.tax_point
+
+
+def test_no_more_actions_than_facts() -> None:
+    """R7: each kind of action takes each fact once; documents cover all of the ledger up to the tax point."""
+    for life in lives_of("domestic", 400, seed=13):
+        facts = facts_at(life.final)
+        books, actions = settle(Books(), facts, END)
+        per_kind = Counter((item.kind, fact) for item in actions for fact in item.covers)
+        assert all(count == 1 for count in per_kind.values())
+        known = {fact.id for fact in facts.items}
+        assert {fact for item in actions for fact in item.covers} <= known
+        sizes = Counter(item.kind for item in actions)
+        money = sum(fact.kind == "money" for fact in facts.items)
+        assert sizes["money_line"] <= money and sizes["book_payment"] <= money
+        assert max(sizes["invoice"], sizes["finalise"], sizes["letter"]) <= 1
+        if books.documents and facts.tax_point is not None:
+            cut = facts.agreements_until(facts.tax_point.at)
+            assert [cover.fact_id for cover in books.documents[0].covers] == [item.id for item in cut]
+
+
+def test_the_calendar_only_fills_the_posting_day() -> None:
+    """R9: for 400 days the plan of a fixed order and fixed books is the same but for the day of issue."""
+    lives = {life.label.situation: life for life in lives_of("wide", 500, seed=17)}
+    for life in list(lives.values())[::6]:
+        facts = facts_at(life.final)
+        intended = Books(documents=tuple(
+            item.document for item in plan(facts, Books(), [DEMO], END).actions if item.kind == "invoice"
+        ))  # fmt: skip
+        settled, _ = settle(Books(), facts, END)
+        for books, pinned in ((Books(), False), (intended, bool(intended.documents)), (settled, True)):
+            shown = {_shown(plan(facts, books, [DEMO], END + timedelta(days=d)), pinned) for d in range(401)}
+            assert len(shown) == 1, life.label.situation
+
+
+def _shown(made: Plan, pinned: bool) -> str:
+    actions = [item.as_json() for item in made.actions]
+    for item in actions:
+        if not pinned:
+            item.pop("invoice_date", None)
+        item.pop("not_before", None)
+    return repr((actions, made.waiting, made.attention, made.exclusion, made.later, made.tax_point))
