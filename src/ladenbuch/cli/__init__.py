@@ -25,6 +25,13 @@ def main() -> None:
         _fail(error, 3)
     except BrokenPipeError:
         sys.exit(0)
+    except Exception as error:  # a bug: say where, not what, because its text may hold personal data
+        last = error.__traceback__
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        place = f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}" if last is not None else "unknown"
+        sys.stderr.write(f"ladenbuch: BUG: {type(error).__name__} at {place}; please report it\n")
+        sys.exit(3)
 
 
 #: Refusals that are about what the person typed, not about a service.

@@ -14,7 +14,8 @@ import typer
 
 from ladenbuch import audit, tenants
 from ladenbuch.bootstrap import Ladenbuch, utc_now
-from ladenbuch.cli.house import chosen, opened, say_json
+from ladenbuch.cli.files import read_json, say_json
+from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.profile import Profile
 from ladenbuch.errors import UsageError
@@ -169,19 +170,6 @@ def verify_audit(tenant: str | None, *, as_json: bool) -> int:
             + "".join(f"; {n} breaks at {i}" for n, i in bad.items())
         )
     return 1 if bad else 0
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file, amounts as exact decimals. Raises UsageError naming the file."""
-    from decimal import Decimal
-
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (OSError, ValueError, UnicodeError) as error:
-        raise UsageError("FILE", f"{path}: {error}") from None
-    if not isinstance(data, dict):
-        raise UsageError("FILE", f"{path}: a JSON object is expected")
-    return data
 
 
 def _secrets() -> dict[str, str]:

@@ -78,7 +78,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """The plan for one order, offline; nothing is written. Exit 1 when it needs a person."""
-    from ladenbuch.cli.orders import plan_order
+    from ladenbuch.cli.planning import plan_order
 
     raise typer.Exit(plan_order(order, profile, books, today, as_json=as_json))
 

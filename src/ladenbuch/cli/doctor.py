@@ -8,7 +8,8 @@ import typer
 
 from ladenbuch import tenants
 from ladenbuch.bootstrap import Ladenbuch
-from ladenbuch.cli.house import chosen, opened, say_json
+from ladenbuch.cli.files import say_json
+from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store
 from ladenbuch.errors import LadenbuchError, UsageError
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from ladenbuch import tenants
 from ladenbuch.bootstrap import Ladenbuch
@@ -40,8 +37,3 @@ def chosen(house: Ladenbuch, tenant: str | None) -> tenants.Tenant:
 
 def _names(known: list[tenants.Tenant]) -> str:
     return ", ".join(item.id for item in known) or "none"
-
-
-def say_json(value: Any) -> None:
-    """One JSON object alone on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=None, default=str) + "\n")

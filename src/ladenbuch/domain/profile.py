@@ -90,9 +90,10 @@ class Profile:
         for name in ("oss_from", "books_closed_until"):
             if values.get(name) is not None:
                 values[name] = _date(name, values[name])
-        values["gateways"] = {
-            str(name): _gateway(f"gateways.{name}", value) for name, value in (values.get("gateways") or {}).items()
-        }
+        gateways = values.get("gateways", {})
+        if not isinstance(gateways, Mapping):
+            raise Rejected("PROFILE", "gateways must be an object: gateway name -> how it is booked")
+        values["gateways"] = {str(name): _gateway(f"gateways.{name}", value) for name, value in gateways.items()}
         if values.get("default_gateway") is not None:
             values["default_gateway"] = _gateway("default_gateway", values["default_gateway"])
         profile = cls(**values)
@@ -125,16 +126,23 @@ class Profile:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise Rejected("PROFILE", f"{name} must be one of {', '.join(values)}")
+        for name, shape, example in (("country", 2, "DE"), ("currency", 3, "EUR")):
+            value = getattr(self, name)
+            if not isinstance(value, str) or len(value) != shape or not (value.isalpha() and value.isupper()):
+                raise Rejected("PROFILE", f"{name} must be a code like {example}")
+        if not isinstance(self.shop_name, str):
+            raise Rejected("PROFILE", "shop_name must be text")
         for name in ("draft_only", "include_pos", "letters"):
             if not isinstance(getattr(self, name), bool):
                 raise Rejected("PROFILE", f"{name} must be true or false")
         if not isinstance(self.grace_seconds, int) or not 0 <= self.grace_seconds <= 86_400:
             raise Rejected("PROFILE", "grace_seconds must be a number of seconds up to one day")
-        if not self.shop_key or not all(char.isalnum() or char in "-_." for char in self.shop_key):
+        key = self.shop_key
+        if not isinstance(key, str) or not key or not all(char.isalnum() or char in "-_." for char in key):
             raise Rejected("PROFILE", "shop_key must be made of letters, digits, '-', '_' and '.'")
         try:
             ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
             raise Rejected("PROFILE", "time_zone must be a name like Europe/Berlin") from error
 
 
@@ -167,5 +175,8 @@ def _gateway(name: str, value: object) -> Gateway:
         value = {"mode": value}
     if not isinstance(value, Mapping) or value.get("mode") not in MODES:
         raise Rejected("PROFILE", f"{name} must have a mode out of {', '.join(MODES)}")
+    unknown = sorted(str(key) for key in value if key not in ("mode", "account"))
+    if unknown:
+        raise Rejected("PROFILE", f"{name} has an unknown field {unknown[0]!r}")
     account = value.get("account")
     return Gateway(str(value["mode"]), None if account is None else str(account))
