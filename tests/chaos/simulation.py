@@ -277,7 +277,6 @@ class Simulation:
                         inbox.want(tx, "chaos", event.order_id, self.clock.now())
 
                 self.database.tenant("chaos").run(Store.INBOX, keep)
-                self.engine.wake("dispatch")
                 status = 200
             else:
                 status = 401
