@@ -1,0 +1,173 @@
+"""The domestic golden documents as complete orders in Shopify's words, through adapter, facts and plan (issue item 6).
+
+Bookkeeping 2.6: G1, G2, G2b, G3, G4; positions, names and sums exactly as ../shared/samples/golden-documents.json says.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from builders import PROFILE, golden
+from ladenbuch.domain.books import Books
+from ladenbuch.domain.certificate import certificate
+from ladenbuch.domain.document import rate_text
+from ladenbuch.domain.facts import facts_of
+from ladenbuch.domain.money import to_decimal
+from ladenbuch.domain.plan import plan
+from ladenbuch.shopify.orders import order_from_envelope
+
+Json = dict[str, Any]
+PLACED = "2026-11-20T09:00:00Z"
+ADDRESS = {
+    "firstName": "Erika", "lastName": "Muster", "company": None, "address1": "Hafenweg 3", "address2": None,
+    "zip": "20457", "city": "Hamburg", "provinceCode": "HH", "countryCodeV2": "DE", "phone": None,
+}  # fmt: skip
+
+
+def bag(amount: str) -> Json:
+    one = {"amount": amount, "currencyCode": "EUR"}
+    return {"shopMoney": one, "presentmentMoney": dict(one)}
+
+
+def tax_line(rate: str, amount: str) -> Json:
+    return {"title": "MwSt", "rate": f"{int(rate) / 100:.2f}", "ratePercentage": int(rate), "channelLiable": False,
+            "source": "Shopify", "priceSet": bag(amount)}  # fmt: skip
+
+
+def sold(number: int, line: Json, quantity: int, total: str, taxes: list[tuple[str, str]], tax: str, kind: str) -> Json:
+    """The ledger entry of a line: `total` after discounts and tax."""
+    return {
+        "__typename": f"{kind.title()}Sale", "id": f"gid://shopify/Sale/{number}", "actionType": "ORDER",
+        "lineType": kind, "quantity": quantity, "totalAmount": bag(total), "totalTaxAmount": bag(tax),
+        "totalDiscountAmountBeforeTaxes": bag("0.00"), "totalDiscountAmountAfterTaxes": bag("0.00"),
+        "taxes": [
+            {"id": f"gid://shopify/SaleTax/{number}{rate}", "amount": bag(amount), "taxLine": tax_line(rate, amount)}
+            for rate, amount in taxes
+        ],
+        ("shippingLine" if kind == "SHIPPING" else "lineItem"): {"id": line["id"]},
+    }  # fmt: skip
+
+
+def item(number: int, title: str, quantity: int, whole: str, rate: str, tax: str, off: str | None = None) -> Json:
+    """A line item; `whole` is its original total, `off` its share of the order's discount."""
+    return {
+        "id": f"gid://shopify/LineItem/{number}", "name": title, "title": title, "variantTitle": None, "sku": None,
+        "vendor": None, "isGiftCard": False, "requiresShipping": True, "taxable": True, "quantity": quantity,
+        "currentQuantity": quantity, "originalTotalSet": bag(whole), "discountedTotalSet": bag(whole),
+        "discountAllocations": [
+            {"allocatedAmountSet": bag(off), "discountApplication": {"index": 0}}] if off else [],
+        "taxLines": [tax_line(rate, tax)], "duties": [], "customAttributes": [],
+    }  # fmt: skip
+
+
+def shipping(number: int, price: str, *taxes: tuple[str, str]) -> Json:
+    return {
+        "id": f"gid://shopify/ShippingLine/{number}", "title": "Versand", "code": "DHL", "source": "shopify",
+        "isRemoved": False, "originalPriceSet": bag(price), "discountedPriceSet": bag(price),
+        "currentDiscountedPriceSet": bag(price), "discountAllocations": [],
+        "taxLines": [tax_line(rate, amount) for rate, amount in taxes],
+    }  # fmt: skip
+
+
+def envelope(total: str, lines: list[Json], ships: list[Json], sales: list[Json], **changes: Any) -> Json:
+    """The order, paid by card at checkout."""
+    order: Json = {
+        "id": "gid://shopify/Order/5001", "name": "#1001", "createdAt": PLACED, "processedAt": PLACED,
+        "updatedAt": PLACED, "currencyCode": "EUR", "presentmentCurrencyCode": "EUR", "taxesIncluded": True,
+        "taxExempt": False, "estimatedTaxes": False, "test": False, "edited": False, "sourceName": "web",
+        "displayFinancialStatus": "PAID", "displayFulfillmentStatus": "UNFULFILLED", "returnStatus": "NO_RETURN",
+        "customerLocale": "de", "email": "erika@example.org", "billingAddress": ADDRESS, "shippingAddress": ADDRESS,
+        "customer": {"id": "gid://shopify/Customer/71", "firstName": "Erika", "lastName": "Muster"},
+        "purchasingEntity": {"__typename": "Customer", "id": "gid://shopify/Customer/71"}, "paymentTerms": None,
+        "originalTotalPriceSet": bag(total), "currentTotalPriceSet": bag(total), "totalReceivedSet": bag(total),
+        "lineItems": {"nodes": lines, "pageInfo": {"hasNextPage": False}}, "shippingLines": {"nodes": ships},
+        "discountApplications": {"nodes": []}, "additionalFees": [],
+    }  # fmt: skip
+    paid = {
+        "id": "gid://shopify/OrderTransaction/9", "kind": "SALE", "status": "SUCCESS", "gateway": "shopify_payments",
+        "manualPaymentGateway": False, "test": False, "createdAt": PLACED, "processedAt": PLACED,
+        "amountSet": bag(total), "fees": [],
+    }  # fmt: skip
+    agreement = {
+        "__typename": "OrderAgreement", "id": "gid://shopify/OrderAgreement/1", "happenedAt": PLACED,
+        "reason": "ORDER", "sales": {"edges": [{"node": sale} for sale in sales]},
+    }  # fmt: skip
+    return {
+        "order": order | changes, "transactions": [paid], "agreements": [agreement], "refunds": [], "fulfillments": [],
+    }  # fmt: skip
+
+
+def code(percent: int) -> Json:
+    value = {"__typename": "PricingPercentageValue", "percentage": percent}
+    return {"nodes": [{"__typename": "DiscountCodeApplication", "index": 0, "code": f"MINUS{percent}", "value": value,
+                       "targetType": "LINE_ITEM", "targetSelection": "ALL", "allocationMethod": "ACROSS"}]}  # fmt: skip
+
+
+def g1() -> Json:
+    mugs, books = item(1, "Tasse", 2, "25.90", "19", "4.14"), item(2, "Buch", 3, "29.97", "7", "1.96")
+    parcel = shipping(3, "4.90", ("19", "0.78"))
+    return envelope("60.77", [mugs, books], [parcel], [
+        sold(1, mugs, 2, "25.90", [("19", "4.14")], "4.14", "PRODUCT"),
+        sold(2, books, 3, "29.97", [("7", "1.96")], "1.96", "PRODUCT"),
+        sold(3, parcel, 1, "4.90", [("19", "0.78")], "0.78", "SHIPPING"),
+    ])  # fmt: skip
+
+
+def g2() -> Json:
+    soap = item(1, "Seife", 3, "29.97", "19", "4.31", off="3.00")
+    sales = [sold(1, soap, 3, "26.97", [("19", "4.31")], "4.31", "PRODUCT")]
+    return envelope("26.97", [soap], [], sales, discountApplications=code(10))
+
+
+def g2b() -> Json:
+    soap = item(1, "Seife", 3, "29.97", "19", "3.83", off="5.99")
+    sales = [sold(1, soap, 3, "23.98", [("19", "3.83")], "3.83", "PRODUCT")]
+    return envelope("23.98", [soap], [], sales, discountApplications=code(20))
+
+
+def g3() -> Json:
+    tea, books = item(1, "Tee", 3, "25.17", "19", "4.78"), item(2, "Buch", 2, "9.32", "7", "0.65")
+    parcel = shipping(3, "4.12", ("19", "0.78"))
+    return envelope("44.82", [tea, books], [parcel], [
+        sold(1, tea, 3, "29.95", [("19", "4.78")], "4.78", "PRODUCT"),
+        sold(2, books, 2, "9.97", [("7", "0.65")], "0.65", "PRODUCT"),
+        sold(3, parcel, 1, "4.90", [("19", "0.78")], "0.78", "SHIPPING"),
+    ], taxesIncluded=False)  # fmt: skip
+
+
+def g4() -> Json:
+    mugs, book = item(1, "Becher", 2, "40.00", "19", "6.39"), item(2, "Buch", 1, "20.00", "7", "1.31")
+    parcel = shipping(3, "5.90", ("19", "0.63"), ("7", "0.13"))
+    return envelope("65.90", [mugs, book], [parcel], [
+        sold(1, mugs, 2, "40.00", [("19", "6.39")], "6.39", "PRODUCT"),
+        sold(2, book, 1, "20.00", [("7", "1.31")], "1.31", "PRODUCT"),
+        sold(3, parcel, 1, "5.90", [("19", "0.63"), ("7", "0.13")], "0.76", "SHIPPING"),
+    ])  # fmt: skip
+
+
+ORDERS = {"G1": g1, "G2": g2, "G2b": g2b, "G3": g3, "G4": g4}
+
+
+@pytest.mark.skipif(not golden(), reason="golden-documents.json is absent: name its folder in LADENBUCH_SAMPLES")
+@pytest.mark.parametrize("name", sorted(ORDERS))
+def test_golden_document(name: str) -> None:
+    """The whole way from Shopify's answer to positions and sums."""
+    case = next(entry for entry in golden() if entry["id"] == name)
+    facts = facts_of(order_from_envelope(ORDERS[name]()))
+    made = plan(facts, Books(), [PROFILE], datetime(2026, 11, 20, 9, tzinfo=UTC) + timedelta(minutes=2))
+    assert (made.attention, made.waiting, made.later) == ((), (), None)
+    draft = next(action.document.draft for action in made.actions if action.document)
+    posted = [
+        {"name": p.name, "quantity": str(p.quantity), "unit_gross": to_decimal(p.unit_gross),
+         "tax_rate": rate_text(p.rate)}
+        for p in draft.positions
+    ]  # fmt: skip
+    assert posted == case["positions"]
+    assert {rate_text(rate): [s.gross, s.net, s.tax] for rate, s in draft.sums.items()} == case["expect"]
+    assert draft.gross == case["shop_total"]
+    proof = certificate(facts, Books(), made)
+    assert proof.holds
+    assert (proof.open_minor, proof.money_booked) == (0, case["shop_total"])
