@@ -440,6 +440,7 @@ def _document(row: Any, covered: list[Cover], unseal: Unseal) -> PostedDocument:
         state=row.state,
         sevdesk_id=row.sevdesk_id,
         number=row.number,
+        content=row.hash_posted,
         tax_point=from_micros(row.tax_point),
         tax=json.loads(row.tax),
         profile_version=row.profile_version,

@@ -32,6 +32,7 @@ class PostedDocument:
     state: str = "intended"
     sevdesk_id: str | None = None
     number: str | None = None
+    content: str | None = None  # hash of what sevdesk returned when we posted it (R12)
     tax_point: datetime | None = None
     tax: Mapping[str, Any] = field(default_factory=dict)
     profile_version: int = 1

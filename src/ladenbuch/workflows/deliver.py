@@ -38,6 +38,9 @@ def deliver_all(ctx: Context) -> int:
         try:
             sent += _send(ctx, claimed, run_id)
         except Rejected as refusal:
+            if refusal.code == "LETTER-SENDER":  # the operator's mistake, not this letter's
+                _again(ctx, claimed, run_id, refusal.code)
+                continue
             log.warning("letter refused", extra={"tenant": tenant, "letter": letter.id, "code": refusal.code})
             _failed(ctx, claimed, run_id, f"{refusal.code}: {refusal.message}")
         except LadenbuchError as error:
@@ -122,7 +125,8 @@ def _compose(ctx: Context, letter: outbox.Letter) -> tuple[EmailMessage, str, st
         paid=booked >= draft.gross,
     )
     message = invoice_letter(context, pdf.content, ctx.clock())
-    return message, ctx.mail_from, payload["to"], document.number
+    sender, to = message["From"].addresses[0].addr_spec, message["To"].addresses[0].addr_spec
+    return message, sender, to, document.number
 
 
 def _failed(ctx: Context, letter: outbox.Letter, run_id: str, reason: str) -> None:
