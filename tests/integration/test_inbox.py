@@ -360,3 +360,22 @@ def test_writers_of_two_processes_agree_on_who_was_first(database: Database, vau
     assert answers.count(True) == 400
     assert all(answers[n] != answers[n + 1] for n in range(0, 800, 2))
     assert rows_of(run) == 400
+
+
+def test_what_waited_for_one_cause_is_due_when_the_cause_is_gone(run: Any) -> None:
+    """After `go`, orders that were stopped do not wait for their next step of the ladder."""
+
+    def wait(tx: Transaction, tenant: str, number: int, code: str) -> None:
+        inbox.want(tx, tenant, order(number), NOW)
+        inbox.claim(tx, tenant, order(number), run_id=f"r{number}", executor="main", now=NOW)
+        inbox.postpone(tx, tenant, order(number), f"r{number}", NOW + 7200 * SECOND, code, NOW)
+
+    run(lambda tx: wait(tx, "t1", 1, "STOPPED"))
+    run(lambda tx: wait(tx, "t1", 2, "SEVDESK-503"))
+    run(lambda tx: wait(tx, "t2", 3, "STOPPED"))
+    soon = NOW + SECOND
+    assert run(lambda tx: inbox.due(tx, soon, 9)) == []
+    assert run(lambda tx: inbox.resume(tx, "t1", "STOPPED", soon)) == 1
+    assert [(mark.order_id, mark.attempts) for mark in run(lambda tx: inbox.due(tx, soon, 9))] == [(order(1), 0)]
+    assert run(lambda tx: inbox.resume(tx, None, "STOPPED", soon)) == 1
+    assert {mark.order_id for mark in run(lambda tx: inbox.due(tx, soon, 9))} == {order(1), order(3)}

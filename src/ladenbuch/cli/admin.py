@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 import typer
 
-from ladenbuch import audit, tenants
+from ladenbuch import audit, books, inbox, tenants
 from ladenbuch.bootstrap import Ladenbuch, utc_now
 from ladenbuch.cli.files import read_json, say_json
 from ladenbuch.cli.house import chosen, opened
@@ -122,8 +123,12 @@ def list_tenants(*, as_json: bool) -> int:
 def set_live(tenant: str, *, live: bool) -> None:
     """Switch between live and drafts only; written to the audit chain."""
     with opened() as house:
-        go_live(house, chosen(house, tenant).id, live=live)
-    typer.echo(f"{tenant}: {'live' if live else 'drafts only'}")
+        owner = chosen(house, tenant).id
+        go_live(house, owner, live=live)
+        again = replay(house, owner, parked_with(house, owner, "DRAFT-ONLY")) if live else 0
+    typer.echo(
+        f"{owner}: {'live' if live else 'drafts only'}" + (f"; {again} drafts are looked at again" if again else "")
+    )
 
 
 def go_live(house: Ladenbuch, tenant: str, *, live: bool = True) -> None:
@@ -138,6 +143,27 @@ def go_live(house: Ladenbuch, tenant: str, *, live: bool = True) -> None:
     house.database.tenant(tenant).run(Store.BOOKS, write)
 
 
+def parked_with(house: Ladenbuch, tenant: str, code: str) -> list[str]:
+    """The gids of all orders whose last look ended with this code (an attention, a waiting, an exclusion)."""
+    table = books.orders
+    wanted = sa.select(table.c.order_id).where(table.c.tenant == tenant, table.c.code == code)
+    asked = sa.select(books.attention.c.order_id).where(
+        books.attention.c.tenant == tenant, books.attention.c.code == code
+    )
+    found = house.database.tenant(tenant).read(
+        Store.BOOKS, lambda tx: tx.execute(sa.union(wanted, asked)).scalars().all()
+    )
+    return sorted(found)
+
+
+def replay(house: Ladenbuch, tenant: str, orders: Sequence[str]) -> int:
+    """Want orders to be settled again, now; a running `serve` does it. Returns how many were asked for."""
+    now = utc_now()
+    pairs = [(tenant, gid) for gid in orders]
+    house.database.tenant(tenant).run(Store.INBOX, lambda tx: inbox.want_all(tx, pairs, now))
+    return len(pairs)
+
+
 def set_stop(tenant: str | None, reason: str) -> None:
     """Stop writing, globally or for one tenant."""
     with opened() as house:
@@ -150,7 +176,9 @@ def lift_stop(tenant: str | None) -> int:
     """Lift a stop; exit 1 when there was none."""
     with opened() as house:
         target = chosen(house, tenant).id if tenant else None
-        lifted = house.database.system("operator").run(Store.BOOKS, lambda tx: tenants.go(tx, target))
+        system = house.database.system("operator")
+        lifted = system.run(Store.BOOKS, lambda tx: tenants.go(tx, target))
+        system.run(Store.INBOX, lambda tx: inbox.resume(tx, target, "STOPPED", utc_now()))
     typer.echo(f"{target or 'everything'} may write again" if lifted else "nothing was stopped")
     return 0 if lifted else 1
 

@@ -100,6 +100,19 @@ def explain(order: str, tenant: TenantOption = None, as_json: Json = False) -> N
 
 
 @app.command()
+def replay(
+    orders: Annotated[list[str] | None, typer.Argument(help="Orders: gid, number or name.")] = None,
+    code: Annotated[str | None, typer.Option(help="All orders that ended with this code.")] = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> None:
+    """Settle orders again, as if Shopify had just told us of them; a running `serve` does it."""
+    from ladenbuch.cli.orders import replay_orders
+
+    raise typer.Exit(replay_orders(orders or [], code, tenant, as_json=as_json))
+
+
+@app.command()
 def doctor(tenant: TenantOption = None, as_json: Json = False) -> None:
     """Check settings, stores, connections and the profile; say what is missing in plain words."""
     from ladenbuch.cli.doctor import examine

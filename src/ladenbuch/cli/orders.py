@@ -64,3 +64,22 @@ def explain_order(order: str, tenant: str | None, *, as_json: bool) -> int:
     for item in told["attention"]:
         typer.echo(f"  asks: {item['code']}: {item['message']}; choose: {', '.join(item['choices'])}")
     return 0
+
+
+def replay_orders(orders: list[str], code: str | None, tenant: str | None, *, as_json: bool) -> int:
+    """Want orders settled again: those named, and those that ended with a code; exit 1 when there is none."""
+    from ladenbuch.cli.admin import parked_with, replay
+
+    if not orders and code is None:
+        raise UsageError("ORDER", "name orders, or a code with --code")
+    with opened() as house:
+        owner = chosen(house, tenant).id
+        wanted = [find_gid(house, owner, order) for order in orders]
+        wanted += parked_with(house, owner, code) if code is not None else []
+        wanted = sorted(set(wanted))
+        replay(house, owner, wanted)
+    if as_json:
+        say_json({"wanted": wanted})
+    else:
+        typer.echo(f"{len(wanted)} orders are looked at again; a running `ladenbuch serve` does it")
+    return 0 if wanted else 1

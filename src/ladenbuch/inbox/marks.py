@@ -257,6 +257,20 @@ def _earlier(at: int) -> sa.ColumnElement[int]:
     return sa.case((order_marks.c.due_at < at, order_marks.c.due_at), else_=at)
 
 
+def resume(tx: Transaction, tenant: str | None, code: str, now: datetime) -> int:
+    """What was postponed with this code is due now with fresh patience, because its cause is gone.
+
+    `tenant` None means all of them (system door). Returns how many marks that were.
+    """
+    whose = sa.and_(_free, order_marks.c.last_code == code)
+    if tenant is not None:
+        whose = sa.and_(whose, order_marks.c.tenant == tenant)
+    later = order_marks.c.due_at > to_micros(now)
+    return int(
+        tx.execute(sa.update(order_marks).where(whose, later).values(due_at=to_micros(now), attempts=0)).rowcount
+    )
+
+
 def release_executor(tx: Transaction, executor: str, now: datetime) -> int:
     """At start: what a dead predecessor of this executor held is due now. Returns how many marks that were."""
     return _release(tx, order_marks.c.claimed_by == executor, now)
