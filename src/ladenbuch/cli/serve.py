@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ def serve_forever(role: str | None) -> None:
         server = uvicorn.Server(config)
         if sys.stderr.isatty():
             sys.stderr.write(f"ladenbuch: http://{settings.host}:{settings.port} ({role}); ctrl-c ends it\n")
+        # uvicorn ends on SIGTERM and then raises the signal again: what remains to do is to close the house.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGINT, lambda *_: None)
         server.run()
     finally:
         house.close()
