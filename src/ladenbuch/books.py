@@ -137,7 +137,8 @@ orders = sa.Table(
     sa.Column("certificate", sa.Text, nullable=False),
     sa.Column("key_id", sa.String(64), nullable=False),
     sa.Column("snapshot", sa.LargeBinary, nullable=False),
-    sa.Index("ix_orders_verdict", "tenant", "verdict"),
+    sa.Index("ix_orders_at", "tenant", "processed_at"),
+    sa.Index("ix_orders_verdict", "tenant", "verdict", "processed_at"),
     sa.Index("ix_orders_name", "tenant", "name"),
 )
 attention = sa.Table(

@@ -34,7 +34,7 @@ from ladenbuch.web.pages import (
     Timeline,
     create_pages,
 )
-from ladenbuch.web.words import WORDS
+from ladenbuch.web.words import WORDS, Language
 
 NOW = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
 CHROMIUM = os.environ.get("LADENBUCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -178,12 +178,14 @@ class Invented:
         self.asked.append(("overview", tenant))
         return self.numbers
 
-    def orders(self, tenant: str | None, state: State | None, page: int) -> Sequence[OrderRow]:
+    def orders(
+        self, tenant: str | None, state: State | None, page: int, language: Language = "de"
+    ) -> Sequence[OrderRow]:
         self.asked.append(("orders", tenant, state, page))
         found = [one for one in self.rows if state in (None, one.state)]
         return found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE + 1]
 
-    def timeline(self, tenant: str | None, order_id: str) -> Timeline | None:
+    def timeline(self, tenant: str | None, order_id: str, language: Language = "de") -> Timeline | None:
         self.asked.append(("timeline", tenant, order_id))
         return {"gid://shopify/Order/1283": DONE, "gid://shopify/Order/1280": ASKING}.get(order_id)
 

@@ -70,12 +70,11 @@ def make_app(house: Ladenbuch, *, with_ingest: bool = True) -> Any:
 
 
 def _pages(house: Ladenbuch) -> list[Any]:
-    try:
-        from ladenbuch.web.pages import create_pages
-        from ladenbuch.web.reads import SqlReads
-    except ImportError:
-        return []
-    return list(create_pages(SqlReads(house.database), utc_now, []))
+    from ladenbuch.web.pages import create_pages
+    from ladenbuch.web.reads import SqlReads
+
+    reads = SqlReads(house.database, utc_now)
+    return list(create_pages(reads, utc_now, reads.tenants))
 
 
 def state_of(house: Ladenbuch) -> dict[str, Any]:

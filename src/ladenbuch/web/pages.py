@@ -19,24 +19,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import quote, urlencode
-from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
-from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from ladenbuch.domain.money import to_decimal
 from ladenbuch.errors import LadenbuchError
+from ladenbuch.web import figures
 from ladenbuch.web.words import Language, say
 
 State = Literal["documented", "waiting", "excluded", "attention", "open"]
@@ -44,8 +40,6 @@ Kind = Literal["heard", "decided", "posted", "paid", "mailed"]
 
 STATES: tuple[State, ...] = ("attention", "waiting", "documented", "excluded", "open")
 PAGE_SIZE = 50
-_ZONE = ZoneInfo("Europe/Berlin")
-_REGION: dict[Language, str] = {"de": "de_DE", "en": "en_GB"}
 _GID = "gid://shopify/Order/"
 
 _HEADERS = {
@@ -96,13 +90,13 @@ class Overview:
 @dataclass(frozen=True)
 class OrderRow:
     """One line of a list. `reason` is a sentence, empty where the state says it all; `code` its stable
-    code."""
+    code. `total_minor` is None while the order was never read."""
 
     tenant: str
     order_id: str
     name: str
     at: datetime
-    total_minor: int
+    total_minor: int | None
     currency: str
     state: State
     code: str | None = None
@@ -156,7 +150,7 @@ class Timeline:
 
     order_name: str
     state: State
-    total_minor: int
+    total_minor: int | None
     currency: str
     entries: tuple[Entry, ...] = ()
     certificate: CertificateCard | None = None
@@ -165,17 +159,19 @@ class Timeline:
 
 
 class Reads(Protocol):
-    """What the pages need to know. `tenant` None means every shop; methods may block (they run in a
-    thread)."""
+    """What the pages need to know. `tenant` None means every shop; sentences come in the reader's language;
+    methods may block (they run in a thread)."""
 
     def overview(self, tenant: str | None) -> Overview:
         """Counts and ages, now."""
 
-    def orders(self, tenant: str | None, state: State | None, page: int) -> Sequence[OrderRow]:
+    def orders(
+        self, tenant: str | None, state: State | None, page: int, language: Language = "de"
+    ) -> Sequence[OrderRow]:
         """Newest first, `PAGE_SIZE` rows per page, pages from 1. One row more than PAGE_SIZE says there is a
         next page."""
 
-    def timeline(self, tenant: str | None, order_id: str) -> Timeline | None:
+    def timeline(self, tenant: str | None, order_id: str, language: Language = "de") -> Timeline | None:
         """One order, or None when this shop has no such order."""
 
 
@@ -224,17 +220,20 @@ class _View:
         return say(self.language, f"{key}.{'one' if count == 1 else 'many'}", n=self.number(count))
 
     def number(self, value: int) -> str:
-        return str(format_decimal(value, locale=_REGION[self.language]))
+        return figures.number(self.language, value)
 
     def money(self, minor: int, currency: str = "EUR") -> str:
-        return str(format_currency(Decimal(to_decimal(minor, currency)), currency, locale=_REGION[self.language]))
+        return figures.money(self.language, minor, currency)
+
+    def total(self, minor: int | None, currency: str) -> str:
+        """An order's amount; a dash while nobody has read it yet."""
+        return "–" if minor is None else self.money(minor, currency)
 
     def side(self, value: int | str, currency: str) -> str:
         return value if isinstance(value, str) else self.money(value, currency)
 
     def when(self, at: datetime, pattern: str = "d. MMM y, HH:mm:ss") -> str:
-        pattern = pattern if self.language == "de" else pattern.replace("d.", "d")
-        return str(format_datetime(at.astimezone(_ZONE), pattern, locale=_REGION[self.language]))
+        return figures.moment(self.language, at, pattern)
 
     def age(self, seconds: float) -> str:
         whole = max(0, int(seconds))
@@ -288,7 +287,7 @@ class _Pages:
     def overview(self, request: Request, view: _View) -> Response:
         numbers = self._reads.overview(view.tenant)
         headline, below = _sentence(view, numbers)
-        urgent = self._reads.orders(view.tenant, "attention", 1)[:5] if numbers.attention else ()
+        urgent = self._reads.orders(view.tenant, "attention", 1, view.language)[:5] if numbers.attention else ()
         return _render(
             "overview.html",
             view,
@@ -309,7 +308,7 @@ class _Pages:
 
     def _list(self, request: Request, view: _View, template: str, title: str, state: State | None) -> Response:
         page = _page_number(request.query_params.get("page"))
-        rows = self._reads.orders(view.tenant, state, page)
+        rows = self._reads.orders(view.tenant, state, page, view.language)
         return _render(
             template,
             view,
@@ -325,7 +324,7 @@ class _Pages:
         given = request.path_params["order_id"]
         order_id = _GID + given if given.isascii() and given.isdigit() else given
         tenant = view.tenant if len(view.shops) != 1 else view.shops[0].id
-        life = self._reads.timeline(tenant, order_id)
+        life = self._reads.timeline(tenant, order_id, view.language)
         if life is None:
             raise _NotFound
         entries = sorted(life.entries, key=lambda entry: entry.at)

@@ -1,0 +1,294 @@
+"""What codes, questions and choices of the business are called on the dashboard, in German and English.
+
+The domain speaks English; a German page says the same in German, built from the code and the figures in the message.
+What has no German here is shown as it was written: better foreign than silent.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ladenbuch.web.figures import country, money
+from ladenbuch.web.words import Language
+
+_Text = tuple[str, str]
+
+#: Codes of waiting, exclusion and "later by itself": one sentence each. Questions keep the domain's own message.
+SENTENCES: dict[str, _Text] = {
+    "UNPAID": (
+        "Weder bezahlt noch versandt: Die Rechnung folgt mit Zahlung oder Versand.",
+        "Neither paid nor shipped: the invoice follows payment or shipment.",
+    ),
+    "DRAFT-ONLY": (
+        "Nur Entwürfe: Eine Person schließt den Entwurf in sevdesk ab.",
+        "Drafts only: a person finalises the draft in sevdesk.",
+    ),
+    "TEST": ("Testbestellung: gehört nicht in die Bücher.", "A test order never reaches the books."),
+    "POS": (
+        "An der Kasse verkauft: Das Kassensystem führt diese Bücher.",
+        "Sold at the till: the cash register keeps these books.",
+    ),
+    "ZERO": ("Nichts berechnet: kein Beleg nötig.", "Nothing was charged: no document."),
+    "BEFORE-GO-LIVE": (
+        "Der Steuerzeitpunkt liegt vor dem Stichtag dieses Ladens.",
+        "The tax point lies before the day this shop went live.",
+    ),
+    "CANCELLED-BEFORE": (
+        "Storniert, bevor bezahlt oder versandt wurde: kein Beleg nötig.",
+        "Cancelled before anything was paid or shipped: no document.",
+    ),
+    "STOPPED": ("Es gilt ein Schreibstopp.", "Writing is stopped."),
+    "UNCONFIRMED": (
+        "sevdesk hat einen Aufruf nicht bestätigt. Er wird gesucht, bevor etwas wiederholt wird.",
+        "sevdesk did not confirm a call. It is looked for before anything is repeated.",
+    ),
+    "ORDER-INCOMPLETE": (
+        "Shopify hat Teile der Bestellung ausgelassen.",
+        "Shopify left out parts of the order.",
+    ),
+    "ORDER-MOVING": (
+        "Die Bestellung änderte sich, während sie gelesen wurde.",
+        "The order changed while it was read.",
+    ),
+    "INVISIBLE": (
+        "Shopify zeigt diese Bestellung nicht (mehr).",
+        "Shopify does not show this order (any more).",
+    ),
+}
+
+#: Messages of the domain: what they look like, and the sentence in both languages. `{place}` is a country's name,
+#: `{sum}` an amount, other groups stay as they are.
+_MESSAGES: tuple[tuple[str, str, str], ...] = (
+    (
+        r"the destination is (?P<place>[A-Z]{2}), not Germany",
+        "Das Ziel liegt nicht in Deutschland, sondern hier: {place}.",
+        "The destination is not Germany: {place}.",
+    ),
+    (
+        r"no country of destination is known",
+        "Es ist kein Zielland bekannt.",
+        "No country of destination is known.",
+    ),
+    (
+        r"(?P<what>\w+) lies outside the German VAT territory.*",
+        "{what} liegt außerhalb des deutschen Umsatzsteuergebiets (§ 1 Abs. 2 UStG).",
+        "{what} lies outside the German VAT territory (§ 1 (2) UStG).",
+    ),
+    (r"shipped from (?P<place>[A-Z]{2})", "Versandt aus: {place}.", "Shipped from: {place}."),
+    (
+        r"(?P<rate>[\d.]+) % was not a German rate on that day",
+        "{rate} % war an diesem Tag kein deutscher Steuersatz.",
+        "{rate} % was not a German rate on that day.",
+    ),
+    (
+        r"no tax was charged and no reason is known",
+        "Es wurde keine Steuer berechnet, und ein Grund ist nicht bekannt.",
+        "No tax was charged, and no reason is known.",
+    ),
+    (
+        r"the sales channel owes this tax, not the merchant|another party is merchant of record",
+        "Der Verkaufskanal schuldet diese Steuer, nicht der Laden.",
+        "The sales channel owes this tax, not the shop.",
+    ),
+    (
+        r"Shopify only estimated the taxes",
+        "Shopify nennt die Steuern selbst nur geschätzt.",
+        "Shopify itself calls the taxes an estimate.",
+    ),
+    (
+        r"shipping was taxed at a rate none of the goods has",
+        "Der Versand ist mit einem Satz besteuert, den keine der Waren hat.",
+        "Shipping was taxed at a rate none of the goods has.",
+    ),
+    (
+        r"the buyer is a business.*",
+        "Der Käufer ist ein Unternehmen (Firma oder USt-IdNr.).",
+        "The buyer is a business (company or VAT id).",
+    ),
+    (r"payment terms '(?P<what>.*)'", "Zahlungsziel: {what}.", "Payment terms: {what}."),
+    (r"the total was rounded for cash", "Der Betrag wurde für Bargeld gerundet.", "The total was rounded for cash."),
+    (r"change was given in cash", "Es wurde Wechselgeld herausgegeben.", "Change was given in cash."),
+    (r"a tip", "Der Käufer hat Trinkgeld gegeben.", "The buyer gave a tip."),
+    (r"a gift card was sold", "Es wurde ein Gutschein verkauft.", "A gift card was sold."),
+    (r"import duties were charged", "Es wurden Einfuhrabgaben berechnet.", "Import duties were charged."),
+    (r"an? (additional )?fee was charged", "Es wurde eine Gebühr berechnet.", "A fee was charged."),
+    (
+        r"nobody has decided how gateway '(?P<what>.*)' is booked",
+        "Für die Zahlungsart {what} ist nicht festgelegt, wie sie gebucht wird.",
+        "Nobody has decided how the payment method {what} is booked.",
+    ),
+    (
+        r"mode '(?P<mode>.*)' of gateway '(?P<what>.*)' is not carried out yet",
+        "Die Buchungsart {mode} der Zahlungsart {what} gibt es noch nicht.",
+        "The mode {mode} of the payment method {what} does not exist yet.",
+    ),
+    (
+        r"(?P<sum>\d+) minor units more were paid than the invoice carries",
+        "Es kam {sum} mehr an, als die Rechnung noch trägt.",
+        "{sum} more were paid than the invoice still carries.",
+    ),
+    (
+        r"the order was refunded|money went back to the buyer",
+        "Dem Käufer wurde Geld erstattet. Die Rechnung ist noch nicht korrigiert.",
+        "Money went back to the buyer. The invoice is not corrected yet.",
+    ),
+    (
+        r"goods were returned",
+        "Es wurde eine Rücksendung vereinbart. Die Rechnung ist noch nicht korrigiert.",
+        "Goods were returned. The invoice is not corrected yet.",
+    ),
+    (
+        r"the order was edited after its tax point|more was ordered after the tax point",
+        "Die Bestellung wurde nach dem Steuerzeitpunkt geändert. Die Rechnung zeigt noch den alten Stand.",
+        "The order was changed after its tax point. The invoice still shows what it was.",
+    ),
+    (
+        r"the order was cancelled after its tax point",
+        "Die Bestellung wurde nach dem Steuerzeitpunkt storniert.",
+        "The order was cancelled after its tax point.",
+    ),
+    (
+        r"a (chargeback|inquiry|\w+) is (lost|won|accepted|charge_refunded|needs_response|under_review|prevented)",
+        "Der Käufer hat der Zahlung bei seiner Bank widersprochen. Allein das ändert keine Steuer.",
+        "The buyer disputes the payment at the bank. That alone changes no tax.",
+    ),
+    (
+        r"shop currency (?P<a>\w+), buyer paid in (?P<b>\w+): only EUR is posted",
+        "Der Laden rechnet in {a}, der Käufer zahlte in {b}: Gebucht wird nur EUR.",
+        "Shop currency {a}, buyer paid in {b}: only EUR is posted.",
+    ),
+    (
+        r"a test transaction on a real order",
+        "Eine echte Bestellung hat eine Testzahlung.",
+        "A real order has a test payment.",
+    ),
+    (
+        r"the draft was changed in sevdesk.*",
+        "Unser Entwurf wurde in sevdesk geändert. Er wird weder überschrieben noch verschickt.",
+        "Our draft was changed in sevdesk. It is neither overwritten nor sent.",
+    ),
+    (
+        r"the draft was deleted in sevdesk",
+        "Unser Entwurf wurde in sevdesk gelöscht.",
+        "Our draft was deleted in sevdesk.",
+    ),
+    (
+        r"the invoice is already paid",
+        "Die Rechnung ist in sevdesk bereits bezahlt.",
+        "The invoice is already paid in sevdesk.",
+    ),
+    (
+        r"several finalised invoices carry this order's note",
+        "In sevdesk gibt es mehrere Rechnungen zu dieser Bestellung.",
+        "There are several invoices for this order in sevdesk.",
+    ),
+)
+_COMPILED = tuple((re.compile(pattern), texts) for pattern, *texts in _MESSAGES)
+
+CHOICES: dict[str, str] = {
+    "as charged": "so wie berechnet",
+    "book by hand": "von Hand buchen",
+    "cancel the invoice by hand": "die Rechnung von Hand stornieren",
+    "cancel the surplus invoice in sevdesk": "die überzählige Rechnung in sevdesk stornieren",
+    "correct it by hand in sevdesk": "in sevdesk von Hand korrigieren",
+    "correct the cause, then go": "die Ursache beheben, dann ladenbuch go",
+    "correct the shop": "die Steuereinstellung im Laden berichtigen",
+    "credit by hand": "die Korrektur von Hand schreiben",
+    "decide by hand": "von Hand entscheiden",
+    "decide the tax rule by hand": "die Steuerregel von Hand entscheiden",
+    "delete our line": "unsere Buchungszeile löschen",
+    "exclude": "ausnehmen",
+    "exclude the order": "die Bestellung ausnehmen",
+    "follow the goods": "den Waren folgen",
+    "goodwill": "Kulanz",
+    "keep both": "beide behalten",
+    "keep it as credit": "als Guthaben behalten",
+    "keep the documents": "die Belege behalten",
+    "leave the invoice as it is": "die Rechnung lassen, wie sie ist",
+    "liability": "Verbindlichkeit",
+    "look into it": "nachsehen",
+    "look into it in sevdesk": "in sevdesk nachsehen",
+    "look it up in Shopify": "in Shopify nachsehen",
+    "multi-purpose: liability": "Mehrzweckgutschein: Verbindlichkeit",
+    "name the account": "das Konto benennen",
+    "name the reason": "den Grund nennen",
+    "passed to staff": "an die Mitarbeiter weitergegeben",
+    "post by hand": "von Hand buchen",
+    "read the order again later": "die Bestellung später noch einmal lesen",
+    "recreate": "neu anlegen",
+    "refund the difference": "die Differenz zurückzahlen",
+    "reset one of them in sevdesk": "eine davon in sevdesk zurücksetzen",
+    "restore ours": "unseren Entwurf wiederherstellen",
+    "single-purpose: taxed now": "Einzweckgutschein: jetzt versteuern",
+    "take theirs": "den geänderten Entwurf übernehmen",
+    "taxed at the main rate of the goods": "zum Hauptsatz der Waren versteuern",
+    "try again": "noch einmal versuchen",
+    "uncollectible": "uneinbringlich",
+    "update the connector": "den Konnektor aktualisieren",
+    "use the supported value": "den unterstützten Wert verwenden",
+    "wait for the bank": "auf die Bank warten",
+    "bank": "bank: über das Bankkonto",
+    "off": "off: nicht aus Shopify buchen",
+    "clearing+payouts": "clearing+payouts: über ein Verrechnungskonto",
+}
+
+_CAUSES: dict[str, _Text] = {
+    "money of gateways that are matched in sevdesk or booked by hand": (
+        "dieses Geld wird in sevdesk zugeordnet",
+        "this money is matched in sevdesk",
+    ),
+    "not paid yet": ("noch nicht bezahlt", "not paid yet"),
+}
+_COUNTERFACTUALS = {
+    "Shipped to another EU country it would fall under the distance-selling rules (§3c UStG).": (
+        "Beim Versand in ein anderes EU-Land gälten die Fernverkaufsregeln (§ 3c UStG)."
+    ),
+}
+
+
+def sentence(language: Language, code: str | None, message: str = "") -> str:
+    """What a code with its message says; the message itself where nothing better is known."""
+    for pattern, texts in _COMPILED:
+        found = pattern.fullmatch(message)
+        if found is not None:
+            return texts[0 if language == "de" else 1].format(**_named(language, found.groupdict()))
+    if code in SENTENCES:
+        return SENTENCES[code][0 if language == "de" else 1]
+    return message
+
+
+def _named(language: Language, groups: dict[str, str]) -> dict[str, str]:
+    values = dict(groups)
+    if "place" in values:
+        values["place"] = country(language, values["place"])
+    if "sum" in values:
+        values["sum"] = money(language, int(values["sum"]))
+    if "rate" in values and language == "de":
+        values["rate"] = values["rate"].replace(".", ",")
+    return values
+
+
+def choice(language: Language, text: str) -> str:
+    """A choice as it is offered."""
+    return CHOICES.get(text, text) if language == "de" else text
+
+
+def cause(language: Language, text: str) -> str:
+    """Why something is still open: a sentence of the certificate, or a code."""
+    if text in _CAUSES:
+        return _CAUSES[text][0 if language == "de" else 1]
+    return sentence(language, text) or text.removeprefix("attention ")
+
+
+def counterfactual(language: Language, text: str) -> str:
+    """What would have been decided otherwise."""
+    return _COUNTERFACTUALS.get(text, text) if language == "de" else text
+
+
+def source(language: Language, text: str) -> str:
+    """The legal source of a decision, quoted the way the language quotes laws."""
+    text = re.sub(r"§(?=\d)", "§ ", text)
+    if language == "de":
+        text = re.sub(r"(§ \d+\w?) \((\d+)\)", r"\1 Abs. \2", text)
+        text = text.replace(" no. ", " Nr. ").replace("sevdesk tax rule", "sevdesk-Steuerregel")
+    return text
