@@ -9,11 +9,15 @@ Identities checked here (bookkeeping 2.1) are those of Shopify's own books; wher
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
-from ladenbuch.domain.order import Agreement, Order, Payment, Sale, SaleTax
+from ladenbuch.domain.order import Agreement, Dispute, Fulfilment, Order, Payment, Sale, SaleTax
+
+_Listed = TypeVar("_Listed", Payment, Fulfilment, Dispute)
 
 #: Transaction kinds that move money when SUCCESS: in (+1) or out (-1). The others promise, release or propose.
 MONEY_KINDS = {"SALE": 1, "CAPTURE": 1, "REFUND": -1, "CHANGE": -1}
@@ -81,8 +85,11 @@ class Facts:
 
 
 def moved(payment: Payment) -> int:
-    """Signed money of a transaction: positive came in, negative went out, 0 did not move. Minor units."""
-    if payment.status != "SUCCESS":
+    """Signed money of a transaction: positive came in, negative went out, 0 did not move. Minor units.
+
+    Test transactions move nothing, and a negative amount says nothing we could rely on: both are asked about.
+    """
+    if payment.status != "SUCCESS" or payment.test or payment.amount < 0:
         return 0
     return MONEY_KINDS.get(payment.kind, 0) * payment.amount
 
@@ -94,7 +101,9 @@ def moved_at(payment: Payment) -> datetime | None:
 
 def facts_of(order: Order) -> Facts:
     """Normalise an order into dated facts, check the ledger's identities, find the tax point. Never raises."""
+    order, doubled = _once(order)
     agreements, problems = _ledger(order)
+    problems += doubled
     problems += _unknown_values(order, agreements)
     problems += _identities(order, agreements)
     items: list[Fact] = [
@@ -149,6 +158,28 @@ def _tax_point(items: list[Fact]) -> TaxPoint | None:
             last = next((item for item in reversed(now) if item.kind == "money"), fact)
             return TaxPoint(fact.at, "money", last.id)
     return None
+
+
+def _once(order: Order) -> tuple[Order, list[Problem]]:
+    """Each transaction, shipment and dispute once: what an answer lists twice has happened once, and is asked about."""
+    found: list[Problem] = []
+
+    def distinct(items: Sequence[_Listed], what: str) -> tuple[_Listed, ...]:
+        kept: dict[str, _Listed] = {}
+        for item in items:
+            number = item.id.rsplit("/", 1)[-1]  # keys are made of it
+            if number in kept:
+                choices = ("read the order again later", "exclude")
+                found.append(Problem("LEDGER", f"one {what} is listed twice", (item.id,), choices))
+            kept.setdefault(number, item)
+        return tuple(kept.values())
+
+    payments = distinct(order.payments, "transaction")
+    fulfilments = distinct(order.fulfilments, "shipment")
+    disputes = distinct(order.disputes, "dispute")
+    if not found:
+        return order, []
+    return replace(order, payments=payments, fulfilments=fulfilments, disputes=disputes), found
 
 
 def _ledger(order: Order) -> tuple[tuple[Agreement, ...], list[Problem]]:
@@ -210,6 +241,9 @@ def _unknown_values(order: Order, agreements: tuple[Agreement, ...]) -> list[Pro
             ask("transaction kind", payment.kind, payment.id)
         elif payment.amount < 0:
             found.append(Problem("LEDGER", "a transaction with a negative amount", (payment.id,)))
+        elif payment.test and payment.status == "SUCCESS" and payment.kind in MONEY_KINDS and not order.test:
+            message = "a test transaction on a real order"
+            found.append(Problem("TEST-PAYMENT", message, (payment.id,), ("exclude the order",)))
     for shipment in order.fulfilments:
         if shipment.status not in FULFILMENT_STATUSES:
             ask("fulfilment status", shipment.status, shipment.id)

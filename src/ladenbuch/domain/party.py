@@ -7,7 +7,7 @@ import hashlib
 from ladenbuch.domain.document import Party
 from ladenbuch.domain.facts import Problem
 from ladenbuch.domain.order import Address, Order
-from ladenbuch.domain.texts import language_of
+from ladenbuch.domain.texts import language_of, one_line
 
 #: Up to this gross amount a domestic invoice may lack the buyer's address (UStDV §33).
 SMALL_INVOICE_MINOR = 250_00
@@ -18,10 +18,10 @@ def party_of(order: Order, shop_key: str, gross: int) -> tuple[Party | None, lis
     billing, shipping = order.billing_address, order.shipping_address
     complete = (item for item in (billing, shipping) if item is not None and _complete(item))
     address = next(complete, billing or shipping or Address())
-    first = _clean(address.first_name) or _clean(order.customer.first_name if order.customer else None)
-    last = _clean(address.last_name) or _clean(order.customer.last_name if order.customer else None)
-    company = _clean(address.company)
-    display = _clean(order.customer.display_name if order.customer else None)
+    first = one_line(address.first_name) or one_line(order.customer.first_name if order.customer else None)
+    last = one_line(address.last_name) or one_line(order.customer.last_name if order.customer else None)
+    company = one_line(address.company)
+    display = one_line(order.customer.display_name if order.customer else None)
     person = " ".join(part for part in (first, last) if part) or display
     name = company or person
     small = 0 < gross <= SMALL_INVOICE_MINOR
@@ -29,7 +29,7 @@ def party_of(order: Order, shop_key: str, gross: int) -> tuple[Party | None, lis
         return None, [_missing(order, "the buyer's name is unknown")]
     if not _complete(address) and not small:
         return None, [_missing(order, "the buyer's address is incomplete")]
-    email = order.email or (order.customer.email if order.customer else None)
+    email = _mailbox(order.email) or _mailbox(order.customer.email if order.customer else None)
     locale = order.locale or (order.customer.locale if order.customer else None)
     return (
         Party(
@@ -38,10 +38,10 @@ def party_of(order: Order, shop_key: str, gross: int) -> tuple[Party | None, lis
             first_name=first,
             last_name=last,
             company=company,
-            street=_clean(address.address1),
-            street2=_clean(address.address2),
-            zip=_clean(address.zip),
-            city=_clean(address.city),
+            street=one_line(address.address1),
+            street2=one_line(address.address2),
+            zip=one_line(address.zip),
+            city=one_line(address.city),
             country=address.country or "DE",
             email=email,
             locale=language_of(locale),
@@ -51,15 +51,13 @@ def party_of(order: Order, shop_key: str, gross: int) -> tuple[Party | None, lis
 
 
 def _complete(address: Address) -> bool:
-    return bool(_clean(address.address1) and _clean(address.zip) and _clean(address.city))
+    return bool(one_line(address.address1) and one_line(address.zip) and one_line(address.city))
 
 
-def _clean(text: str | None) -> str | None:
-    """Whitespace folded, control characters gone, nothing left -> None."""
-    if text is None:
-        return None
-    kept = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return kept or None
+def _mailbox(text: str | None) -> str | None:
+    """An address a letter can go to; what holds blanks or no @ is none."""
+    address = one_line(text)
+    return address if address and " " not in address and "@" in address[1:-1] else None
 
 
 def _missing(order: Order, message: str) -> Problem:

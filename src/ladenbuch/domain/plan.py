@@ -25,8 +25,8 @@ from ladenbuch.domain.order import Order, Payment
 from ladenbuch.domain.party import party_of
 from ladenbuch.domain.positions import fold
 from ladenbuch.domain.profile import SUPPORTED_MODES, Profile, profile_at
-from ladenbuch.domain.tax import TaxDecision, decide_tax
-from ladenbuch.domain.texts import advance_note
+from ladenbuch.domain.tax import TaxDecision, decide_tax, foreign_money
+from ladenbuch.domain.texts import advance_note, one_line
 from ladenbuch.errors import Rejected
 
 
@@ -124,15 +124,18 @@ def plan(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime)
     profile = profile_at(profiles, tax_point.at if tax_point else order.processed_at)
     excluded = _exclusion(facts, books, profile)
     if excluded is not None:
-        return Plan(order.id, exclusion=excluded, tax_point=tax_point)
+        late = _refunded_since(facts, profile.go_live) if excluded.code == "BEFORE-GO-LIVE" else ()
+        return Plan(order.id, attention=late, exclusion=None if late else excluded, tax_point=tax_point)
     if tax_point is None and books.invoice is None:
         return _before_tax_point(facts, books, profile)
     document, problems = _first_document(facts, books, profile, tax_point, now)
+    foreign = foreign_money(order, profile)
     attention = list(problems)
-    attention += _later_facts(facts, books, document, tax_point)
+    attention += [item for item in foreign if item not in problems]
+    attention += _later_facts(facts, document, tax_point)
     actions: list[Action] = []
     waiting: list[Problem] = []
-    if not any(item.code == "CURRENCY" for item in attention):
+    if not foreign:
         lines, line_problems = _money_lines(facts, books, profile)
         actions += lines
         attention += line_problems
@@ -140,9 +143,10 @@ def plan(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime)
         done, still = _document_actions(document, books, profile, now)
         actions += done
         waiting += still
-        booked, over = _bookings(facts, books, profile, document)
-        actions += booked
-        attention += over
+        if not foreign:
+            booked, over = _bookings(facts, books, profile, document)
+            actions += booked
+            attention += over
         actions += _letter(document, books, profile)
     flap = [item for item in actions if item.key in books.applied]
     if flap:
@@ -156,7 +160,8 @@ def plan(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime)
 
 def _exclusion(facts: Facts, books: Books, profile: Profile) -> Problem | None:
     """Orders that are not ours, each with its reason (R22, bookkeeping 1.1 no. 6). Never once a document exists."""
-    order = facts.order
+    order, point = facts.order, facts.tax_point
+    quiet = not any(fact.kind == "money" for fact in facts.items)
     if books.invoice is not None:
         return None
     if books.exclusion is not None:
@@ -165,30 +170,51 @@ def _exclusion(facts: Facts, books: Books, profile: Profile) -> Problem | None:
         return Problem("TEST", "a test order never reaches the books", (order.id,))
     if order.source_name == "pos" and not profile.include_pos:
         return Problem("POS", "sold at the till: the cash register keeps these books", (order.id,))
-    if order.original_total == 0 and facts.claim == 0 and facts.money == 0:
+    owed = (facts.claim, order.current_total, 0 if point is None else _claim_at(facts, point))
+    if quiet and owed == (0, 0, 0):
         return Problem("ZERO", "nothing was charged", (order.id,))
-    point = facts.tax_point
     if point is not None and point.at < profile.go_live:
         return Problem("BEFORE-GO-LIVE", "the tax point lies before the day this tenant went live", (order.id,))
-    if order.cancelled_at is not None and (point is None or order.cancelled_at <= point.at) and facts.money == 0:
+    if order.cancelled_at is not None and point is None and quiet:
         return Problem("CANCELLED-BEFORE", "cancelled before anything was paid or shipped", (order.id,))
-    if point is None and order.financial_status in ("VOIDED", "EXPIRED") and facts.money == 0:
+    if point is None and order.financial_status in ("VOIDED", "EXPIRED") and quiet:
         return Problem("CANCELLED-BEFORE", "the payment was voided and nothing was shipped", (order.id,))
     return None
+
+
+def _claim_at(facts: Facts, point: TaxPoint) -> int:
+    return sum(sale.total for agreed in facts.agreements_until(point.at) for sale in agreed.sales)
+
+
+def _refunded_since(facts: Facts, go_live: datetime) -> tuple[Problem, ...]:
+    """R22: a refund of an order from before go-live corrects an invoice that is not ours."""
+    back = tuple(fact.id for fact in facts.items if fact.kind == "money" and fact.amount < 0 and fact.at >= go_live)
+    choices = ("name the earlier invoice", "correct it by hand", "exclude the order")
+    message = "a refund after go-live of an order invoiced before it"
+    return (Problem("ORIGIN-UNKNOWN", message, back, choices),) if back else ()
 
 
 def _before_tax_point(facts: Facts, books: Books, profile: Profile) -> Plan:
     """Nothing is taxed yet: wait. Money already received is written to its account at once (bookkeeping 4.2)."""
     order = facts.order
-    attention: list[Problem] = []
+    attention = [item for item in facts.problems if item.code == "TEST-PAYMENT"]
     actions: list[Action] = []
-    if facts.money != 0 or any(moved(item) < 0 for item in order.payments):
-        attention += [item for item in facts.problems if item.code in ("LEDGER", "ENUM")]
-        attention += _refund_money(order)
-        if order.currency == order.presentment_currency == profile.currency:
+    paid = tuple(item.id for item in order.payments if moved(item))
+    back = _refund_money(order)
+    if paid or back:
+        attention = list(facts.problems) + back
+        foreign = foreign_money(order, profile)
+        if foreign:
+            attention += foreign
+        else:
             lines, problems = _money_lines(facts, books, profile)
             actions += lines if not profile.draft_only else ()
             attention += problems
+        if order.cancelled_at is not None:
+            attention.append(_cancelled(order))
+        elif facts.claim <= 0 < facts.money and not facts.problems:
+            choices = ("refund the difference", "keep it as credit", "book by hand")
+            attention.append(Problem("OVERPAID", "money came in and nothing is owed any more", paid, choices))
     what = "authorised, not captured" if order.financial_status == "AUTHORIZED" else "not paid and not shipped"
     waiting = Problem("UNPAID", f"{what}: the invoice follows payment or shipment", (order.id,))
     return Plan(order.id, tuple(actions), (waiting,), tuple(attention))
@@ -200,9 +226,11 @@ def _first_document(
     """The invoice: what is pinned, or the fold of the ledger up to the tax point (R2)."""
     pinned = books.invoice
     if pinned is not None:
-        return pinned, []
+        return pinned, list(facts.problems)
     assert tax_point is not None
     order = facts.order
+    if order.cancelled_at is not None and order.cancelled_at <= tax_point.at:
+        return None, list(facts.problems)  # nothing is invoiced after a cancellation; it is asked about below
     agreements = facts.agreements_until(tax_point.at)
     problems = list(facts.problems)
     if not agreements and not problems:
@@ -217,21 +245,26 @@ def _first_document(
         return None, problems
     last = agreements[-1].id.rsplit("/", 1)[-1]
     key = f"inv:{order.number_id}:{last}"
-    note = f"{order.name} / {profile.shop_key}:{order.number_id}"
-    delivered = profile.local_date(tax_point.at)
+    name = one_line(order.name) or order.number_id
+    supplied = _supplied_at(facts, tax_point)
+    delivered = profile.local_date(supplied)
+    issued = max(profile.local_date(now), delivered)
+    if profile.books_closed_until is not None and min(delivered, issued) <= profile.books_closed_until:
+        message = f"the books are closed until {profile.books_closed_until.isoformat()} (R11)"
+        return None, [Problem("PERIOD-CLOSED", message, (order.id,), ("open the period", "post by hand"))]
     try:
         draft = InvoiceDraft(
             key=key,
-            note=note,
+            note=f"{name} / {profile.shop_key}:{order.number_id}",
             currency=order.currency,
             tax_rule=decision.rule,
-            invoice_date=max(profile.local_date(now), delivered),
+            invoice_date=issued,
             delivery_date=delivered,
             party=party,
             positions=folded.positions,
             claim=folded.claim,
-            head_text=f"Bestellung {order.name} vom {profile.local_date(order.processed_at):%d.%m.%Y}",
-            foot_text=advance_note(tax_point, profile, party.locale),
+            head_text=f"Bestellung {name} vom {profile.local_date(order.processed_at):%d.%m.%Y}",
+            foot_text=advance_note(replace(tax_point, at=supplied), profile, party.locale),
             time_to_pay=None,
         )
     except Rejected as refusal:
@@ -247,6 +280,15 @@ def _first_document(
         profile_version=profile.version,
     )
     return document, []
+
+
+def _supplied_at(facts: Facts, point: TaxPoint) -> datetime:
+    """What the document says about time (3.2): the shipment, or the receipt of the money that came before it.
+
+    The last money up to the tax point: where an edit or the order itself completed the payment, it came earlier.
+    """
+    received = [item.at for item in facts.items if item.kind == "money" and item.amount > 0 and item.at <= point.at]
+    return max(received, default=point.at) if point.trigger == "money" else point.at
 
 
 def _tax_json(decision: TaxDecision) -> dict[str, Any]:
@@ -297,12 +339,10 @@ def _money_lines(facts: Facts, books: Books, profile: Profile) -> tuple[list[Act
     actions: list[Action] = []
     problems: list[Problem] = []
     for payment in facts.order.payments:
-        if moved(payment) <= 0:
+        if moved(payment) <= 0 or moved_at(payment) is None:
             continue
         gateway = profile.gateway(payment.gateway, manual=payment.manual)
-        if payment.test:
-            problems.append(Problem("TEST-PAYMENT", "a test transaction on a real order", (payment.id,), ("exclude",)))
-        elif gateway is None:
+        if gateway is None:
             message = f"nobody has decided how gateway {payment.gateway!r} is booked"
             choices = ("clearing+payouts", "bank", "liability", "off")
             problems.append(Problem("GATEWAY-UNMAPPED", message, (payment.id,), choices))
@@ -338,8 +378,8 @@ def _bookings(
     done = {item.payment_id for item in books.bookings if item.done}
     actions: list[Action] = []
     problems: list[Problem] = []
-    ours = [payment for payment in facts.order.payments if moved(payment) > 0 and not payment.test]
-    for payment in sorted(ours, key=lambda item: (moved_at(item) or item.created_at, item.id)):
+    ours = [(when, item.id, item) for item in facts.order.payments if moved(item) > 0 and (when := moved_at(item))]
+    for _, _, payment in sorted(ours, key=lambda entry: entry[:2]):
         gateway = profile.gateway(payment.gateway, manual=payment.manual)
         if gateway is None or gateway.mode not in SUPPORTED_MODES or payment.id in done:
             continue
@@ -377,9 +417,7 @@ _LATER = {
 }
 
 
-def _later_facts(
-    facts: Facts, books: Books, document: PostedDocument | None, tax_point: TaxPoint | None
-) -> list[Problem]:
+def _later_facts(facts: Facts, document: PostedDocument | None, tax_point: TaxPoint | None) -> list[Problem]:
     """Facts after the cut that no document covers: asked about until their rules are decided (R3-R6, R8)."""
     order = facts.order
     if document is not None:
@@ -403,16 +441,24 @@ def _later_facts(
         code, message = _LATER.get(agreement.reason, ("ENUM", "an unknown change after the tax point"))
         choices = ("correct it by hand in sevdesk", "leave the invoice as it is")
         found.append(Problem(code, message, (agreement.id,), choices))
-    if not any(item.code == "REFUND" for item in found):
-        found += _refund_money(order)
-    start = document.tax_point if document is not None else (tax_point.at if tax_point else None)
-    if order.cancelled_at is not None and (start is None or order.cancelled_at > start):
-        choices = ("cancel the invoice by hand", "leave the invoice as it is")
-        found.append(Problem("CANCELLED", "the order was cancelled after its tax point", (order.id,), choices))
+    for problem in _refund_money(order):
+        same = next((index for index, item in enumerate(found) if item.code == problem.code), None)
+        if same is None:
+            found.append(problem)
+        else:  # one question per refund, naming its ledger entry and its money
+            found[same] = replace(found[same], facts=found[same].facts + problem.facts)
+    if order.cancelled_at is not None:
+        found.append(_cancelled(order))
     for dispute in order.disputes:
         message = f"a {dispute.initiated_as.lower()} is {dispute.status.lower()}"
         found.append(Problem("DISPUTE", message, (dispute.id,), ("uncollectible", "goodwill", "wait for the bank")))
     return found
+
+
+def _cancelled(order: Order) -> Problem:
+    message = "the order was cancelled, and money or goods have moved"
+    choices = ("cancel the invoice by hand", "leave the invoice as it is")
+    return Problem("CANCELLED", message, (order.id, f"{order.id}#cancelled"), choices)
 
 
 def _refund_money(order: Order) -> list[Problem]:

@@ -12,9 +12,9 @@ from decimal import Decimal
 
 from ladenbuch.domain.document import Position, rate_text, sums_of
 from ladenbuch.domain.facts import Problem
-from ladenbuch.domain.money import tax_in_gross
 from ladenbuch.domain.order import Agreement, Order, Sale
 from ladenbuch.domain.tax import split_by_rate
+from ladenbuch.domain.texts import one_line
 
 _CHOICES = ("correct it by hand in sevdesk", "exclude the order")
 
@@ -54,6 +54,7 @@ def fold(order: Order, agreements: Iterable[Agreement]) -> tuple[Fold | None, li
     agreements = tuple(agreements)
     covers = tuple(sale.id for agreement in agreements for sale in agreement.sales)
     items, problems = _items(order, agreements)
+    problems += [_off(sale) for agreement in agreements for sale in agreement.sales if _is_off(sale)]
     goods: dict[Decimal, int] = {}
     for item in items:
         if item.line_type != "SHIPPING" and len(item.taxes) == 1:
@@ -69,7 +70,7 @@ def fold(order: Order, agreements: Iterable[Agreement]) -> tuple[Fold | None, li
             problems.append(problem)
         for rate, amount in item.taxes.items():
             shop_tax[rate] = shop_tax.get(rate, 0) + amount
-            roundings[rate] = roundings.get(rate, 0) + len(item.sales)
+            roundings[rate] = roundings.get(rate, 0) + (len(item.sales) if item.gross else 0)
     if not problems:
         problems += _within_bound(positions, shop_tax, roundings)
     if problems:
@@ -119,16 +120,14 @@ def _positions_of(order: Order, item: _Item, goods: dict[Decimal, int]) -> tuple
         rate = rate if rate is not None else max(goods, key=lambda candidate: goods[candidate])
         return [Position(name, max(item.quantity, 1), 0, 0, rate, text, tuple(item.sales))], None
     if len(item.taxes) == 1:
-        rate, tax = next(iter(item.taxes.items()))
-        if abs(tax - tax_in_gross(item.gross, rate)) > max(1, len(item.sales)):
-            message = f"the tax of {name!r} is not {rate_text(rate)} % of its price"
-            return [], Problem("TAX-BOUND", message, tuple(item.sales), _CHOICES)
+        rate = next(iter(item.taxes))
         quantity = 1 if item.line_type == "SHIPPING" else item.quantity
         return [Position.of(name, quantity, item.gross, rate, text=text, covers=tuple(item.sales))], None
     parts = split_by_rate(item.gross, item.taxes, goods) if item.line_type == "SHIPPING" else None
     if parts is None:
         message = f"{name!r} carries several tax rates and cannot be split to the cent"
-        return [], Problem("TAX-SHIPPING", message, tuple(item.sales), _CHOICES)
+        code = "TAX-SHIPPING" if item.line_type == "SHIPPING" else "TAX-BOUND"
+        return [], Problem(code, message, tuple(item.sales), _CHOICES)
     return [
         Position(f"{name} (Anteil {rate_text(rate)} %)", 1, part, part, rate, text, tuple(item.sales))
         for rate, part in sorted(parts.items(), reverse=True)
@@ -140,13 +139,28 @@ def _name(order: Order, item: _Item) -> tuple[str, str | None]:
     """What the buyer bought, in the shop's words, and the SKU."""
     for line in order.lines:
         if line.id == item.id:
-            variant = line.variant_title if line.variant_title not in (None, "", "Default Title") else None
-            title = line.title.strip() or "Artikel"
+            variant = one_line(line.variant_title if line.variant_title != "Default Title" else None)
+            title = one_line(line.title) or "Artikel"
             return (f"{title} - {variant}" if variant else title), (f"SKU {line.sku}" if line.sku else None)
     for shipping in order.shipping_lines:
         if item.line_type == "SHIPPING" and shipping.id == item.id:
-            return shipping.title.strip() or "Versand", None
-    return (item.name or ("Versand" if item.line_type == "SHIPPING" else "Artikel")), None
+            return one_line(shipping.title) or "Versand", None
+    return (one_line(item.name) or ("Versand" if item.line_type == "SHIPPING" else "Artikel")), None
+
+
+def _is_off(sale: Sale) -> bool:
+    """R21: the tax of an entry with one rate lies more than one cent from gross * rate / (1 + rate), exactly."""
+    rates = {tax.rate for tax in sale.taxes}
+    if len(rates) != 1:
+        return False
+    rate = rates.pop()
+    tax = sum(part.amount for part in sale.taxes)
+    return abs(tax * (100 + rate) - sale.total * rate) > 100 + rate
+
+
+def _off(sale: Sale) -> Problem:
+    rate = rate_text(sale.taxes[0].rate)
+    return Problem("TAX-BOUND", f"the tax of a line is not {rate} % of its price", (sale.id,), _CHOICES)
 
 
 def _within_bound(
@@ -154,12 +168,15 @@ def _within_bound(
 ) -> list[Problem]:
     """R21: Shopify's tax per rate and ours differ by rounding only, at most (n + 1) / 2 cents.
 
-    n counts positions, or ledger entries where several were folded into one position (each was rounded by itself).
+    n counts positions with money, or ledger entries where several were folded into one position (each was rounded by
+    itself).
     """
     found = []
-    for rate, total in sums_of(positions).items():
-        count = max(sum(1 for position in positions if position.rate == rate), roundings.get(rate, 0))
-        if 2 * abs(shop_tax.get(rate, 0) - total.tax) > count + 1:
-            message = f"tax at {rate_text(rate)} %: the shop says {shop_tax.get(rate, 0)}, the rate says {total.tax}"
+    ours = {rate: total.tax for rate, total in sums_of(positions).items()}
+    for rate in sorted({*ours, *shop_tax}, reverse=True):
+        count = max(sum(1 for item in positions if item.rate == rate and item.gross), roundings.get(rate, 0))
+        said, predicted = shop_tax.get(rate, 0), ours.get(rate, 0)
+        if 2 * abs(said - predicted) > count + 1:
+            message = f"tax at {rate_text(rate)} %: the shop says {said}, the rate says {predicted}"
             found.append(Problem("TAX-BOUND", message, (), _CHOICES))
     return found

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from ladenbuch.domain.facts import Problem
 from ladenbuch.domain.money import allocate, tax_in_gross
-from ladenbuch.domain.order import Address, Agreement, Order
+from ladenbuch.domain.order import Agreement, Order, Sale
 from ladenbuch.domain.profile import Profile
 
 #: sevdesk's tax rule for taxable revenue in Germany (facts 3.1: rule 1, mixable with 0, 7 and 19 %).
@@ -26,8 +26,8 @@ _GERMAN_RATES: tuple[tuple[date, frozenset[Decimal]], ...] = (
     (date(2020, 7, 1), frozenset({Decimal(16), Decimal(5), Decimal(0)})),
     (date(2021, 1, 1), _STANDARD),
 )
-#: Postal codes in Germany but outside its VAT territory (UStG §1 (2)): Büsingen and Helgoland.
-_OUTSIDE_VAT_TERRITORY = {"78266": "Büsingen", "27498": "Helgoland"}
+#: Postal codes in Germany but outside its VAT territory (UStG §1 (2)); Büsingen has a Swiss one as well.
+_OUTSIDE_VAT_TERRITORY = {"78266": "Büsingen", "8238": "Büsingen", "27498": "Helgoland"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def decide_tax(
     Returns the decision and no problems, or None and every reason why a person must decide.
     """
     agreements = tuple(agreements)
-    problems = _regime(profile) + _money_of(order, profile) + _place(order) + _kind_of_sale(order)
+    problems = _regime(profile) + foreign_money(order, profile) + _place(order) + _kind_of_sale(order)
     rates, rate_problems = _rates(order, agreements, german_rates(profile.local_date(tax_point)))
     problems += rate_problems
     if problems:
@@ -81,12 +81,17 @@ def _regime(profile: Profile) -> list[Problem]:
     found = []
     if profile.country != "DE" or profile.regime != "regular":
         found.append(Problem("PROFILE-UNSUPPORTED", f"regime {profile.regime} in {profile.country}", (), choices))
-    if profile.timing != "tax_point" or profile.shipping_policy != "as_charged":
-        found.append(Problem("PROFILE-UNSUPPORTED", f"timing {profile.timing}", (), choices))
+    wanted = {"timing": "tax_point", "shipping_policy": "as_charged", "grace_seconds": 0}
+    for name, supported in wanted.items():
+        value = getattr(profile, name)
+        if value != supported:
+            message = f"{name} {value} is not carried out yet, only {supported}"
+            found.append(Problem("PROFILE-UNSUPPORTED", message, (), choices))
     return found
 
 
-def _money_of(order: Order, profile: Profile) -> list[Problem]:
+def foreign_money(order: Order, profile: Profile) -> list[Problem]:
+    """CURRENCY where any amount is not plainly euros: then nothing may be posted, money lines included (2.4)."""
     if order.currency == profile.currency == order.presentment_currency == "EUR" and not order.foreign_money:
         return []
     message = f"shop currency {order.currency}, buyer paid in {order.presentment_currency}: only EUR is posted"
@@ -94,29 +99,30 @@ def _money_of(order: Order, profile: Profile) -> list[Problem]:
 
 
 def _place(order: Order) -> list[Problem]:
-    """Where the supply is: ship-to when anything ships, else bill-to (UStG §3 (6), §3a)."""
+    """Where the supply is: ship-to of what is shipped, bill-to of what is not (UStG §3 (6), §3a (5)).
+
+    A missing address is replaced by the other one; an address without its country is not.
+    """
     ships = any(line.requires_shipping for line in order.lines) or bool(order.shipping_lines)
-    to = _first(order.shipping_address, order.billing_address) if ships else None
-    to = to or _first(order.billing_address, order.shipping_address)
+    stays = not ships or any(not line.requires_shipping and line.original_total for line in order.lines)
     choices = ("decide the tax rule by hand", "exclude the order")
-    if to is None or not to.country:
-        return [Problem("TAX-PLACE", "no country of destination is known", (order.id,), choices)]
-    if to.country != "DE":
-        return [Problem("TAX-PLACE", f"the destination is {to.country}, not Germany", (order.id,), choices)]
-    special = _OUTSIDE_VAT_TERRITORY.get((to.zip or "").strip())
-    if special:
-        message = f"{special} lies outside the German VAT territory (§1 (2) UStG)"
-        return [Problem("TAX-PLACE", message, (order.id,), choices)]
+    places = [order.shipping_address or order.billing_address] if ships else []
+    places += [order.billing_address or order.shipping_address] if stays else []
+    for to in places:
+        if to is None or not to.country:
+            return [Problem("TAX-PLACE", "no country of destination is known", (order.id,), choices)]
+        if to.country != "DE":
+            return [Problem("TAX-PLACE", f"the destination is {to.country}, not Germany", (order.id,), choices)]
+        special = _OUTSIDE_VAT_TERRITORY.get("".join(char for char in to.zip or "" if char.isdigit()))
+        if special:
+            message = f"{special} lies outside the German VAT territory (§1 (2) UStG)"
+            return [Problem("TAX-PLACE", message, (order.id,), choices)]
     found = []
     for shipment in order.fulfilments:
         if shipment.origin_country not in (None, "DE"):
             message = f"shipped from {shipment.origin_country}"
             found.append(Problem("TAX-SHIP-FROM", message, (shipment.id,), choices))
     return found[:1]
-
-
-def _first(*addresses: Address | None) -> Address | None:
-    return next((address for address in addresses if address is not None and address.country), None)
 
 
 def _kind_of_sale(order: Order) -> list[Problem]:
@@ -158,13 +164,18 @@ def _rates(
     goods: set[Decimal] = set()
     shipping: set[Decimal] = set()
     totals: dict[str, int] = {}
+    pieces: dict[str, int] = {}
     for agreement in agreements:
         for sale in agreement.sales:
             item = sale.item_id or sale.id
             totals[item] = totals.get(item, 0) + sale.total
+            pieces[item] = pieces.get(item, 0) + (sale.quantity or 0)
     for agreement in agreements:
         for sale in agreement.sales:
+            charged = {tax.rate for tax in sale.taxes}
             if totals[sale.item_id or sale.id] == 0:
+                if sale.line_type == "PRODUCT" and pieces[sale.item_id or sale.id] > 0:  # free, but it is printed
+                    found += [_unlawful(rate, sale) for rate in sorted(charged - lawful)]
                 continue
             if sale.line_type in _KIND_PROBLEMS:
                 code, message, choices = _KIND_PROBLEMS[sale.line_type]
@@ -173,19 +184,21 @@ def _rates(
             if any(tax.channel_liable for tax in sale.taxes):
                 message = "the sales channel owes this tax, not the merchant"
                 found.append(Problem("TAX-CHANNEL", message, (sale.id,), ("decide by hand", "exclude the order")))
-            charged = {tax.rate for tax in sale.taxes}
             if not charged or order.tax_exempt:
                 message = "no tax was charged and no reason is known"
                 found.append(Problem("TAX-ZERO", message, (sale.id,), ("name the reason", "exclude the order")))
                 continue
-            for rate in sorted(charged - lawful):
-                message = f"{rate.normalize():f} % was not a German rate on that day"
-                found.append(Problem("TAX-RATE", message, (sale.id,), ("correct the shop", "exclude the order")))
+            found += [_unlawful(rate, sale) for rate in sorted(charged - lawful)]
             (shipping if sale.line_type == "SHIPPING" else goods).update(charged)
     if goods and not shipping <= goods:
         message = "shipping was taxed at a rate none of the goods has"
         found.append(Problem("TAX-SHIPPING", message, (order.id,), ("as charged", "follow the goods")))
     return tuple(sorted(goods | shipping, reverse=True)), _distinct(found)
+
+
+def _unlawful(rate: Decimal, sale: Sale) -> Problem:
+    message = f"{rate.normalize():f} % was not a German rate on that day"
+    return Problem("TAX-RATE", message, (sale.id,), ("correct the shop", "exclude the order"))
 
 
 def _distinct(problems: list[Problem]) -> list[Problem]:
@@ -212,7 +225,7 @@ def split_by_rate(gross: int, taxes: dict[Decimal, int], weights: dict[Decimal, 
     """
     rates = sorted(taxes, reverse=True)
     share = [weights.get(rate, 0) for rate in rates]
-    if gross < 0 or sum(share) <= 0:
+    if gross < 0 or sum(share) <= 0 or min(share) < 0:
         return None
     parts = dict(zip(rates, allocate(gross, share), strict=True))
 

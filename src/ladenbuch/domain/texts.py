@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import timedelta
 
 from ladenbuch.domain.facts import TaxPoint
@@ -56,6 +57,17 @@ def advance_note(tax_point: TaxPoint, profile: Profile, locale: str) -> str:
     if language == "en":
         return f"Advance payment received on {paid:%d.%m.%Y}; delivery expected in {month}."
     return f"Vorauszahlung, Zahlung erhalten am {paid:%d.%m.%Y}, Lieferung voraussichtlich im {month}."
+
+
+def one_line(text: str | None) -> str | None:
+    """Text for one printed line: blanks folded, control and invisible characters gone; None when nothing is left."""
+    if text is None:
+        return None
+    shown = (
+        char if char.isprintable() else " " if char.isspace() or unicodedata.category(char) == "Cc" else ""
+        for char in text
+    )
+    return " ".join("".join(shown).split()) or None
 
 
 def language_of(locale: str | None) -> str:

@@ -18,6 +18,8 @@ Json = Mapping[str, Any]
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):?(\d\d))", re.ASCII
 )
+#: Beyond these, time zones and delivery dates leave the calendar.
+_FIRST_YEAR, _LAST_YEAR = 1900, 9000
 _RATE = re.compile(r"\d{1,6}(?:\.\d{1,12})?", re.ASCII)
 
 
@@ -67,6 +69,8 @@ def instant(value: object, path: str) -> datetime:
     if match is None:
         raise Rejected("ORDER-SHAPE", path)
     year, month, day, hour, minute, second, fraction, _, sign, off_hours, off_minutes = match.groups()
+    if not _FIRST_YEAR <= int(year) <= _LAST_YEAR:
+        raise Rejected("ORDER-SHAPE", path)
     micro = int((fraction or "0").ljust(6, "0")[:6])
     offset = timedelta()
     if sign:
