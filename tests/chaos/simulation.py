@@ -128,6 +128,7 @@ class Simulation:
     crash_rate: float = 0.0008
     mix: str = "domestic"
     span: timedelta = timedelta(minutes=20)
+    retry_scale: float = 1.0  # of Shopify's webhook retries, which otherwise take hours
     folder: Path | None = None
     sabotage: Callable[[Simulation], None] = lambda simulation: None
     report: AuditReport | None = None
@@ -155,7 +156,12 @@ class Simulation:
         weather = [Weather(faults, rng.randrange(10**9)) for _ in range(4)]
         shop = Shop(SHOP, plan="plus", client_id="chaos")
         self.shopify = ShopifySimulator(
-            self.clock.now, client_secret=SECRET, shops=[shop], weather=weather[0], seed=self.seed
+            self.clock.now,
+            client_secret=SECRET,
+            shops=[shop],
+            weather=weather[0],
+            seed=self.seed,
+            retry_scale=self.retry_scale,
         )
         self.shopify.set_webhooks("https://connector.example/webhooks")
         self.shopify.load(
