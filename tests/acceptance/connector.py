@@ -70,6 +70,12 @@ class Connector(Stage):
     lives: list[Life]
     mix: str = "domestic"
 
+    def start(self) -> None:
+        try:
+            super().start()
+        except SystemExit as ended:
+            raise AssertionError(f"{ended}: {self.log()[-2000:]}") from None
+
     def play(self, orders: int, seconds: float) -> None:
         """Let the next `orders` lives happen within `seconds`; returns at once."""
         portion, self.lives = self.lives[:orders], self.lives[orders:]

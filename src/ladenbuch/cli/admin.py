@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 import typer
 
-from ladenbuch import audit, books, inbox, tenants
+from ladenbuch import audit, inbox, tenants
 from ladenbuch.bootstrap import Ladenbuch, utc_now
 from ladenbuch.cli.files import read_json, say_json
 from ladenbuch.cli.house import chosen, opened
+from ladenbuch.cli.replay import parked_with, replay
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.profile import Profile
 from ladenbuch.errors import UsageError
@@ -31,6 +32,8 @@ SECRETS = {
     SEVDESK_TOKEN: "sevdesk_token",
 }
 
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
+
 
 def add_tenant(
     shop: str, profile: Path, tenant: str | None, cut_off: str | None, *, create_accounts: bool, as_json: bool
@@ -39,6 +42,8 @@ def add_tenant(
     domain = sanitise_shop(shop)
     if domain is None:
         raise UsageError("SHOP", f"{shop!r} is not a shop domain like my-shop.myshopify.com")
+    if tenant is not None and not _TENANT.fullmatch(tenant):
+        raise UsageError("TENANT", "a tenant id is made of letters, digits, '.', '_' and '-'")
     data = read_json(profile)
     start = _instant(cut_off) if cut_off else utc_now()
     with opened() as house:
@@ -143,27 +148,6 @@ def go_live(house: Ladenbuch, tenant: str, *, live: bool = True) -> None:
     house.database.tenant(tenant).run(Store.BOOKS, write)
 
 
-def parked_with(house: Ladenbuch, tenant: str, code: str) -> list[str]:
-    """The gids of all orders whose last look ended with this code (an attention, a waiting, an exclusion)."""
-    table = books.orders
-    wanted = sa.select(table.c.order_id).where(table.c.tenant == tenant, table.c.code == code)
-    asked = sa.select(books.attention.c.order_id).where(
-        books.attention.c.tenant == tenant, books.attention.c.code == code
-    )
-    found = house.database.tenant(tenant).read(
-        Store.BOOKS, lambda tx: tx.execute(sa.union(wanted, asked)).scalars().all()
-    )
-    return sorted(found)
-
-
-def replay(house: Ladenbuch, tenant: str, orders: Sequence[str]) -> int:
-    """Want orders to be settled again, now; a running `serve` does it. Returns how many were asked for."""
-    now = utc_now()
-    pairs = [(tenant, gid) for gid in orders]
-    house.database.tenant(tenant).run(Store.INBOX, lambda tx: inbox.want_all(tx, pairs, now))
-    return len(pairs)
-
-
 def set_stop(tenant: str | None, reason: str) -> None:
     """Stop writing, globally or for one tenant."""
     with opened() as house:
@@ -202,14 +186,16 @@ def verify_audit(tenant: str | None, *, as_json: bool) -> int:
 
 def _secrets() -> dict[str, str]:
     """Secrets from standard input (a JSON object) or the environment; never from arguments."""
-    given: dict[str, Any] = {}
+    given: Any = {}
     if not sys.stdin.isatty():
         text = sys.stdin.read().strip()
         if text:
             try:
                 given = json.loads(text)
-            except ValueError:
-                raise UsageError("SECRETS", "standard input must be a JSON object of secrets") from None
+            except (ValueError, RecursionError):
+                given = []
+            if not isinstance(given, dict):
+                raise UsageError("SECRETS", "standard input must be a JSON object of secrets")
     found: dict[str, str] = {}
     for name, short in SECRETS.items():
         value = given.get(short) or os.environ.get(f"LADENBUCH_TENANT_{short.upper()}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,6 +24,8 @@ app.add_typer(simulate, name="simulate")
 app.add_typer(audit, name="audit")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Faults = Annotated[Literal["calm", "rain", "storm"], typer.Option(help="Weather: how unreliable everything is.")]
+Mix = Annotated[Literal["domestic", "wide"], typer.Option(help="domestic: every order can be decided.")]
 TenantOption = Annotated[str | None, typer.Option("--tenant", help="Tenant id; needed when there are several.")]
 
 
@@ -44,7 +46,9 @@ def _root(
 
 @app.command()
 def serve(
-    role: Annotated[str | None, typer.Option(help="all, web or worker; default LADENBUCH_ROLE or all.")] = None,
+    role: Annotated[
+        Literal["all", "web", "worker"] | None, typer.Option(help="Default: LADENBUCH_ROLE, or all.")
+    ] = None,
 ) -> None:
     """Run the connector: webhooks, workers and dashboard in one process."""
     from ladenbuch.cli.serve import serve_forever
@@ -56,8 +60,8 @@ def serve(
 def demo(
     orders: Annotated[int, typer.Option(min=1, max=100_000, help="Orders of the simulated day.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed gives the same day.")] = 7,
-    faults: Annotated[str, typer.Option(help="Weather: calm, rain or storm.")] = "calm",
-    mix: Annotated[str, typer.Option(help="domestic (all decidable) or wide.")] = "domestic",
+    faults: Faults = "calm",
+    mix: Mix = "domestic",
     as_json: Json = False,
     keep: Annotated[bool, typer.Option("--serve", help="Keep the dashboard up afterwards (ctrl-c ends it).")] = False,
     kill: Annotated[int, typer.Option(min=0, help="Kill the connector this many times at random moments.")] = 0,
@@ -107,7 +111,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Settle orders again, as if Shopify had just told us of them; a running `serve` does it."""
-    from ladenbuch.cli.orders import replay_orders
+    from ladenbuch.cli.replay import replay_orders
 
     raise typer.Exit(replay_orders(orders or [], code, tenant, as_json=as_json))
 
@@ -188,8 +192,7 @@ def audit_verify(tenant: TenantOption = None, as_json: Json = False) -> None:
     raise typer.Exit(verify_audit(tenant, as_json=as_json))
 
 
-Port = Annotated[int, typer.Option(help="0 picks a free port.")]
-Faults = Annotated[str, typer.Option(help="Weather: calm, rain or storm.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same world.")]
 
 
@@ -202,8 +205,8 @@ def simulate_shopify(
     client_id: Annotated[str, typer.Option(help="Client id of the simulated app.")] = "simulated-app",
     webhooks_to: Annotated[str | None, typer.Option(help="Address webhooks are delivered to.")] = None,
     shop: Annotated[str, typer.Option(help="Domain of the simulated shop.")] = "demo.myshopify.com",
-    plan: Annotated[str, typer.Option(help="Rate plan: standard, advanced, plus.")] = "plus",
-    mix: Annotated[str, typer.Option(help="domestic or wide.")] = "domestic",
+    plan: Annotated[Literal["standard", "advanced", "plus", "enterprise"], typer.Option(help="Rate plan.")] = "plus",
+    mix: Mix = "domestic",
     faults: Faults = "calm",
 ) -> None:
     """A stand-in for Shopify: Admin GraphQL, grants, webhooks; control API under /_control."""
@@ -231,7 +234,7 @@ def simulate_sevdesk(
 def simulate_mail(
     port: Port = 9003,
     seed: Seed = 7,
-    control_port: Annotated[int, typer.Option(help="HTTP port of the readable inbox.")] = 9004,
+    control_port: Annotated[int, typer.Option(min=0, max=65535, help="HTTP port of the readable inbox.")] = 9004,
     faults: Faults = "calm",
 ) -> None:
     """A stand-in for a mail relay: real SMTP, and an inbox to read under /_control/messages."""
@@ -244,7 +247,7 @@ def simulate_mail(
 def simulate_all(
     seed: Seed = 7,
     orders: int = 200,
-    mix: str = "domestic",
+    mix: Mix = "domestic",
     faults: Faults = "calm",
     latency: float = 20.0,
 ) -> None:

@@ -46,6 +46,7 @@ PATIENCE = {
     "LADENBUCH_SEVDESK_RATE": "1000",
 }
 _DEADLINE = 240.0
+_START_SECONDS = 90.0
 
 
 def say(text: str) -> None:
@@ -76,7 +77,8 @@ class Stage:
             self.connector = subprocess.Popen(
                 [sys.executable, "-m", "ladenbuch", "serve"], env=self.env, stdout=errors, stderr=errors
             )
-        for _ in range(400):
+        until = time.monotonic() + _START_SECONDS
+        while time.monotonic() < until:
             if self.connector.poll() is not None:
                 raise SystemExit(f"the connector ended: see {self.folder}/serve.log")
             with suppress(httpx2.HTTPError):

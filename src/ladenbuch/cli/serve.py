@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 from ladenbuch import inbox, outbox, tenants
 from ladenbuch.bootstrap import Ladenbuch, utc_now
+from ladenbuch.cli.ports import end_in_order, listen
 from ladenbuch.db import Store, Transaction
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.settings import Settings
@@ -31,16 +31,13 @@ def serve_forever(role: str | None) -> None:
         if role in ("all", "worker"):
             house.work(make_engine(settings))
         app = make_app(house, with_ingest=role in ("all", "web"))
-        config = uvicorn.Config(
-            app, host=settings.host, port=settings.port, log_level="warning", access_log=False, timeout_keep_alive=75
-        )
-        server = uvicorn.Server(config)
+        listener = listen(settings.host, settings.port)
+        port = listener.getsockname()[1]
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=75)
         if sys.stderr.isatty():
-            sys.stderr.write(f"ladenbuch: http://{settings.host}:{settings.port} ({role}); ctrl-c ends it\n")
-        # uvicorn ends on SIGTERM and then raises the signal again: what remains to do is to close the house.
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        signal.signal(signal.SIGINT, lambda *_: None)
-        server.run()
+            sys.stderr.write(f"ladenbuch: http://{settings.host}:{port} ({role}); ctrl-c ends it\n")
+        end_in_order()
+        uvicorn.Server(config).run(sockets=[listener])
     finally:
         house.close()
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ladenbuch.cli.ports import end_in_order, listen
+from ladenbuch.errors import UsageError
+
 #: The simulated day ends now, so that nothing in it lies in the future.
 SPAN = timedelta(hours=24)
 
@@ -37,6 +40,7 @@ def _wall() -> datetime:
 
 def run(world: World, ports: Mapping[str, int]) -> None:
     """Serve the named simulators until ctrl-c or SIGTERM; prints one line of JSON with their addresses."""
+    end_in_order()
     asyncio.run(_serve(world, ports))
 
 
@@ -62,23 +66,22 @@ async def _serve(world: World, ports: Mapping[str, int]) -> None:
         )
         said["sevdesk_token"] = token
     if "mail" in ports:
-        mail = MailSimulator(port=ports["mail"], weather=Weather(world.faults, world.seed + 2), clock=_wall).start()
+        mail = MailSimulator(port=ports["mail"], weather=Weather(world.faults, world.seed + 2), clock=_wall)
+        try:
+            mail.start()
+        except OSError as error:
+            raise UsageError("PORT", f"cannot listen on port {ports['mail']}: {error.strerror or error}") from None
         said["mail"] = mail.port
         apps["inbox"] = asgi(mail)
     servers: dict[str, Any] = {}
     for name, app in apps.items():
-        config = uvicorn.Config(
-            app, host="127.0.0.1", port=ports.get(name, 0), log_level="error", access_log=False, timeout_keep_alive=60
+        listener = listen("127.0.0.1", ports.get(name, 0))
+        said[name] = listener.getsockname()[1]
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="error", access_log=False, timeout_keep_alive=60, lifespan="on")
         )
-        servers[name] = uvicorn.Server(config)
-    tasks = [asyncio.create_task(server.serve()) for server in servers.values()]
-    while not all(server.started for server in servers.values()):
-        if any(task.done() for task in tasks):
-            break
-        await asyncio.sleep(0.01)
-    for name, server in servers.items():
-        if server.started:
-            said[name] = server.servers[0].sockets[0].getsockname()[1]
+        servers[name] = server.serve(sockets=[listener])
+    tasks = [asyncio.create_task(serving) for serving in servers.values()]
     if "shopify" in ports:
         said |= {"shop": world.shop, "client_id": world.client_id}
     sys.stdout.write(json.dumps(said) + "\n")
