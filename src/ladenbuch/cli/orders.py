@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import typer
 
@@ -13,6 +14,7 @@ from ladenbuch.cli.planning import show
 from ladenbuch.domain.facts import facts_of
 from ladenbuch.domain.plan import Plan
 from ladenbuch.errors import UsageError
+from ladenbuch.web.figures import moment
 
 
 def find_gid(house: Ladenbuch, tenant: str, order: str) -> str:
@@ -60,26 +62,14 @@ def explain_order(order: str, tenant: str | None, *, as_json: bool) -> int:
         return 0
     typer.echo(f"{told['name']}  {told['verdict']}" + (f" ({told['code']})" if told["code"] else ""))
     for entry in told["entries"]:
-        typer.echo(f"  {entry['at'][:19].replace('T', ' ')}  {entry['what']:9} {entry['sentence']}")
+        when = moment("en", datetime.fromisoformat(entry["at"]))
+        typer.echo(f"  {when}  {entry['what']:8} {entry['sentence']}")
+        for label, value in entry["detail"].items():
+            typer.echo(f"{'':33}{label}: {value}")
+    for reason in told["waiting"]:
+        typer.echo(f"  waits: {reason}")
     for item in told["attention"]:
-        typer.echo(f"  asks: {item['code']}: {item['message']}; choose: {', '.join(item['choices'])}")
+        typer.echo(f"  asks:  {item['code']}: {item['message']} Possible: {', '.join(item['choices'])}.")
+    certificate = "holds" if told["certificate"]["holds"] else "does not hold"
+    typer.echo(f"  the certificate {certificate}")
     return 0
-
-
-def replay_orders(orders: list[str], code: str | None, tenant: str | None, *, as_json: bool) -> int:
-    """Want orders settled again: those named, and those that ended with a code; exit 1 when there is none."""
-    from ladenbuch.cli.admin import parked_with, replay
-
-    if not orders and code is None:
-        raise UsageError("ORDER", "name orders, or a code with --code")
-    with opened() as house:
-        owner = chosen(house, tenant).id
-        wanted = [find_gid(house, owner, order) for order in orders]
-        wanted += parked_with(house, owner, code) if code is not None else []
-        wanted = sorted(set(wanted))
-        replay(house, owner, wanted)
-    if as_json:
-        say_json({"wanted": wanted})
-    else:
-        typer.echo(f"{len(wanted)} orders are looked at again; a running `ladenbuch serve` does it")
-    return 0 if wanted else 1

@@ -11,6 +11,7 @@ from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedL
 from ladenbuch.domain.certificate import certificate
 from ladenbuch.domain.document import InvoiceDraft, rate_text
 from ladenbuch.domain.facts import Facts, Problem, facts_of
+from ladenbuch.domain.money import to_decimal
 from ladenbuch.domain.plan import Plan, plan
 from ladenbuch.domain.profile import Gateway, Profile
 from ladenbuch.errors import Rejected, UsageError
@@ -107,20 +108,19 @@ def show(facts: Facts, made: Plan) -> None:
     for action in made.actions:
         data = action.as_json()
         amount = data.get("gross_minor", data.get("amount_minor"))
-        shown = f"{amount // 100}.{amount % 100:02}" if isinstance(amount, int) else ""
+        shown = to_decimal(amount) if isinstance(amount, int) else ""
         table.add_row(action.kind, action.key, shown, action.reason)
     if made.actions:
         console.print(table)
     for action in made.actions:
         if action.kind == "invoice" and action.document is not None:
             for rate, total in action.document.draft.sums.items():
-                console.print(
-                    f"  {rate_text(rate)} %: gross {total.gross}, net {total.net}, tax {total.tax} (minor units)"
-                )
+                gross, net, tax = (to_decimal(value) for value in (total.gross, total.net, total.tax))
+                console.print(f"  {rate_text(rate)} %: gross {gross}, net {net}, tax {tax}")
     for item in made.waiting:
         console.print(f"waiting   {item.code}: {item.message}")
     for item in made.attention:
-        console.print(f"[bold]attention {item.code}[/bold]: {item.message}; choose: {', '.join(item.choices)}")
+        console.print(f"[bold]attention {item.code}[/bold]: {item.message}; possible: {', '.join(item.choices)}")
 
 
 def _noon(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""The life of one order as a list of dated sentences, read from inbox, books, outbox and the audit chain."""
+"""The life of one order as a list of dated sentences: what the dashboard shows, for the terminal."""
 
 from __future__ import annotations
 
@@ -7,20 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ladenbuch import audit, books, inbox, outbox
-from ladenbuch.bootstrap import Ladenbuch
-from ladenbuch.db import Store, Transaction, from_micros
-
-_WHAT = {
-    "draft": "decided",
-    "finalised": "posted",
-    "money": "paid",
-    "booked": "paid",
-    "promised": "mailed",
-    "mailed": "mailed",
-    "attention": "asks",
-    "stop": "stopped",
-}
+from ladenbuch import books
+from ladenbuch.bootstrap import Ladenbuch, utc_now
+from ladenbuch.db import Store, Transaction
+from ladenbuch.web.reads import SqlReads
 
 
 def story_of(house: Ladenbuch, tenant: str, order: str) -> dict[str, Any] | None:
@@ -30,38 +20,23 @@ def story_of(house: Ladenbuch, tenant: str, order: str) -> dict[str, Any] | None
     if state is None:
         return None
     gid = state.order_id
-    heard = door.read(Store.INBOX, lambda tx: inbox.history(tx, tenant, gid))
-    entries = [
-        {
-            "at": from_micros(row["received_at"]).isoformat(),
-            "what": "heard",
-            "sentence": f"Shopify told us: {row['topic']}.",
-        }
-        for row in heard
-    ]
-
-    def told(tx: Transaction) -> list[dict[str, Any]]:
-        found = [
-            {"at": item.at.isoformat(), "what": _WHAT.get(item.event, "noted"), "sentence": item.sentence}
-            for item in audit.entries(tx, tenant, gid)
-        ]
-        for letter in outbox.of_order(tx, tenant, gid):
-            if letter.state in ("uncertain", "failed"):
-                sentence = f"The letter is {letter.state}: {letter.reason}"
-                found.append({"at": letter.changed_at.isoformat(), "what": "mailed", "sentence": sentence})
-        return found
-
-    entries += door.read(Store.BOOKS, told)
-    open_items = door.read(Store.BOOKS, lambda tx: _attention(tx, tenant, gid))
-    decision = door.read(Store.BOOKS, lambda tx: _decision(tx, tenant, gid))
+    told = SqlReads(house.database, utc_now).timeline(tenant, gid, "en")
+    assert told is not None
     return {
         "order": gid,
         "name": state.name,
         "verdict": state.verdict,
         "code": state.code,
-        "entries": sorted(entries, key=lambda entry: entry["at"]),
-        "decision": decision,
-        "attention": open_items,
+        "entries": [
+            {"at": item.at.isoformat(), "what": item.kind, "sentence": item.sentence, "detail": dict(item.detail)}
+            for item in told.entries
+        ],
+        "waiting": list(told.waiting),
+        "decision": door.read(Store.BOOKS, lambda tx: _decision(tx, tenant, gid)),
+        "attention": [
+            {"code": item.code, "message": item.message, "facts": dict(item.facts), "choices": list(item.choices)}
+            for item in told.attention
+        ],
         "certificate": json.loads(state.certificate),
     }
 
@@ -73,12 +48,6 @@ def _state(tx: Transaction, tenant: str, order: str) -> Any:
     statement = sa.select(table).where(table.c.tenant == tenant)
     statement = statement.where(sa.or_(table.c.order_id == gid, table.c.name == name))
     return tx.execute(statement.order_by(table.c.processed_at.desc())).first()
-
-
-def _attention(tx: Transaction, tenant: str, gid: str) -> list[dict[str, Any]]:
-    table = books.attention
-    rows = tx.execute(sa.select(table).where(table.c.tenant == tenant, table.c.order_id == gid))
-    return [{"code": row.code, "message": row.message, "choices": json.loads(row.choices)} for row in rows]
 
 
 def _decision(tx: Transaction, tenant: str, gid: str) -> dict[str, Any] | None:

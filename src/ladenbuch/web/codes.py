@@ -13,7 +13,8 @@ from ladenbuch.web.words import Language
 
 _Text = tuple[str, str]
 
-#: Codes of waiting, exclusion and "later by itself": one sentence each. Questions keep the domain's own message.
+#: Codes of waiting, exclusion and "later by itself": one sentence each; and what stands in
+#: German for the many technical messages of one code.
 SENTENCES: dict[str, _Text] = {
     "UNPAID": (
         "Weder bezahlt noch versandt: Die Rechnung folgt mit Zahlung oder Versand.",
@@ -49,6 +50,23 @@ SENTENCES: dict[str, _Text] = {
     "ORDER-MOVING": (
         "Die Bestellung änderte sich, während sie gelesen wurde.",
         "The order changed while it was read.",
+    ),
+    "LEDGER": (
+        "Shopifys Verkaufsbuch fehlt oder widerspricht der Bestellung.",
+        "Shopify's sales ledger is missing or contradicts the order.",
+    ),
+    "ENUM": (
+        "Shopify sendet einen Wert, den diese Version nicht kennt.",
+        "Shopify sent a value this version does not know.",
+    ),
+    "PARTY": ("Der Rechnung fehlt Name oder Anschrift des Käufers.", "The invoice lacks the buyer's name or address."),
+    "FLAP": (
+        "Eine bereits ausgeführte Buchung wird noch einmal verlangt. Nichts wird wiederholt.",
+        "An action that was already applied is wanted again. Nothing is repeated.",
+    ),
+    "PROFILE-UNSUPPORTED": (
+        "Das Profil verlangt etwas, das es noch nicht gibt.",
+        "The profile asks for something that does not exist yet.",
     ),
     "INVISIBLE": (
         "Shopify zeigt diese Bestellung nicht (mehr).",
@@ -148,6 +166,11 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
         "The order was cancelled after its tax point.",
     ),
     (
+        r"the order was cancelled, and money or goods have moved",
+        "Die Bestellung wurde storniert, nachdem Geld oder Ware bewegt war.",
+        "The order was cancelled, and money or goods have moved.",
+    ),
+    (
         r"a (chargeback|inquiry|\w+) is (lost|won|accepted|charge_refunded|needs_response|under_review|prevented)",
         "Der Käufer hat der Zahlung bei seiner Bank widersprochen. Allein das ändert keine Steuer.",
         "The buyer disputes the payment at the bank. That alone changes no tax.",
@@ -161,6 +184,26 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
         r"a test transaction on a real order",
         "Eine echte Bestellung hat eine Testzahlung.",
         "A real order has a test payment.",
+    ),
+    (
+        r"money came in and nothing is owed any more",
+        "Es kam Geld an, und es ist nichts mehr geschuldet.",
+        "Money came in, and nothing is owed any more.",
+    ),
+    (
+        r"a refund after go-live of an order invoiced before it",
+        "Eine Erstattung nach dem Stichtag zu einer Bestellung, die vor ihm berechnet wurde.",
+        "A refund after go-live of an order invoiced before it.",
+    ),
+    (
+        r"the books are closed until .*",
+        "Der Zeitraum ist abgeschlossen.",
+        "The period is closed.",
+    ),
+    (
+        r"tax at (?P<rate>[\d.]+) %: .*|the tax of a line is not (?P<rate2>[\d.]+) % of its price",
+        "Die Steuer im Laden passt nicht zum Steuersatz.",
+        "The shop's tax does not fit its rate.",
     ),
     (
         r"the draft was changed in sevdesk.*",
@@ -186,6 +229,7 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
 _COMPILED = tuple((re.compile(pattern), texts) for pattern, *texts in _MESSAGES)
 
 CHOICES: dict[str, str] = {
+    "add the address in Shopify": "die Adresse in Shopify ergänzen",
     "as charged": "so wie berechnet",
     "book by hand": "von Hand buchen",
     "cancel the invoice by hand": "die Rechnung von Hand stornieren",
@@ -212,6 +256,7 @@ CHOICES: dict[str, str] = {
     "multi-purpose: liability": "Mehrzweckgutschein: Verbindlichkeit",
     "name the account": "das Konto benennen",
     "name the reason": "den Grund nennen",
+    "open the period": "den Zeitraum wieder öffnen",
     "passed to staff": "an die Mitarbeiter weitergegeben",
     "post by hand": "von Hand buchen",
     "read the order again later": "die Bestellung später noch einmal lesen",
@@ -252,7 +297,7 @@ def sentence(language: Language, code: str | None, message: str = "") -> str:
         found = pattern.fullmatch(message)
         if found is not None:
             return texts[0 if language == "de" else 1].format(**_named(language, found.groupdict()))
-    if code in SENTENCES:
+    if code in SENTENCES and (language == "de" or not message):
         return SENTENCES[code][0 if language == "de" else 1]
     return message
 

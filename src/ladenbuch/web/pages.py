@@ -334,12 +334,14 @@ class _Pages:
 def _sentence(view: _View, numbers: Overview) -> tuple[str, str]:
     """The one sentence on top, and the one below it. What needs a person always comes first."""
     total, done = numbers.orders_total, numbers.accounted_for
+    proven = done - numbers.attention  # what waits for a decision is listed, not proved
     if total == 0:
         return view.t("say.none"), ""
-    if done >= total:
+    if proven >= total:
         proof = view.plural("say.all", total)
     else:
-        proof = view.t("say.some", done=view.number(done), n=view.number(total))
+        proof = view.t("say.some", done=view.number(proven), n=view.number(total))
+    if done < total:
         proof += " " + view.plural("say.progress", total - done)
     if numbers.attention:
         return view.plural("say.attention", numbers.attention), proof

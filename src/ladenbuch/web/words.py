@@ -58,7 +58,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "state.documented.means": ("Rechnung in sevdesk, geprüft", "invoice in sevdesk, checked"),
     "state.waiting.means": ("auf Geld oder Versand", "for money or shipment"),
     "state.excluded.means": ("kein Beleg nötig, mit Grund", "no document needed, with a reason"),
-    "state.attention.means": ("Sie wählen, wir buchen", "you choose, we post"),
+    "state.attention.means": ("braucht eine Person", "needs a person"),
     "state.open.means": ("noch nicht abgeschlossen", "not settled yet"),
     "money": ("Geld und Post", "Money and letters"),
     "money.paid": ("In sevdesk als bezahlt gebucht", "Booked as paid in sevdesk"),
@@ -103,7 +103,17 @@ WORDS: dict[str, tuple[str, str]] = {
     "order.broken": ("Der Nachweis geht nicht auf.", "The certificate does not hold."),
     "order.waiting": ("Worauf gewartet wird", "What it waits for"),
     "order.decide": ("Ihre Entscheidung", "Your decision"),
-    "order.choices": ("Sie können wählen:", "You can choose:"),
+    "order.choices": ("Möglich ist:", "What is possible:"),
+    "order.how": (
+        (
+            "Die Wahl selbst nimmt diese Version noch nicht entgegen. Ändern Sie im Laden, im Profil oder in sevdesk, was "
+            "nötig ist; danach wird von selbst neu entschieden."
+        ),
+        (
+            "This version does not take the choice itself yet. Change what is needed in the shop, the profile or sevdesk; "
+            "it is then decided anew by itself."
+        ),
+    ),
     "order.facts": ("Was dazu bekannt ist", "What is known"),
     "order.code": (
         "Was der Code bedeutet, steht in docs/reference/codes.md.",
