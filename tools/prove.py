@@ -139,9 +139,7 @@ def _git(*arguments: str) -> str:
 def _page(name: str, result: Result, seconds: float) -> str:
     changed = [line for line in _git("status", "--porcelain", "--", "src").splitlines() if line]
     commit = _git("rev-parse", "--short=12", "HEAD") or "unknown"
-    memory = (
-        f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    )
+    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     head = [
         f"# Proof: {name}",
         f"{(LINES[name].__doc__ or '').strip()}. Repeat it with `make prove LINE={name}`.",
