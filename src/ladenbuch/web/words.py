@@ -106,12 +106,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "order.choices": ("Möglich ist:", "What is possible:"),
     "order.how": (
         (
-            "Die Wahl selbst nimmt diese Version noch nicht entgegen. Ändern Sie im Laden, im Profil oder in sevdesk, was "
-            "nötig ist; danach wird von selbst neu entschieden."
+            "Die Wahl selbst nimmt diese Version noch nicht entgegen. Ändern Sie im Laden, im Profil oder in sevdesk, "
+            "was nötig ist; danach wird von selbst neu entschieden."
         ),
         (
-            "This version does not take the choice itself yet. Change what is needed in the shop, the profile or sevdesk; "
-            "it is then decided anew by itself."
+            "This version does not take the choice itself yet. Change what is needed in the shop, the profile or "
+            "sevdesk; it is then decided anew by itself."
         ),
     ),
     "order.facts": ("Was dazu bekannt ist", "What is known"),
