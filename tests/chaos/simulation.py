@@ -28,6 +28,8 @@ from ladenbuch.engine.inline import InlineEngine, VirtualClock
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.mail.transport import Accepted, Refused, TryLater, Uncertain
 from ladenbuch.settings import Settings
+from ladenbuch.shopify.orders import order_from_envelope
+from ladenbuch.shopify.reading import Fetched
 from ladenbuch.shopify.webhooks import Event, verify
 from ladenbuch.simulators.auditor import AuditReport, audit
 from ladenbuch.simulators.http import Route, SimTransport
@@ -118,6 +120,36 @@ class SocketlessRelays:
         }[fate]
 
 
+class QuickAdmin:
+    """The tenant's Admin client, except that an order's body is taken from the simulator's snapshot.
+
+    The call itself still goes over the wire (token, weather, cost, deaths) as a look at `updatedAt`; executing the large
+    document for every look would be a quarter of all the time. Every fourth seed reads orders the long way.
+    """
+
+    def __init__(self, admin: Any, snapshots: dict[str, Any], known: dict[int, Any]) -> None:
+        self._admin, self._snapshots, self._known = admin, snapshots, known
+        self.updated_at, self.orders_updated = admin.updated_at, admin.orders_updated
+
+    def fetch_order(self, gid: str) -> Fetched:
+        if self._admin.updated_at(gid) is None:
+            return Fetched(None, {}, "NOT-FOUND")
+        snapshot = self._snapshots[gid]
+        if id(snapshot) not in self._known:
+            self._known[id(snapshot)] = (order_from_envelope({"order": snapshot}), snapshot)
+        return Fetched(self._known[id(snapshot)][0], {"order": {"id": gid}}, None)
+
+
+class QuickHouse(Ladenbuch):
+    """A house whose Shopify clients are quick."""
+
+    snapshots: dict[str, Any]
+    known: dict[int, Any]
+
+    def shopify(self, tenant: str) -> Any:
+        return QuickAdmin(super().shopify(tenant), self.snapshots, self.known)
+
+
 @dataclass
 class Simulation:
     """One seeded history. `run` it, then look at `report`."""
@@ -125,9 +157,9 @@ class Simulation:
     seed: int
     orders: int = 100
     faults: str | None = None  # None: by the seed, half of them storms
-    crash_rate: float = 0.0008
+    crash_rate: float = 0.0006
     mix: str = "domestic"
-    span: timedelta = timedelta(minutes=20)
+    span: timedelta = timedelta(minutes=10)
     retry_scale: float = 1.0  # of Shopify's webhook retries, which otherwise take hours
     folder: Path | None = None
     sabotage: Callable[[Simulation], None] = lambda simulation: None
@@ -150,6 +182,7 @@ class Simulation:
         rng = random.Random(f"ladenbuch/{self.seed}")
         self.clock = VirtualClock(START)
         self.death = Death(random.Random(rng.random()), 0.0)
+        self.known: dict[int, Any] = {}
         self.ids = (f"{number:x}" for number in itertools.count(1))
         self.chance = random.Random(rng.random()).random
         faults = self.faults or ("calm", "storm", "rain", "storm")[self.seed % 4]
@@ -207,7 +240,8 @@ class Simulation:
         self.engine._timers = timers
         transport = MortalTransport(self.routes, sleep=self.clock.sleep, schedule=self._schedule)
         transport.death = self.death
-        self.house = Ladenbuch(
+        house = QuickHouse if self.seed % 4 else Ladenbuch
+        self.house = house(
             self.settings,
             self.database,
             Vault(KeyRing.parse(KEY)),
@@ -217,8 +251,12 @@ class Simulation:
             new_id=lambda: next(self.ids),
             chance=self.chance,
             relays=SocketlessRelays(self.mail, self.death),  # type: ignore[arg-type]
-            ticks={"dispatch": 5.0, "deliver": 20.0, "sweep": 120.0},
+            ticks={"dispatch": 10.0, "deliver": 30.0, "sweep": 120.0},
         )
+
+        if isinstance(self.house, QuickHouse):
+            self.house.snapshots = self.shopify._states[SHOP].orders
+            self.house.known = self.known
 
     def _schedule(self, seconds: float, fn: Callable[[], None]) -> None:
         self.engine.at(self.clock.now() + timedelta(seconds=seconds), fn)
