@@ -441,7 +441,7 @@ def baskets(draw: st.DrawFn) -> list[tuple[int, int, int]]:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(baskets(), st.integers(0, 3))
 def test_an_honest_basket_is_decided_to_the_cent(lines: list[tuple[int, int, int]], off: int) -> None:
     """R21: gross per rate exact; Shopify's tax may be a cent off on single lines within the bound, never more."""
@@ -469,7 +469,7 @@ def test_an_honest_basket_is_decided_to_the_cent(lines: list[tuple[int, int, int
     assert ("TAX-BOUND" in codes(cheated)) == (not allowed)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.integers(1, 100_000), st.integers(0, 100_000), st.integers(0, 100_000))
 def test_a_split_never_loses_a_cent_and_never_leaves_a_tax_by_more_than_one(gross: int, high: int, low: int) -> None:
     """Bookkeeping 2.2: parts are not negative, add up, and reproduce each tax line within a cent; or there is none."""
@@ -483,7 +483,7 @@ def test_a_split_never_loses_a_cent_and_never_leaves_a_tax_by_more_than_one(gros
         assert all(abs(tax_in_gross(part, rate) - taxes[rate]) <= 1 for rate, part in parts.items())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(
     st.lists(
         st.tuples(

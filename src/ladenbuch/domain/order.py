@@ -155,7 +155,7 @@ class PaymentFee:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """An order transaction. Money moved only where `status` is SUCCESS and `kind` is SALE, CAPTURE, REFUND or CHANGE."""
+    """A transaction. Money moved only where `status` is SUCCESS and `kind` is SALE, CAPTURE, REFUND or CHANGE."""
 
     id: str
     kind: str

@@ -20,7 +20,9 @@ from typing import Any
 
 from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedLine
 from ladenbuch.domain.document import InvoiceDraft, rate_text
+from ladenbuch.domain.exclusion import exclusion_of, refunded_since
 from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved, moved_at
+from ladenbuch.domain.later import cancelled, later_facts, refund_money
 from ladenbuch.domain.order import Order, Payment
 from ladenbuch.domain.party import party_of
 from ladenbuch.domain.positions import fold
@@ -122,9 +124,9 @@ def plan(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime)
         return Plan(order.id, later=f"parts of the order could not be read: {', '.join(order.gaps[:3])}")
     tax_point = facts.tax_point
     profile = profile_at(profiles, tax_point.at if tax_point else order.processed_at)
-    excluded = _exclusion(facts, books, profile)
+    excluded = exclusion_of(facts, books, profile)
     if excluded is not None:
-        late = _refunded_since(facts, profile.go_live) if excluded.code == "BEFORE-GO-LIVE" else ()
+        late = refunded_since(facts, profile.go_live) if excluded.code == "BEFORE-GO-LIVE" else ()
         return Plan(order.id, attention=late, exclusion=None if late else excluded, tax_point=tax_point)
     if tax_point is None and books.invoice is None:
         return _before_tax_point(facts, books, profile)
@@ -132,7 +134,7 @@ def plan(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime)
     foreign = foreign_money(order, profile)
     attention = list(problems)
     attention += [item for item in foreign if item not in problems]
-    attention += _later_facts(facts, document, tax_point)
+    attention += later_facts(facts, document, tax_point)
     actions: list[Action] = []
     waiting: list[Problem] = []
     if not foreign:
@@ -158,49 +160,13 @@ def plan(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime)
     return Plan(order.id, tuple(actions), tuple(waiting), tuple(attention), tax_point=tax_point)
 
 
-def _exclusion(facts: Facts, books: Books, profile: Profile) -> Problem | None:
-    """Orders that are not ours, each with its reason (R22, bookkeeping 1.1 no. 6). Never once a document exists."""
-    order, point = facts.order, facts.tax_point
-    quiet = not any(fact.kind == "money" for fact in facts.items)
-    if books.invoice is not None:
-        return None
-    if books.exclusion is not None:
-        return Problem(books.exclusion, "excluded by a person", (order.id,))
-    if order.test:
-        return Problem("TEST", "a test order never reaches the books", (order.id,))
-    if order.source_name == "pos" and not profile.include_pos:
-        return Problem("POS", "sold at the till: the cash register keeps these books", (order.id,))
-    owed = (facts.claim, order.current_total, 0 if point is None else _claim_at(facts, point))
-    if quiet and owed == (0, 0, 0):
-        return Problem("ZERO", "nothing was charged", (order.id,))
-    if point is not None and point.at < profile.go_live:
-        return Problem("BEFORE-GO-LIVE", "the tax point lies before the day this tenant went live", (order.id,))
-    if order.cancelled_at is not None and point is None and quiet:
-        return Problem("CANCELLED-BEFORE", "cancelled before anything was paid or shipped", (order.id,))
-    if point is None and order.financial_status in ("VOIDED", "EXPIRED") and quiet:
-        return Problem("CANCELLED-BEFORE", "the payment was voided and nothing was shipped", (order.id,))
-    return None
-
-
-def _claim_at(facts: Facts, point: TaxPoint) -> int:
-    return sum(sale.total for agreed in facts.agreements_until(point.at) for sale in agreed.sales)
-
-
-def _refunded_since(facts: Facts, go_live: datetime) -> tuple[Problem, ...]:
-    """R22: a refund of an order from before go-live corrects an invoice that is not ours."""
-    back = tuple(fact.id for fact in facts.items if fact.kind == "money" and fact.amount < 0 and fact.at >= go_live)
-    choices = ("name the earlier invoice", "correct it by hand", "exclude the order")
-    message = "a refund after go-live of an order invoiced before it"
-    return (Problem("ORIGIN-UNKNOWN", message, back, choices),) if back else ()
-
-
 def _before_tax_point(facts: Facts, books: Books, profile: Profile) -> Plan:
     """Nothing is taxed yet: wait. Money already received is written to its account at once (bookkeeping 4.2)."""
     order = facts.order
     attention = [item for item in facts.problems if item.code == "TEST-PAYMENT"]
     actions: list[Action] = []
     paid = tuple(item.id for item in order.payments if moved(item))
-    back = _refund_money(order)
+    back = refund_money(order)
     if paid or back:
         attention = list(facts.problems) + back
         foreign = foreign_money(order, profile)
@@ -211,7 +177,7 @@ def _before_tax_point(facts: Facts, books: Books, profile: Profile) -> Plan:
             actions += lines if not profile.draft_only else ()
             attention += problems
         if order.cancelled_at is not None:
-            attention.append(_cancelled(order))
+            attention.append(cancelled(order))
         elif facts.claim <= 0 < facts.money and not facts.problems:
             choices = ("refund the difference", "keep it as credit", "book by hand")
             attention.append(Problem("OVERPAID", "money came in and nothing is owed any more", paid, choices))
@@ -229,10 +195,10 @@ def _first_document(
         return pinned, list(facts.problems)
     assert tax_point is not None
     order = facts.order
-    if order.cancelled_at is not None and order.cancelled_at <= tax_point.at:
-        return None, list(facts.problems)  # nothing is invoiced after a cancellation; it is asked about below
-    agreements = facts.agreements_until(tax_point.at)
     problems = list(facts.problems)
+    if order.cancelled_at is not None and order.cancelled_at <= tax_point.at:
+        return None, problems  # nothing is invoiced after a cancellation; later_facts asks about it
+    agreements = facts.agreements_until(tax_point.at)
     if not agreements and not problems:
         problems.append(Problem("LEDGER", "money or goods moved before anything was sold", (order.id,)))
     if problems:
@@ -249,9 +215,9 @@ def _first_document(
     supplied = _supplied_at(facts, tax_point)
     delivered = profile.local_date(supplied)
     issued = max(profile.local_date(now), delivered)
-    if profile.books_closed_until is not None and min(delivered, issued) <= profile.books_closed_until:
-        message = f"the books are closed until {profile.books_closed_until.isoformat()} (R11)"
-        return None, [Problem("PERIOD-CLOSED", message, (order.id,), ("open the period", "post by hand"))]
+    closed = profile.books_closed_until
+    if closed is not None and min(delivered, issued) <= closed:
+        return None, [_period_closed(order, closed)]
     try:
         draft = InvoiceDraft(
             key=key,
@@ -270,16 +236,13 @@ def _first_document(
     except Rejected as refusal:
         return None, [Problem(refusal.code, refusal.message, (order.id,), ("post by hand", "exclude the order"))]
     covers = tuple(Cover(item.id, sum(sale.total for sale in item.sales)) for item in agreements)
-    document = PostedDocument(
-        key=key,
-        kind="invoice",
-        draft=draft,
-        covers=covers,
-        tax_point=tax_point.at,
-        tax=_tax_json(decision),
-        profile_version=profile.version,
-    )
-    return document, []
+    version, tax = profile.version, _tax_json(decision)
+    return PostedDocument(key, "invoice", draft, covers, tax_point=tax_point.at, tax=tax, profile_version=version), []
+
+
+def _period_closed(order: Order, closed: date) -> Problem:
+    message = f"the books are closed until {closed.isoformat()} (R11)"
+    return Problem("PERIOD-CLOSED", message, (order.id,), ("open the period", "post by hand"))
 
 
 def _supplied_at(facts: Facts, point: TaxPoint) -> datetime:
@@ -407,71 +370,6 @@ def _letter(document: PostedDocument, books: Books, profile: Profile) -> list[Ac
     letter = Letter(document.key, to, document.draft.party.locale)
     reason = "The invoice has its number: the buyer gets it once."
     return [Action("letter", key, reason, (), (finalise_key(document.key),), letter=letter)]
-
-
-_LATER = {
-    "ORDER_EDIT": ("EDIT", "the order was edited after its tax point"),
-    "ORDER": ("EDIT", "more was ordered after the tax point"),
-    "REFUND": ("REFUND", "the order was refunded"),
-    "RETURN": ("RETURN", "goods were returned"),
-}
-
-
-def _later_facts(facts: Facts, document: PostedDocument | None, tax_point: TaxPoint | None) -> list[Problem]:
-    """Facts after the cut that no document covers: asked about until their rules are decided (R3-R6, R8)."""
-    order = facts.order
-    if document is not None:
-        covered = {cover.fact_id for cover in document.covers}
-        changed = [
-            cover.fact_id
-            for cover in document.covers
-            if (fact := next((item for item in facts.items if item.id == cover.fact_id), None)) is not None
-            and fact.amount != cover.amount
-        ]
-    else:
-        covered = {item.id for item in facts.agreements_until(tax_point.at)} if tax_point else set()
-        changed = []
-    found: list[Problem] = []
-    if changed:
-        message = "a ledger entry changed after it was documented"
-        found.append(Problem("LEDGER", message, tuple(changed), ("look into it",)))
-    for agreement in facts.agreements:
-        if agreement.id in covered or not any(sale.total or sale.quantity for sale in agreement.sales):
-            continue
-        code, message = _LATER.get(agreement.reason, ("ENUM", "an unknown change after the tax point"))
-        choices = ("correct it by hand in sevdesk", "leave the invoice as it is")
-        found.append(Problem(code, message, (agreement.id,), choices))
-    for problem in _refund_money(order):
-        same = next((index for index, item in enumerate(found) if item.code == problem.code), None)
-        if same is None:
-            found.append(problem)
-        else:  # one question per refund, naming its ledger entry and its money
-            found[same] = replace(found[same], facts=found[same].facts + problem.facts)
-    if order.cancelled_at is not None:
-        found.append(_cancelled(order))
-    for dispute in order.disputes:
-        message = f"a {dispute.initiated_as.lower()} is {dispute.status.lower()}"
-        found.append(Problem("DISPUTE", message, (dispute.id,), ("uncollectible", "goodwill", "wait for the bank")))
-    return found
-
-
-def _cancelled(order: Order) -> Problem:
-    message = "the order was cancelled, and money or goods have moved"
-    choices = ("cancel the invoice by hand", "leave the invoice as it is")
-    return Problem("CANCELLED", message, (order.id, f"{order.id}#cancelled"), choices)
-
-
-def _refund_money(order: Order) -> list[Problem]:
-    out = [item for item in order.payments if item.kind == "REFUND" and item.status in ("SUCCESS", "PENDING")]
-    change = [item for item in order.payments if item.kind == "CHANGE" and item.status == "SUCCESS"]
-    found = []
-    if out:
-        ids = tuple(item.id for item in out)
-        found.append(Problem("REFUND", "money went back to the buyer", ids, ("credit by hand", "exclude the order")))
-    if change:
-        ids = tuple(item.id for item in change)
-        found.append(Problem("CASH-ROUNDING", "change was given in cash", ids, ("book by hand", "exclude the order")))
-    return found
 
 
 def without_letter_address(item: Action) -> Action:
