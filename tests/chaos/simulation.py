@@ -1,8 +1,8 @@
 """Ring 1: a shop's hours in one thread under virtual time, with weather, crashes and an independent auditor.
 
 Everything that is chance comes from one seed: the lives of the orders, the weather of every call, the moments of death.
-A crash drops the process at a transaction or call boundary (before, or after it took effect) and starts a new one on the
-same stores; nothing the dead process still wanted to do happens. The same seed replays the same history.
+A crash drops the process at a transaction or call boundary (before, or after it took effect) and starts a new one on
+the same stores; nothing the dead process still wanted to do happens. The same seed replays the same history.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ class SocketlessRelays:
 class QuickAdmin:
     """The tenant's Admin client, except that an order's body is taken from the simulator's snapshot.
 
-    The call itself still goes over the wire (token, weather, cost, deaths) as a look at `updatedAt`; executing the large
-    document for every look would be a quarter of all the time. Every fourth seed reads orders the long way.
+    The call itself still goes over the wire (token, weather, cost, deaths) as a look at `updatedAt`; executing the
+    large document for every look would be a quarter of all the time. Every fourth seed reads orders the long way.
     """
 
     def __init__(self, admin: Any, snapshots: dict[str, Any], known: dict[int, Any]) -> None:

@@ -1,6 +1,6 @@
-"""Ring 1 of the chaos suite (B3, S38, S76, S84, S105-S109): lives x weather x deaths, judged by the independent auditor.
+"""Ring 1 of the chaos suite (B3, S38, S76, S84, S105-S109): lives x weather x deaths, judged by an auditor.
 
-200 seeds x 100 orders run with every `make test`; `make chaos SEEDS=first-last` runs more. A failing seed is repeated by
+200 seeds x 100 orders run with every `make test`; `make chaos SEEDS=n` runs more. A failing seed is repeated by
 `SEED=n pytest tests/chaos/test_ring1.py -k one_seed`.
 """
 

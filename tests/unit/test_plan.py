@@ -259,8 +259,11 @@ def test_shipping_with_two_tax_lines_is_split_by_the_goods():
     made = order(sold, payments=(payment(9, 6590, at(1)),), names={"1": "Becher", "2": "Buch"})
     posted = [(p.name, p.quantity, p.unit_gross, int(p.rate)) for p in draft_of(planned(made)).positions]
     assert posted == [
-        ("Becher", 2, 2000, 19), ("Buch", 1, 2000, 7), ("Versand (Anteil 19 %)", 1, 393, 19), ("Versand (Anteil 7 %)", 1, 197, 7),
-    ]  # fmt: skip
+        ("Becher", 2, 2000, 19),
+        ("Buch", 1, 2000, 7),
+        ("Versand (Anteil 19 %)", 1, 393, 19),
+        ("Versand (Anteil 7 %)", 1, 197, 7),
+    ]
 
 
 def test_net_priced_shop_g3():

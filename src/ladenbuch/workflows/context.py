@@ -1,4 +1,4 @@
-"""What a workflow is given: stores, adapters per tenant, time and chance as arguments. Built by the composition root."""
+"""What a workflow is given: stores, adapters per tenant, time and chance as arguments. Built by bootstrap."""
 
 from __future__ import annotations
 
