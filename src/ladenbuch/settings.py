@@ -28,9 +28,7 @@ PREFIX = "LADENBUCH_"
 class Settings(BaseSettings):
     """The connector's settings. Make one with `Settings.read()`; pass it on, never import an instance."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     shopify_url: str = Field(
         "https://{shop}",
@@ -74,25 +72,21 @@ class Settings(BaseSettings):
     )
     ladder_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
         (2.0, 10.0, 60.0, 300.0, 1800.0, 7200.0),
-        description="Seconds to wait before each further attempt, comma separated; then it gives up.",
+        description="Seconds to wait before each further attempt, comma separated; the last one repeats.",
     )
     ambiguous_wait_seconds: float = Field(
         10.0,
         ge=0,
         description="Seconds to wait before looking for a write of unknown outcome; default: the time-out.",
     )
-    poll_seconds: float = Field(
-        60.0, gt=0, description="Seconds between two looks for orders nobody told us about."
-    )
+    poll_seconds: float = Field(60.0, gt=0, description="Seconds between two looks for orders nobody told us about.")
     poll_overlap_seconds: float = Field(
         600.0,
         ge=0,
         description="Seconds each look reaches back behind the cursor, so that late rows are seen.",
     )
     sevdesk_rate: float = Field(10.0, gt=0, description="Most requests per second to one sevdesk account.")
-    mail_from: str | None = Field(
-        None, description="Sender of the letters, for instance 'Shop <shop@example.org>'."
-    )
+    mail_from: str | None = Field(None, description="Sender of the letters, for instance 'Shop <shop@example.org>'.")
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="How log lines look: text, json, or auto (text on a terminal, json otherwise)."
     )
@@ -170,9 +164,7 @@ class Settings(BaseSettings):
         try:
             return cls(**source())
         except ValidationError as error:
-            problems = [
-                f"{_variable(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
-            ]
+            problems = [f"{_variable(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
             variables = sorted({_variable(e["loc"]) for e in error.errors()})
             # `from None`: pydantic's own text could show the value.
             raise UsageError("SETTING", "; ".join(problems), detail={"variables": variables}) from None

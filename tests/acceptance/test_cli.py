@@ -257,6 +257,8 @@ def test_stop_and_go_and_unknown_tenants(house: dict[str, str], tmp_path: Path) 
     assert add(house, tmp_path).returncode == 0
     assert ladenbuch("go", env=house).returncode == 1, "nothing was stopped"
     assert ladenbuch("stop", "--tenant", TENANT, "--reason", "stocktaking", env=house).returncode == 0
+    checks = json.loads(ladenbuch("doctor", "--json", env=house).stdout)["checks"]
+    assert "stocktaking" in next(item["sentence"] for item in checks if item["check"] == f"{TENANT}: writing")
     assert ladenbuch("go", "--tenant", TENANT, env=house).returncode == 0
     for command in (
         ["stop", "--tenant", "nobody"],

@@ -47,6 +47,8 @@ def _tenant(house: Ladenbuch, tenant: tenants.Tenant, check: Any) -> None:
     name = tenant.id
     mode = "drafts only" if tenant.draft_only else "live"
     check(f"{name}: mode", True, f"{mode}, nothing before {tenant.cut_off:%Y-%m-%d %H:%M} UTC")
+    reason = house.database.tenant(name).read(Store.BOOKS, lambda tx: tenants.stopped(tx, name))
+    check(f"{name}: writing", reason is None, "allowed" if reason is None else f"stopped: {reason}; ladenbuch go")
     try:
         profiles = house.context.profiles(name)
         check(f"{name}: profile", True, f"{len(profiles)} version(s), shop key {profiles[-1].shop_key}")
