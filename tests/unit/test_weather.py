@@ -31,9 +31,7 @@ def request(method: str = "POST", path: str = "/api/v1/Invoice", body: bytes = b
 
 WRITE = request()
 READ = request("GET")
-GRAPHQL_QUERY = request(
-    path="/shop/admin/api/2026-10/graphql.json", body=b'{"query":"query Q { shop { name } }"}'
-)
+GRAPHQL_QUERY = request(path="/shop/admin/api/2026-10/graphql.json", body=b'{"query":"query Q { shop { name } }"}')
 GRAPHQL_MUTATION = request(
     path="/shop/admin/api/2026-10/graphql.json",
     body=b'{"query":"# a comment\\nfragment F on X { id }\\nmutation M { do { id } }"}',
@@ -125,9 +123,7 @@ def test_graphql_queries_and_token_grants_are_reads() -> None:
     assert not is_write(GRAPHQL_QUERY)
     assert is_write(GRAPHQL_MUTATION)
     assert not is_write(request(path="/shop/admin/oauth/access_token"))
-    assert not is_write(
-        request(path="/s/admin/api/2026-10/graphql.json", body=b'{"query":"{ mutationLog { id } }"}')
-    )
+    assert not is_write(request(path="/s/admin/api/2026-10/graphql.json", body=b'{"query":"{ mutationLog { id } }"}'))
     assert not is_write(request(path="/s/admin/api/2026-10/graphql.json", body=b"\xff not json"))
 
 
@@ -155,9 +151,7 @@ def test_control_paths_are_recognised() -> None:
 # --- the transport for virtual time -----------------------------------------------------------------------
 
 
-def virtual(
-    simulator: Counting, *faults: Fault
-) -> tuple[httpx2.Client, list[float], list[tuple[float, object]]]:
+def virtual(simulator: Counting, *faults: Fault) -> tuple[httpx2.Client, list[float], list[tuple[float, object]]]:
     slept: list[float] = []
     later: list[tuple[float, object]] = []
     transport = SimTransport(
@@ -183,9 +177,7 @@ def test_virtual_faults_become_transport_errors() -> None:
     with pytest.raises(httpx2.RemoteProtocolError):
         client.post("http://sim/base/x?a=1&a=2&b[c]=", content=b"{}")
     assert slept == [0.25]
-    assert [(call.path, call.query) for call in simulator.calls] == [
-        ("/x", [("a", "1"), ("a", "2"), ("b[c]", "")])
-    ]
+    assert [(call.path, call.query) for call in simulator.calls] == [("/x", [("a", "1"), ("a", "2"), ("b[c]", "")])]
     refused = client.post("http://sim/base/x")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1.0")
     with pytest.raises(httpx2.ReadTimeout):
