@@ -72,7 +72,11 @@ def test_s7_nothing_secret_is_in_a_repr() -> None:
     assert TOKEN not in repr(vaults.Secret(TOKEN, None))
 
 
-@pytest.mark.parametrize("text", ["", " , ", "k1", "k1:", "k1:c2hvcnQ=", ":" + OLD.split(":")[1], f"{OLD},{OLD}"])
+@pytest.mark.parametrize(
+    "text",
+    ["", " , ", "k1", "k1:", "k1:c2hvcnQ=", ":" + OLD.split(":")[1], f"{OLD},{OLD}"],
+    ids=["empty", "comma", "no-colon", "no-key", "short", "no-id", "twice"],
+)
 def test_s8_wrong_keys_name_the_variable_only(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         KeyRing.parse(text)
