@@ -59,11 +59,15 @@ def a_day(result: Result, title: str, *arguments: str, env: dict[str, str] | Non
     except ValueError:
         result.add(title, shown + f"no report; exit {code}\n\n```\n{prose[-2000:]}\n```", False)
         return
-    rows = [f"| {name} | {report[name]} |" for name in _FIGURES if name in report]
+    rows = [f"| {name} | {_figure(report[name])} |" for name in _FIGURES if name in report]
     findings = "\n".join(f"- {one}" for one in report.get("findings", ())[:20])
     clean = all(report[name] == 0 for name in ("duplicates", "missing", "cent_deviation"))
     body = shown + "| figure | value |\n|---|---|\n" + "\n".join(rows) + (f"\n\n{findings}" if findings else "")
     result.add(title, body, code == 0 and clean)
+
+
+def _figure(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def day(result: Result) -> None:
@@ -136,9 +140,16 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
-def _page(name: str, result: Result, seconds: float) -> str:
-    changed = [line for line in _git("status", "--porcelain", "--", "src").splitlines() if line]
+def _commit() -> str:
+    """The commit as it is checked out now, and whether the source differs from it."""
     commit = _git("rev-parse", "--short=12", "HEAD") or "unknown"
+    changed = _git("status", "--porcelain", "--", "src")
+    return f"`{commit}`" + (" with uncommitted changes" if changed else "")
+
+
+def _page(name: str, result: Result, seconds: float, begun_at: str) -> str:
+    ended_at = _commit()
+    commit = begun_at if begun_at == ended_at else f"{begun_at} at the start, {ended_at} at the end"
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     head = [
         f"# Proof: {name}",
@@ -148,7 +159,7 @@ def _page(name: str, result: Result, seconds: float) -> str:
                 "| | |",
                 "|---|---|",
                 f"| result | {'held' if result.held else '**did not hold**'} |",
-                f"| commit | `{commit}`{' and uncommitted changes' if changed else ''} |",
+                f"| commit | {commit} |",
                 f"| date | {datetime.now(UTC):%Y-%m-%d %H:%M} UTC |",
                 f"| machine | {os.cpu_count()} processors, {system} |",
                 f"| took | {seconds:.0f} s |",
@@ -165,11 +176,11 @@ def main(arguments: list[str]) -> int:
             sys.stdout.write(f"  make prove LINE={name:10} {(line.__doc__ or '').strip()}\n")
         return 0 if not arguments else 2
     name = arguments[0]
-    result, begun = Result(), time.monotonic()
+    result, begun, begun_at = Result(), time.monotonic(), _commit()
     LINES[name](result)
     PROOFS.mkdir(parents=True, exist_ok=True)
     page = PROOFS / f"{name}.md"
-    page.write_text(_page(name, result, time.monotonic() - begun))
+    page.write_text(_page(name, result, time.monotonic() - begun, begun_at))
     sys.stdout.write(f"{name}: {'held' if result.held else 'did not hold'}; see {page.relative_to(ROOT)}\n")
     return 0 if result.held else 1
 

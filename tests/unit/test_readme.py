@@ -36,8 +36,10 @@ def test_links_lead_to_files_of_this_repository(page: Path) -> None:
 
 
 def test_every_page_of_the_docs_is_on_the_index() -> None:
+    """On the index itself, or on the list of decisions it points to."""
     index = ROOT / "docs" / "index.md"
-    listed = {(index.parent / link).resolve() for link in _LINK.findall(index.read_text())}
+    lists = (index, ROOT / "docs" / "decisions" / "README.md")
+    listed = {(page.parent / link).resolve() for page in lists for link in _LINK.findall(page.read_text())}
     docs = {page.resolve() for page in PAGES if page.is_relative_to(ROOT / "docs")} - {index.resolve()}
     assert docs - listed == set()
 
