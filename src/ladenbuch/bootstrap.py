@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -31,6 +32,8 @@ from ladenbuch.workflows.pace import Pace
 from ladenbuch.workflows.poll import poll_all
 from ladenbuch.workflows.settle import settle
 from ladenbuch.workflows.tokens import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, SEVDESK_TOKEN, SHOPIFY_TOKEN, access_token
+
+log = logging.getLogger(__name__)
 
 #: How long a secret read from the vault is used before it is read again.
 _SECRET_AGE = timedelta(seconds=5)
@@ -73,6 +76,7 @@ class Ladenbuch:
         self._ready = threading.Event()
         self._admins: dict[str, Admin] = {}
         self._sevdesks: dict[str, Sevdesk] = {}
+        self._noticed: set[tuple[str, str]] = set()
         self._secrets: dict[tuple[str, str], tuple[datetime, str]] = {}
         urls = [url.get_secret_value() for url in settings.smtp_urls] or ["smtp://127.0.0.1:25"]
         self.context = Context(
@@ -142,6 +146,7 @@ class Ladenbuch:
             budget=CostGauge(self._clock),
             on_call=self._count_shopify,
             refresh=lambda: self._shopify_token(tenant, shop, refused=True),
+            on_notice=self._notice,
         )
         with self._lock:
             return self._admins.setdefault(tenant, made)
@@ -214,6 +219,12 @@ class Ladenbuch:
         )
         self._secrets[tenant, SHOPIFY_TOKEN] = (now, value)
         return value
+
+    def _notice(self, kind: str, text: str) -> None:
+        """Shopify fell forward to another version, or names deprecated fields: said once per kind and text."""
+        if (kind, text) not in self._noticed:
+            self._noticed.add((kind, text))
+            log.warning("shopify: %s: %s", kind, text)
 
     def _count_shopify(self, call: Call) -> None:
         self.metrics.api_calls_total.labels("shopify", call.document).inc()
