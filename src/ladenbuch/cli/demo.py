@@ -134,6 +134,8 @@ def run_demo(
     """Run the day; 0 when the auditor finds nothing, 1 otherwise."""
     begun = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="ladenbuch-demo-"))
+    with suppress(ValueError):  # not in the main thread; otherwise being ended must end what was started here, too
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seconds = play if play is not None else max(8.0, orders / 12)
     say(f"a shop, a sevdesk and a mail relay are being simulated (seed {seed}, {orders} orders, {faults})")
     stage = _set_stage(folder, seed, orders, mix, faults, database_url or os.environ.get("LADENBUCH_DEMO_DATABASE_URL"))
