@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, TextIO
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 # Seconds. An API call that takes longer than ten has timed out; a settle may wait for a retry ladder of hours.
@@ -158,6 +157,8 @@ def configure_logging(log_format: str = "auto", *, level: int = logging.INFO, st
 
     `log_format`: json (one object per line), text, or auto: text on a terminal, json otherwise. Callable again.
     """
+    import structlog  # it brings half of Rich; commands that do not log need not wait for it
+
     out = stream if stream is not None else sys.stderr
     as_text = log_format == "text" or (log_format == "auto" and out.isatty())
     renderer: Any = (

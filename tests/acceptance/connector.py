@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ladenbuch.cli.demo import PATIENCE, PROFILE, SHOP, TENANT, Stage, _audit
+from ladenbuch.cli.demo import PATIENCE, PROFILE, SHOP, TENANT, Stage, audited
 from ladenbuch.cli.simulate import SPAN
 from ladenbuch.simulators.lives import Life, generate
 from ladenbuch.vault import generate_key
@@ -68,7 +68,6 @@ class Connector(Stage):
     """A stage whose lives are played in portions. Every portion is another slice of one shop's day."""
 
     lives: list[Life]
-    mix: str = "domestic"
 
     def start(self) -> None:
         try:
@@ -102,7 +101,7 @@ class Connector(Stage):
             nonlocal report
             if not self.idle():
                 return False
-            report = _audit(self, self.mix)
+            report = audited(self)
             return bool(report["ok"])
 
         until = time.monotonic() + DEADLINE

@@ -244,7 +244,7 @@ def _watch(stage: Stage, seconds: float, kills: int, seed: int) -> dict[str, Any
             last_said = elapsed
             say(f"  {elapsed:5.1f} s  {state.get('waiting', '?')} orders wait, {state.get('running', '?')} run")
         if elapsed > seconds and not moments and (idle or elapsed > _DEADLINE):
-            report = _audit(stage)
+            report = audited(stage)
             if report["ok"] and idle:
                 content_since = content_since or time.monotonic()
                 # Late commits and repeated webhooks may still come: look again after they can come no more.
@@ -257,7 +257,8 @@ def _watch(stage: Stage, seconds: float, kills: int, seed: int) -> dict[str, Any
         time.sleep(0.5)
 
 
-def _audit(stage: Stage) -> dict[str, Any]:
+def audited(stage: Stage) -> dict[str, Any]:
+    """The auditor's report on what the shop, sevdesk and the inbox say now, and whom our books ask about."""
     from ladenbuch.simulators.auditor import audit
 
     truth = stage.control("shopify", "truth")
