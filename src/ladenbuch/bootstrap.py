@@ -96,7 +96,6 @@ class Ladenbuch:
                 ladder=tuple(settings.ladder_seconds),
                 letter_ladder=tuple(settings.ladder_seconds),
                 poll_overlap=settings.poll_overlap_seconds,
-                per_tenant=settings.workers,
             ),
             mail_from=settings.mail_from or "buchhaltung@example.com",
             wake=self._wake,

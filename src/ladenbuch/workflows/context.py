@@ -28,7 +28,6 @@ class Timing:
     claim_ttl: float = 300.0
     poll_overlap: float = 600.0
     lease: float = 60.0
-    per_tenant: int = 8
 
 
 @dataclass(frozen=True, slots=True)
