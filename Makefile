@@ -2,7 +2,11 @@
 #
 # Everything is set up from this folder: Python 3.11+, make and a package index are all that is needed.
 
-PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+# A name on the PATH is not yet a Python that runs (version managers leave shims behind), so each is asked; the last one that
+# exists is named even when it is too old, for tools/check_python.sh to say so.
+PYTHONS := python3.13 python3.12 python3.11 python3
+PYTHON ?= $(shell for name in $(PYTHONS); do "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& command -v "$$name" && exit; done; command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.ladenbuch-locked
 export UV_SYSTEM_CERTS := 1
