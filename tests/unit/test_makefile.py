@@ -1,6 +1,5 @@
 """`make` finds a Python that runs, not just a name on the PATH."""
 
-import os
 import shutil
 import subprocess
 import sys
