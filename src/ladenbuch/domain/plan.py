@@ -26,6 +26,7 @@ from ladenbuch.domain.later import cancelled, later_facts, refund_money
 from ladenbuch.domain.order import Order, Payment
 from ladenbuch.domain.party import party_of
 from ladenbuch.domain.positions import fold
+from ladenbuch.domain.prepayment import partial_prepayment
 from ladenbuch.domain.profile import SUPPORTED_MODES, Profile, profile_at
 from ladenbuch.domain.tax import TaxDecision, decide_tax, foreign_money
 from ladenbuch.domain.texts import advance_note, one_line
@@ -129,7 +130,7 @@ def plan(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime)
         late = refunded_since(facts, profile.go_live) if excluded.code == "BEFORE-GO-LIVE" else ()
         return Plan(order.id, attention=late, exclusion=None if late else excluded, tax_point=tax_point)
     if tax_point is None and books.invoice is None:
-        return _before_tax_point(facts, books, profile)
+        return _before_tax_point(facts, books, profile, now)
     document, problems = _first_document(facts, books, profile, tax_point, now)
     foreign = foreign_money(order, profile)
     attention = list(problems)
@@ -160,7 +161,7 @@ def plan(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime)
     return Plan(order.id, tuple(actions), tuple(waiting), tuple(attention), tax_point=tax_point)
 
 
-def _before_tax_point(facts: Facts, books: Books, profile: Profile) -> Plan:
+def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetime) -> Plan:
     """Nothing is taxed yet: wait. Money already received is written to its account at once (bookkeeping 4.2)."""
     order = facts.order
     attention = [item for item in facts.problems if item.code == "TEST-PAYMENT"]
@@ -181,6 +182,8 @@ def _before_tax_point(facts: Facts, books: Books, profile: Profile) -> Plan:
         elif facts.claim <= 0 < facts.money and not facts.problems:
             choices = ("refund the difference", "keep it as credit", "book by hand")
             attention.append(Problem("OVERPAID", "money came in and nothing is owed any more", paid, choices))
+        else:
+            attention += partial_prepayment(facts, profile, now)
     what = "authorised, not captured" if order.financial_status == "AUTHORIZED" else "not paid and not shipped"
     waiting = Problem("UNPAID", f"{what}: the invoice follows payment or shipment", (order.id,))
     return Plan(order.id, tuple(actions), (waiting,), tuple(attention))
@@ -201,6 +204,7 @@ def _first_document(
     agreements = facts.agreements_until(tax_point.at)
     if not agreements and not problems:
         problems.append(Problem("LEDGER", "money or goods moved before anything was sold", (order.id,)))
+    problems += partial_prepayment(facts, profile, tax_point.at)
     if problems:
         return None, problems
     decision, refusals = decide_tax(order, agreements, profile, tax_point.at)

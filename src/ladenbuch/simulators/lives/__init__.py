@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -88,6 +89,8 @@ def _live(
     order.snapshot = snapshot
     people.buy(order)
     later = situation.script(order)
+    if order.paid_over_months():
+        situation = replace(situation, outcome="attention", code="PARTIAL-PREPAYMENT", invoiced=False)
     invoiced = situation.outcome == "documented" or (situation.outcome == "attention" and situation.invoiced)
     gross, by_rate = order.first_document() if invoiced and order.tax_point is not None else (None, {})
     charges = [node for node in order.payments if _clears(node)]

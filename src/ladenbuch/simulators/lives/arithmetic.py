@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
+
+_BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def half_up(numerator: int, denominator: int) -> int:
@@ -71,3 +74,10 @@ def rate_text(rate: int) -> tuple[float, float]:
 def iso(second: int) -> str:
     """A second since the epoch as Shopify writes instants (UTC)."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def last_second_of_month(second: int) -> int:
+    """The last second of the month in Germany to which an epoch second belongs."""
+    day = datetime.fromtimestamp(second, _BERLIN)
+    following = datetime(day.year + day.month // 12, day.month % 12 + 1, 1, tzinfo=_BERLIN)
+    return int(following.timestamp()) - 1

@@ -155,11 +155,12 @@ def two_gateways(order: ShopOrder) -> None:
 
 def instalments(order: ShopOrder) -> None:
     basket(order, (190, 70))
-    order.pay("shopify_payments", order.claim() // 2)
+    order.pay("shopify_payments", order.claim() // 2 if order.left_of_month() else None)
     ordered(order, "order_transactions/create")
-    order.wait(1 * HOUR, 3 * DAY)
-    order.pay("shopify_payments")
-    paid_now(order)
+    if order.received() < order.claim():
+        order.wait(1 * HOUR, 3 * DAY, within_month=True)
+        order.pay("shopify_payments")
+        paid_now(order)
 
 
 def captured_at_shipping(order: ShopOrder) -> None:
@@ -258,11 +259,12 @@ def vorkasse_in_parts(order: ShopOrder) -> None:
     waiting = order.pay("bank_deposit", status="PENDING")
     ordered(order, "order_transactions/create")
     order.wait(1 * DAY, 3 * DAY)
-    order.pay("bank_deposit", order.claim() * 2 // 5, parent=waiting)
+    order.pay("bank_deposit", order.claim() * 2 // 5 if order.left_of_month() else None, parent=waiting)
     paid_now(order)
-    order.wait(1 * DAY, 3 * DAY)
-    order.pay("bank_deposit", parent=waiting)
-    paid_now(order)
+    if order.received() < order.claim():
+        order.wait(1 * DAY, 3 * DAY, within_month=True)
+        order.pay("bank_deposit", parent=waiting)
+        paid_now(order)
 
 
 def cash_on_delivery(order: ShopOrder) -> None:

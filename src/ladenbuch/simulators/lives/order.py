@@ -14,7 +14,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ladenbuch.simulators.lives.arithmetic import added, bag, contained, half_up, iso, rate_key, rate_text, spread
+from ladenbuch.simulators.lives.arithmetic import (
+    added,
+    bag,
+    contained,
+    half_up,
+    iso,
+    last_second_of_month,
+    rate_key,
+    rate_text,
+    spread,
+)
 from ladenbuch.simulators.lives.people import Product
 
 Node = dict[str, Any]
@@ -134,9 +144,14 @@ class ShopOrder:
         self.next_id += 1
         return self.next_id
 
-    def wait(self, shortest: int, longest: int) -> None:
-        """Let between `shortest` and `longest` seconds pass (compressed, at least one)."""
-        self.now += max(1, int(self.rng.randint(shortest, longest) * self.pace))
+    def wait(self, shortest: int, longest: int, *, within_month: bool = False) -> None:
+        """Let between `shortest` and `longest` seconds pass (compressed, at least one), or what the month has left."""
+        seconds = max(1, int(self.rng.randint(shortest, longest) * self.pace))
+        self.now += min(seconds, self.left_of_month()) if within_month else seconds
+
+    def left_of_month(self) -> int:
+        """Seconds until the last one of the month in Germany."""
+        return last_second_of_month(self.now) - self.now
 
     def bag(self, cents: int) -> Node:
         """A MoneyBag in this order's currencies."""
@@ -388,6 +403,16 @@ class ShopOrder:
         if self.expired or self.moved("VOID"):
             return 0
         return max(0, self.moved("AUTHORIZATION") - self.moved("CAPTURE"))
+
+    def paid_over_months(self) -> bool:
+        """Whether a month ended with a part of the price received, before the tax point."""
+        ends = {last_second_of_month(node["_second"]) for node in self.payments if node["status"] == "SUCCESS"}
+        return any(self._kept(end) > 0 for end in ends if end < (self.tax_point or self.now))
+
+    def _kept(self, second: int) -> int:
+        sign = {"SALE": 1, "CAPTURE": 1, "REFUND": -1, "CHANGE": -1}
+        past = [node for node in self.payments if node["status"] == "SUCCESS" and node["_second"] <= second]
+        return sum(sign.get(node["kind"], 0) * node["_cents"] for node in past)
 
     # goods out and back ------------------------------------------------------------------------------------------
 

@@ -402,6 +402,16 @@ def overpaid(order: ShopOrder) -> Later:
     return nothing("charged twice: the second charge is owed back, open by its amount")
 
 
+def deposit(order: ShopOrder) -> Later:
+    basket(order)
+    order.pay("shopify_payments", order.claim() // 3)
+    ordered(order, "order_transactions/create")
+    order.wait(10 * DAY, 40 * DAY)
+    order.pay("shopify_payments")
+    paid_now(order)
+    return nothing("over a month end: taxable on receipt, an advance invoice for the part (3.1)")
+
+
 def wrong_rate(order: ShopOrder) -> Later:
     for product in order.rng.sample(GOODS[190], 2):
         order.add(product, rates=(160,))
@@ -478,6 +488,7 @@ WIDE: tuple[Situation, ...] = (
     _row("channel_liable", "TAX-CHANNEL", channel_liable),
     _row("estimated_taxes", "TAX-ESTIMATED", estimated),
     _row("ship_from_poland", "TAX-SHIP-FROM", ship_from_poland),
+    Situation("deposit", 10, "documented", None, deposit, 40 * DAY),  # attention where a month ended in between
     _row("wrong_rate", "TAX-RATE", wrong_rate),
     _row("shipping_other_rate", "TAX-SHIPPING", shipping_other_rate),
     _row("untaxed_line", "TAX-ZERO", untaxed_line),
