@@ -191,6 +191,11 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
         "Money came in, and nothing is owed any more.",
     ),
     (
+        r"a part of the price, (?P<sum>\d+) minor units, came in before the end of (?P<month>[\d/]+)",
+        "Ein Teil des Preises ({sum}) kam vor Ende {month} und gehört in dessen Umsatzsteuer.",
+        "A part of the price ({sum}) came in before the end of {month} and is taxed there.",
+    ),
+    (
         r"a refund after go-live of an order invoiced before it",
         "Eine Erstattung nach dem Stichtag zu einer Bestellung, die vor ihm berechnet wurde.",
         "A refund after go-live of an order invoiced before it.",
@@ -272,6 +277,8 @@ CHOICES: dict[str, str] = {
     "update the connector": "den Konnektor aktualisieren",
     "use the supported value": "den unterstützten Wert verwenden",
     "wait for the bank": "auf die Bank warten",
+    "leave it in one invoice": "in einer Rechnung lassen",
+    "write an advance invoice for the part by hand": "eine Anzahlungsrechnung für den Teil von Hand schreiben",
     "bank": "bank: über das Bankkonto",
     "off": "off: nicht aus Shopify buchen",
     "clearing+payouts": "clearing+payouts: über ein Verrechnungskonto",
