@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -348,6 +349,48 @@ def test_closing_writes_what_waits_and_refuses_more(commit: Any, run: Any) -> No
     with pytest.raises(Retryable):
         group.submit(delivery("late"))
     group.close()
+
+
+def test_what_one_turn_of_the_loop_submits_is_one_transaction(commit: Any, run: Any) -> None:
+    group, woken = commit
+
+    async def submit() -> list[bool]:
+        return await asyncio.gather(*(group.submit_async(delivery(f"w{n}", n)) for n in range(100)))
+
+    assert asyncio.run(submit()) == [True] * 100
+    assert len(woken) == 1
+    assert rows_of(run) == 100
+
+
+def test_what_no_turn_of_the_loop_handed_over_before_closing_is_refused_not_forgotten(commit: Any, run: Any) -> None:
+    group, _ = commit
+
+    async def submit() -> Any:
+        future = group.submit_async(delivery("w1"))
+        assert group.waiting() == 1
+        group.close()
+        return await asyncio.wait_for(asyncio.gather(future, return_exceptions=True), 10)
+
+    (answer,) = asyncio.run(submit())
+    assert answer.code == "INBOX-CLOSED"
+    assert rows_of(run) == 0
+
+
+def test_the_bound_on_what_waits_counts_what_the_loop_still_gathers(
+    commit: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group, _ = commit
+    monkeypatch.setattr("ladenbuch.inbox.group_commit._WAITING", 3)
+
+    async def submit() -> list[bool]:
+        futures = [group.submit_async(delivery(f"w{n}", n)) for n in range(3)]
+        with pytest.raises(Retryable, match="INBOX-FULL"):
+            group.submit_async(delivery("w4"))
+        return await asyncio.gather(*futures)
+
+    assert asyncio.run(submit()) == [True] * 3
+    assert group.waiting() == 0
+    assert rows_of(run) == 3
 
 
 def test_writers_of_two_processes_agree_on_who_was_first(database: Database, vault: Vault, run: Any) -> None:

@@ -266,6 +266,19 @@ def test_a_replay_under_another_shops_domain_is_counted(bench: Bench) -> None:
     assert {tenant for tenant, _ in bench.marks()} == {"t1", "t2"}
 
 
+def test_a_replay_is_recognised_for_at_least_as_many_bodies_as_promised(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ladenbuch.web.ingest._REMEMBERED_BODIES", 3)
+    bodies = [b'{"id": %d}' % number for number in range(1, 6)]
+    for body in bodies:
+        assert bench.post(signed(body, "app secret", webhook_id=body.hex()), body) == 200
+    for body in bodies[-3:]:
+        replayed = signed(body, "app secret", shop_domain="two.myshopify.com", webhook_id=body.hex())
+        assert bench.post(replayed, body) == 200
+    assert bench.metrics.webhook_cross_tenant_replay_total._value.get() == 3
+
+
 def test_a_thousand_times_the_same_id_in_parallel_has_one_effect(bench: Bench) -> None:
     """S84."""
 
@@ -320,10 +333,10 @@ def test_a_full_queue_is_503(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_errors_log_names_no_body(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def quote(_event: Any, _tenant: str, _now: Any) -> Any:
+    async def quote(_delivery: Any) -> Any:
         raise ValueError("erika@example.org")
 
-    monkeypatch.setattr(bench.app, "_keep_it", quote)
+    monkeypatch.setattr(bench.app, "_keep", quote)
     assert bench.post(signed(), BODY) == 503
     assert "ValueError" in caplog.text
     assert "erika" not in caplog.text

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
 from typing import Protocol
 
+import msgspec
 import sqlalchemy as sa
 
 from ladenbuch.db import Transaction, inbox_metadata, to_micros
@@ -58,9 +58,11 @@ BODY_PURPOSE = "inbox.body"
 """The purpose under which bodies are sealed, for those who open them again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One verified webhook delivery, body in the clear. `order_id` is a gid, None when no order is concerned."""
+class Delivery(msgspec.Struct, frozen=True):
+    """One verified webhook delivery, body in the clear. `order_id` is a gid, None when no order is concerned.
+
+    Its repr does not show the body.
+    """
 
     tenant: str
     webhook_id: str
@@ -72,6 +74,9 @@ class Delivery:
     event_id: str | None = None
     api_version: str | None = None
     triggered_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"Delivery({self.tenant}, {self.webhook_id}, {self.topic}, {self.order_id})"
 
     def row(self, sealed: Sealed) -> tuple[object, ...]:
         """The values of one row of `events`, in the order of its columns."""

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ladenbuch.errors import LadenbuchError, Rejected
+from ladenbuch.errors import LadenbuchError
 from ladenbuch.inbox import Delivery, GroupCommit
-from ladenbuch.shopify.webhooks import Event, shop_domain, verify
+from ladenbuch.shopify.webhooks import Event, Told
 from ladenbuch.telemetry import INGEST_RESULTS, Metrics
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 PATH = "/webhooks"
 _LONGEST_NAME = 255  # of an id or topic; a longer one would not fit into an index
-_REMEMBERED_BODIES = 65_536
+_REMEMBERED_BODIES = 65_536  # at least; at most twice as many
+_MAC_PREFIX = 42  # without its last character, which can be written in several ways, and the padding
 _REMEMBERED_SHOPS = 10_000
 _COUNTED_AS = {
     "method": "bad_method",
@@ -74,7 +75,7 @@ class Ingest:
         max_body: int = 1_500_000,
         tenant_seconds: float = 5.0,
     ) -> None:
-        self._commit = commit
+        self._keep = commit.submit_async
         self._tenant_of = tenant_of
         self._clock = clock
         self._secrets = tuple(secrets)
@@ -82,9 +83,10 @@ class Ingest:
         self._metrics = metrics if metrics is not None else Metrics()
         self._count = {name: self._metrics.webhooks_total.labels(name).inc for name in INGEST_RESULTS}
         self._max_body = max_body
-        self._keep = timedelta(seconds=tenant_seconds)
+        self._keep_tenant = timedelta(seconds=tenant_seconds)
         self._tenants: dict[str, tuple[datetime, TenantRef | None]] = {}
         self._bodies: dict[str, str] = {}
+        self._older_bodies: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -106,18 +108,26 @@ class Ingest:
         path: str = scope["path"]
         if path != PATH and not path.startswith(PATH + "/"):
             return _NOT_FOUND
-        headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
-        method: str = scope["method"]
-        if method != "POST":
+        if scope["method"] != "POST":
             self._count["bad_method"]()
             return _METHOD
+        headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
         body = await self._read(headers, receive)
         if body is None:
             return None  # the client went away
         if len(body) > self._max_body:
             self._count["too_large"]()
             return _TOO_LARGE
-        return await self._judge(headers, body)
+        now = self._clock()
+        told = Told.of(headers)
+        known = self._tenants.get(told.shop or "")
+        tenant = known[1] if known is not None and now < known[0] else await self._look_up(told.shop, now)
+        found = self._judge(told, body, tenant, now)
+        if isinstance(found, tuple):
+            return found
+        new = await self._keep(found)
+        self._count["accepted" if new else "duplicate"]()
+        return _OK
 
     async def _read(self, headers: Sequence[tuple[bytes, bytes]], receive: Receive) -> bytes | None:
         """The body as received; one byte too much is enough to stop reading. None when the client left."""
@@ -143,20 +153,13 @@ class Ingest:
                 break
         return b"".join(parts)
 
-    async def _judge(self, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> _Answer:
-        now = self._clock()
-        told = _shopify_headers(headers)
-        tenant = await self._tenant(_shop(told), now)
+    def _judge(self, told: Told, body: bytes, tenant: TenantRef | None, now: datetime) -> Delivery | _Answer:
         secrets = self._secrets if tenant is None else tenant.secrets + self._secrets
-        verdict = verify("POST", told, body, secrets)
+        verdict = told.verdict(body, secrets)
         if not verdict.genuine:
             self._count[_COUNTED_AS[verdict.kind]]()
             return _answer(verdict.status, verdict.reason)
-        try:
-            event = Event.from_http(told, body)
-        except Rejected as error:
-            self._count["bad_request"]()
-            return _answer(400, error.message)
+        event = told.event(body)
         if tenant is None:
             # Signed with the app's secret, for a shop that is not (or no longer) connected.
             self._count["unknown_shop"]()
@@ -164,36 +167,27 @@ class Ingest:
         if not _printable(event):
             self._count["bad_request"]()
             return _answer(400, "a header is too long or has control characters")
-        self._observe(event, _mac(told), tenant.tenant, now)
-        return await self._keep_it(event, tenant.tenant, now)
-
-    async def _keep_it(self, event: Event, tenant: str, now: datetime) -> _Answer:
-        delivery = Delivery(
-            tenant=tenant,
-            webhook_id=event.webhook_id,
-            topic=event.topic,
-            shop=event.shop,
-            received_at=now,
-            body=event.body,
-            order_id=event.order_id,
-            event_id=event.event_id,
-            api_version=event.api_version,
-            triggered_at=event.triggered_at,
+        self._observe(event, told.mac[:_MAC_PREFIX], tenant.tenant, now)
+        return Delivery(
+            tenant.tenant,
+            event.webhook_id,
+            event.topic,
+            event.shop,
+            now,
+            body,
+            event.order_id,
+            event.event_id,
+            event.api_version,
+            event.triggered_at,
         )
-        new = await self._commit.submit_async(delivery)
-        self._count["accepted" if new else "duplicate"]()
-        return _OK
 
-    async def _tenant(self, shop: str | None, now: datetime) -> TenantRef | None:
+    async def _look_up(self, shop: str | None, now: datetime) -> TenantRef | None:
         if shop is None:
             return None
-        known = self._tenants.get(shop)
-        if known is not None and now < known[0]:
-            return known[1]
         found = await asyncio.get_running_loop().run_in_executor(None, self._tenant_of, shop)
         if len(self._tenants) >= _REMEMBERED_SHOPS:  # only strangers' invented names can be so many
             self._tenants.clear()
-        self._tenants[shop] = (now + self._keep, found)
+        self._tenants[shop] = (now + self._keep_tenant, found)
         return found
 
     def _observe(self, event: Event, key: str, tenant: str, now: datetime) -> None:
@@ -203,12 +197,13 @@ class Ingest:
             self._metrics.webhook_delay_seconds.observe(max(0.0, (now - event.triggered_at).total_seconds()))
         # Bodies carry ids that are unique over all of Shopify, so two shops never send the same signature. The
         # webhook id is not compared: it is not signed, and a replayer would simply change it.
-        first = self._bodies.setdefault(key, tenant)
+        first = self._bodies.get(key) or self._bodies.setdefault(key, self._older_bodies.get(key, tenant))
         if first != tenant:
             self._metrics.webhook_cross_tenant_replay_total.inc()
             log.warning("a genuine webhook body came again for another tenant (%s, %s)", first, tenant)
-        elif len(self._bodies) > _REMEMBERED_BODIES:
-            del self._bodies[next(iter(self._bodies))]
+        if len(self._bodies) >= _REMEMBERED_BODIES:
+            # A generation at a time: taking the oldest out of a large dict looks through all the gaps before it.
+            self._older_bodies, self._bodies = self._bodies, {}
 
 
 _Answer = tuple[Message, Message]
@@ -234,26 +229,6 @@ _UNKNOWN_SHOP = _answer(401, "this shop is not connected")
 _UNAVAILABLE = _answer(503, "not stored, please repeat")
 # The rest of the body is not read, so the connection cannot be used again.
 _TOO_LARGE = _answer(413, "the body is too large", close=True)
-
-
-def _shopify_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The few headers that are Shopify's, decoded once; the first of a name counts. Servers send lower case."""
-    told: dict[str, str] = {}
-    for name, value in headers:
-        if name.startswith((b"x-shopify-", b"shopify-")):
-            told.setdefault(name.decode("latin-1"), value.decode("latin-1"))
-    return told
-
-
-def _shop(told: dict[str, str]) -> str | None:
-    """The shop the delivery claims to be from; the newer header family wins, as in `verify`."""
-    claimed = told.get("shopify-shop-domain") or told.get("x-shopify-shop-domain")
-    return None if claimed is None else shop_domain(claimed.strip())
-
-
-def _mac(told: dict[str, str]) -> str:
-    # Without its last character, which can be written in several ways.
-    return (told.get("shopify-hmac-sha256") or told.get("x-shopify-hmac-sha256") or "").strip()[:42]
 
 
 def _printable(event: Event) -> bool:
