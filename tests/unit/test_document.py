@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from builders import golden
-from ladenbuch.domain.document import InvoiceDraft, Party, Position, RateSum, sums_of
+from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft, Party, Position, RateSum, sums_of
 from ladenbuch.domain.money import to_minor
 from ladenbuch.errors import Rejected
 
@@ -69,3 +69,51 @@ def test_sums_that_do_not_add_up_do_not_exist():
 def test_pins_survive_the_intent_row():
     made = draft((Position.of("Seife", 3, 2697, Decimal(19), text="SKU 1", covers=("s",)),), ((Decimal(19), 2697),))
     assert InvoiceDraft.from_json(made.as_json()) == made
+
+
+def test_an_intent_row_from_before_there_were_other_countries_is_still_read():
+    position = Position("Tasse", 1, 1190, 1190, Decimal(19))
+    made = draft((position,), ((Decimal(19), 1190),))
+    row = made.as_json()
+    del row["delivery_country"], row["party"]["vat_id"]
+    assert InvoiceDraft.from_json(row) == made
+
+
+def credit_note(positions, **more):
+    gross = sum(position.gross for position in positions)
+    fields = {"credit_note_date": DAY, "delivery_date": DAY, "money_returned": gross} | more
+    fields.setdefault("origin_remaining", ((Decimal(19), 2697), (Decimal(7), 999)))
+    return CreditNoteDraft(
+        "cn:9:1", "s1:refund:9", "EUR", 1, "inv:1:1", party=PARTY, positions=tuple(positions), **fields
+    )
+
+
+SOAP = Position("Seife", 1, 899, 899, Decimal(19), covers=("s9",))
+
+
+def test_r4_a_credit_note_covers_exactly_the_money_returned():
+    assert credit_note([SOAP]).sums[Decimal(19)] == RateSum(899, 755, 144)  # G5
+    for positions, money in (([SOAP], 898), ([], 0)):
+        with pytest.raises(Rejected) as refused:
+            credit_note(positions, money_returned=money)
+        assert refused.value.code == "DRAFT-UNBALANCED"
+
+
+def test_r6_a_credit_note_takes_no_more_than_its_invoice_carries_at_each_rate():
+    for left in (((Decimal(19), 898), (Decimal(7), 5000)), ((Decimal(7), 5000),)):
+        with pytest.raises(Rejected) as refused:
+            credit_note([SOAP], origin_remaining=left)
+        assert refused.value.code == "DRAFT-EXCEEDS-ORIGIN"
+
+
+@pytest.mark.parametrize("days", [{"delivery_date": date(2026, 11, 23)}, {"delivery_until": date(2026, 11, 21)}])
+def test_a_credit_notes_delivery_lies_before_it(days):
+    with pytest.raises(Rejected) as refused:
+        credit_note([SOAP], **days)
+    assert refused.value.code == "DRAFT-DATES"
+
+
+def test_a_credit_note_survives_the_intent_row():
+    more = {"delivery_date": date(2026, 11, 20), "delivery_until": DAY, "delivery_country": "FR", "foot_text": "x"}
+    made = credit_note([SOAP, Position("Buch", 1, 999, 999, Decimal(7), "SKU 2")], **more)
+    assert CreditNoteDraft.from_json(made.as_json()) == made

@@ -110,7 +110,10 @@ def sums_of(positions: Iterable[Position]) -> dict[Decimal, RateSum]:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who the document is for, as printed (UStG §14 (4) no. 1). Pinned: a later redaction never changes it."""
+    """Who the document is for, as printed (UStG §14 (4) no. 1). Pinned: a later redaction never changes it.
+
+    `vat_id` is the buyer's, with its country prefix, where the tax decision rests on it (UStG §14a (3)).
+    """
 
     customer_number: str
     name: str
@@ -124,6 +127,11 @@ class Party:
     country: str = "DE"
     email: str | None = None
     locale: str = "de"
+    vat_id: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Lossless, for the intent row; `Party(**...)` reads it back."""
+        return {name: getattr(self, name) for name in Party.__dataclass_fields__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,7 @@ class InvoiceDraft:
 
     `claim` is what the covered ledger entries add up to per rate: the positions must equal it to the cent, and the
     delivery date must not lie after the invoice date, else `Rejected("DRAFT-UNBALANCED" | "DRAFT-DATES")`.
+    `delivery_country` (ISO, upper case) is where the goods go when that is not the buyer's country.
     """
 
     key: str
@@ -149,6 +158,7 @@ class InvoiceDraft:
     tax_text: str = "Umsatzsteuer"
     delivery_until: date | None = None
     time_to_pay: int | None = None
+    delivery_country: str | None = None
 
     def __post_init__(self) -> None:
         if not self.positions or len(self.positions) > MAX_POSITIONS:
@@ -182,17 +192,15 @@ class InvoiceDraft:
             "invoice_date": self.invoice_date.isoformat(),
             "delivery_date": self.delivery_date.isoformat(),
             "delivery_until": self.delivery_until.isoformat() if self.delivery_until else None,
-            "party": {name: getattr(self.party, name) for name in Party.__dataclass_fields__},
-            "positions": [
-                {**position.as_json(), "text": position.text, "covers": list(position.covers)}
-                for position in self.positions
-            ],
+            "party": self.party.as_json(),
+            "positions": _written(self.positions),
             "claim": [[rate_text(rate), gross] for rate, gross in self.claim],
             "header": self.header,
             "head_text": self.head_text,
             "foot_text": self.foot_text,
             "tax_text": self.tax_text,
             "time_to_pay": self.time_to_pay,
+            "delivery_country": self.delivery_country,
         }
 
     @classmethod
@@ -208,24 +216,14 @@ class InvoiceDraft:
             delivery_date=date.fromisoformat(data["delivery_date"]),
             delivery_until=date.fromisoformat(until) if until else None,
             party=Party(**data["party"]),
-            positions=tuple(
-                Position(
-                    name=item["name"],
-                    quantity=item["quantity"],
-                    unit_gross=item["unit_gross_minor"],
-                    gross=item["gross_minor"],
-                    rate=Decimal(item["tax_rate"]),
-                    text=item["text"],
-                    covers=tuple(item["covers"]),
-                )
-                for item in data["positions"]
-            ),
+            positions=_read(data["positions"]),
             claim=tuple((Decimal(rate), gross) for rate, gross in data["claim"]),
             header=data["header"],
             head_text=data["head_text"],
             foot_text=data["foot_text"],
             tax_text=data["tax_text"],
             time_to_pay=data["time_to_pay"],
+            delivery_country=data.get("delivery_country"),
         )
 
 
@@ -233,8 +231,9 @@ class InvoiceDraft:
 class CreditNoteDraft:
     """A reduction of one invoice (R4, R6): the same rates, not more than what the invoice still carries per rate.
 
-    `origin_remaining` is the origin's gross per rate less what earlier credit notes took; a draft that takes more is
-    `Rejected("DRAFT-EXCEEDS-ORIGIN")`. The planner does not make these yet; the value keeps the arithmetic honest.
+    Amounts are positive: what the buyer gets back. `origin_remaining` is the origin's gross per rate less what earlier
+    credit notes took; a draft that takes more is `Rejected("DRAFT-EXCEEDS-ORIGIN")`. Tax rule, delivery days and
+    delivery country are the invoice's (sevdesk 456, 460).
     """
 
     key: str
@@ -244,18 +243,29 @@ class CreditNoteDraft:
     origin_key: str
     credit_note_date: date
     delivery_date: date
+    party: Party
     positions: tuple[Position, ...]
     money_returned: int
     origin_remaining: tuple[tuple[Decimal, int], ...]
     header: str = "Rechnungskorrektur"
+    head_text: str = ""
+    foot_text: str = ""
+    tax_text: str = "Umsatzsteuer"
+    delivery_until: date | None = None
+    delivery_country: str | None = None
 
     def __post_init__(self) -> None:
+        if len(self.positions) > MAX_POSITIONS:
+            raise Rejected("DRAFT-POSITION", f"a document has 1 to {MAX_POSITIONS} positions")
         if not self.positions or self.gross != self.money_returned or self.gross <= 0:
             raise Rejected("DRAFT-UNBALANCED", "a credit note covers exactly the money returned")
         remaining = dict(self.origin_remaining)
         for rate, total in self.sums.items():
             if total.gross > remaining.get(rate, 0):
                 raise Rejected("DRAFT-EXCEEDS-ORIGIN", "more than the invoice carries at this rate")
+        last = self.delivery_until or self.delivery_date
+        if last > self.credit_note_date or last < self.delivery_date:
+            raise Rejected("DRAFT-DATES", "the delivery must not lie after the credit note's date")
 
     @property
     def sums(self) -> dict[Decimal, RateSum]:
@@ -266,3 +276,68 @@ class CreditNoteDraft:
     def gross(self) -> int:
         """Predicted gross total in minor units."""
         return sum(position.gross for position in self.positions)
+
+    def as_json(self) -> dict[str, Any]:
+        """Lossless, for the intent row; `from_json` reads it back."""
+        return {
+            "key": self.key,
+            "note": self.note,
+            "currency": self.currency,
+            "tax_rule": self.tax_rule,
+            "origin_key": self.origin_key,
+            "credit_note_date": self.credit_note_date.isoformat(),
+            "delivery_date": self.delivery_date.isoformat(),
+            "delivery_until": self.delivery_until.isoformat() if self.delivery_until else None,
+            "delivery_country": self.delivery_country,
+            "party": self.party.as_json(),
+            "positions": _written(self.positions),
+            "money_returned_minor": self.money_returned,
+            "origin_remaining": [[rate_text(rate), gross] for rate, gross in self.origin_remaining],
+            "header": self.header,
+            "head_text": self.head_text,
+            "foot_text": self.foot_text,
+            "tax_text": self.tax_text,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CreditNoteDraft:
+        """Read back what `as_json` wrote; the same checks apply."""
+        until = data["delivery_until"]
+        return cls(
+            key=data["key"],
+            note=data["note"],
+            currency=data["currency"],
+            tax_rule=data["tax_rule"],
+            origin_key=data["origin_key"],
+            credit_note_date=date.fromisoformat(data["credit_note_date"]),
+            delivery_date=date.fromisoformat(data["delivery_date"]),
+            delivery_until=date.fromisoformat(until) if until else None,
+            delivery_country=data["delivery_country"],
+            party=Party(**data["party"]),
+            positions=_read(data["positions"]),
+            money_returned=data["money_returned_minor"],
+            origin_remaining=tuple((Decimal(rate), gross) for rate, gross in data["origin_remaining"]),
+            header=data["header"],
+            head_text=data["head_text"],
+            foot_text=data["foot_text"],
+            tax_text=data["tax_text"],
+        )
+
+
+def _written(positions: Iterable[Position]) -> list[dict[str, Any]]:
+    return [{**position.as_json(), "text": position.text, "covers": list(position.covers)} for position in positions]
+
+
+def _read(items: Iterable[Mapping[str, Any]]) -> tuple[Position, ...]:
+    return tuple(
+        Position(
+            name=item["name"],
+            quantity=item["quantity"],
+            unit_gross=item["unit_gross_minor"],
+            gross=item["gross_minor"],
+            rate=Decimal(item["tax_rate"]),
+            text=item["text"],
+            covers=tuple(item["covers"]),
+        )
+        for item in items
+    )
