@@ -16,12 +16,13 @@ import secrets as _random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ladenbuch.db import Sealed, Transaction, books_metadata, from_micros, to_micros, upsert
+from ladenbuch.db import Sealed, Statement, Transaction, books_metadata, from_micros, to_micros, upsert
 from ladenbuch.errors import Rejected, UsageError
 
 __all__ = ["KeyRing", "Sealed", "Secret", "Vault", "generate_key", "secrets"]
@@ -37,6 +38,11 @@ secrets = sa.Table(
     sa.Column("ciphertext", sa.LargeBinary, nullable=False),
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
+)
+_SECRET = Statement(
+    sa.select(secrets.c.key_id, secrets.c.ciphertext, secrets.c.expires_at).where(
+        secrets.c.tenant == sa.bindparam("t"), secrets.c.name == sa.bindparam("n")
+    )
 )
 
 
@@ -143,8 +149,7 @@ class Vault:
 
     def get_secret(self, tx: Transaction, tenant: str, name: str) -> Secret | None:
         """The secret of that name, or None. Expired ones come back too: the caller has the clock."""
-        mine = (secrets.c.tenant == tenant) & (secrets.c.name == name)
-        row = tx.execute(sa.select(secrets.c.key_id, secrets.c.ciphertext, secrets.c.expires_at).where(mine)).first()
+        row = _SECRET.first(tx, t=tenant, n=name)
         if row is None:
             return None
         value = self.open(tenant, _purpose(name), Sealed(row.key_id, row.ciphertext)).decode()
@@ -177,6 +182,7 @@ def _purpose(name: str) -> str:
     return f"secret:{name}"
 
 
+@lru_cache(maxsize=4096)  # JSON costs as much as sealing a small body
 def _bound_to(tenant: str, purpose: str, key_id: str) -> bytes:
     # JSON, so that no choice of names can make two different triples look alike.
     return json.dumps(["ladenbuch.v1", tenant, purpose, key_id]).encode()
