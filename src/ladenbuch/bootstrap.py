@@ -1,4 +1,8 @@
-"""The composition root: builds the Ladenbuch object that web and cli are given. Nothing else knows how things fit."""
+"""The composition root: builds the Ladenbuch object that web and cli are given. Nothing else knows how things fit.
+
+The stores are opened at once; clients, workflows and the context are imported and made by what first uses them, so that
+`ladenbuch stop` does not wait for an HTTP client, a query parser and a template engine it has no use for.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +13,26 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
-
-import httpx2
+from typing import TYPE_CHECKING
 
 from ladenbuch import tenants
 from ladenbuch.db import Database, Store, Transaction
-from ladenbuch.engine.port import Engine
 from ladenbuch.errors import Rejected
-from ladenbuch.mail.transport import Relays
 from ladenbuch.settings import Settings
-from ladenbuch.sevdesk.client import Sevdesk
-from ladenbuch.shopify.admin import Admin, Call
-from ladenbuch.shopify.cost import CostGauge
-from ladenbuch.telemetry import Metrics
 from ladenbuch.vault import KeyRing, Vault
-from ladenbuch.web.ingest import TenantRef
-from ladenbuch.workflows.context import Context, Timing
-from ladenbuch.workflows.deliver import deliver_all
-from ladenbuch.workflows.dispatch import SETTLE, dispatch, sweep, take_over
-from ladenbuch.workflows.pace import Pace
-from ladenbuch.workflows.poll import poll_all
-from ladenbuch.workflows.settle import settle
-from ladenbuch.workflows.tokens import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, SEVDESK_TOKEN, SHOPIFY_TOKEN, access_token
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from ladenbuch.engine.port import Engine
+    from ladenbuch.mail.transport import Relays
+    from ladenbuch.sevdesk.client import Sevdesk
+    from ladenbuch.shopify.admin import Admin, Call
+    from ladenbuch.telemetry import Metrics
+    from ladenbuch.web.ingest import TenantRef
+    from ladenbuch.workflows.context import Context
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Ladenbuch:
         settings: Settings,
         database: Database,
         vault: Vault,
-        http: httpx2.Client,
+        http: httpx2.Client | None = None,
         *,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
@@ -66,29 +67,46 @@ class Ladenbuch:
         self.settings = settings
         self.database = database
         self.vault = vault
-        self.metrics = Metrics()
         self.engine: Engine | None = None
-        self._http = http
+        self._given_http = http
         self._ticks = dict(TICKS) | {"poll": settings.poll_seconds} | dict(ticks or {})
         self._clock = clock
         self._sleep = sleep
+        self._new_id = new_id
+        self._chance = chance
+        self._relays = relays
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._admins: dict[str, Admin] = {}
         self._sevdesks: dict[str, Sevdesk] = {}
         self._noticed: set[tuple[str, str]] = set()
         self._secrets: dict[tuple[str, str], tuple[datetime, str]] = {}
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The metrics of this process."""
+        from ladenbuch.telemetry import Metrics
+
+        return Metrics()
+
+    @cached_property
+    def context(self) -> Context:
+        """What workflows are given."""
+        from ladenbuch.mail.transport import Relays
+        from ladenbuch.workflows.context import Context, Timing
+
+        settings = self.settings
         urls = [url.get_secret_value() for url in settings.smtp_urls] or ["smtp://127.0.0.1:25"]
-        self.context = Context(
-            database=database,
-            vault=vault,
+        return Context(
+            database=self.database,
+            vault=self.vault,
             shopify=self.shopify,
             sevdesk=self.sevdesk,
-            relays=relays or Relays(urls),
-            clock=clock,
-            sleep=sleep,
-            new_id=new_id,
-            chance=chance,
+            relays=self._relays or Relays(urls),
+            clock=self._clock,
+            sleep=self._sleep,
+            new_id=self._new_id,
+            chance=self._chance,
             executor=settings.executor_id,
             timing=Timing(
                 client_timeout=settings.client_timeout_seconds,
@@ -101,29 +119,37 @@ class Ladenbuch:
             wake=self._wake,
         )
 
+    @cached_property
+    def _http(self) -> httpx2.Client:
+        if self._given_http is not None:
+            return self._given_http
+        import httpx2
+
+        timeout = self.settings.client_timeout_seconds
+        return httpx2.Client(
+            timeout=httpx2.Timeout(timeout, connect=min(timeout, 5.0)),
+            follow_redirects=False,
+            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32),
+            trust_env=False,
+        )
+
     @classmethod
     def open(cls, settings: Settings) -> Ladenbuch:
-        """Open the stores (migrated), the vault and the HTTP pool. Raises UsageError for wrong settings."""
+        """Open the stores (migrated) and the vault. Raises UsageError for wrong settings."""
         settings.require("keys")
         assert settings.keys is not None
         url = settings.database_url.get_secret_value() if settings.database_url else None
         keys = KeyRing.parse(settings.keys.get_secret_value())
         database = Database.open(data_dir=None if url else Path(settings.data_dir), url=url)
         database.migrate()
-        timeout = settings.client_timeout_seconds
-        http = httpx2.Client(
-            timeout=httpx2.Timeout(timeout, connect=min(timeout, 5.0)),
-            follow_redirects=False,
-            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32),
-            trust_env=False,
-        )
-        return cls(settings, database, Vault(keys), http)
+        return cls(settings, database, Vault(keys))
 
     def close(self) -> None:
         """End runs, then connections."""
         if self.engine is not None:
             self.engine.close()
-        self._http.close()
+        if "_http" in vars(self):  # made only when somebody called out
+            self._http.close()
         self.database.close()
 
     # -- clients per tenant ----------------------------------------------------------------------------------------
@@ -134,6 +160,9 @@ class Ladenbuch:
             known = self._admins.get(tenant)
         if known is not None:
             return known
+        from ladenbuch.shopify.admin import Admin
+        from ladenbuch.shopify.cost import CostGauge
+
         shop = self.database.tenant(tenant).read(Store.BOOKS, lambda tx: tenants.get(tx, tenant)).shop
         made = Admin(
             shop,
@@ -156,6 +185,10 @@ class Ladenbuch:
             known = self._sevdesks.get(tenant)
         if known is not None:
             return known
+        from ladenbuch.sevdesk.client import Sevdesk
+        from ladenbuch.workflows.pace import Pace
+        from ladenbuch.workflows.tokens import SEVDESK_TOKEN
+
         pace = Pace(self.settings.sevdesk_rate, self._clock, self._sleep)
 
         def on_call(operation: str, status: int, seconds: float) -> None:
@@ -180,6 +213,8 @@ class Ladenbuch:
 
     def tenant_of(self, shop: str) -> TenantRef | None:
         """Whose shop a domain is, with its client secrets (current and previous), for the ingest."""
+        from ladenbuch.web.ingest import TenantRef
+        from ladenbuch.workflows.tokens import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET
 
         def read(tx: Transaction) -> TenantRef | None:
             owner = tenants.by_shop(tx, shop)
@@ -204,6 +239,8 @@ class Ladenbuch:
 
     def _shopify_token(self, tenant: str, shop: str, *, refused: bool = False) -> str:
         """The shop's access token; after a 401 (`refused`) the stored one is forgotten and a new one fetched once."""
+        from ladenbuch.workflows.tokens import SHOPIFY_TOKEN, access_token
+
         now = self._clock()
         kept = self._secrets.get((tenant, SHOPIFY_TOKEN))
         if kept is not None and not refused and now - kept[0] < _SECRET_AGE:
@@ -235,8 +272,24 @@ class Ladenbuch:
 
     def work(self, engine: Engine) -> None:
         """Register everything that runs and launch the engine. Raises UsageError("ENGINE-LOCKED")."""
-        ctx, workers = self.context, self.settings.workers
-        engine.register(SETTLE, lambda tenant, order_id, run_id: self._settle(tenant, order_id, run_id))
+        from ladenbuch.workflows.deliver import deliver_all
+        from ladenbuch.workflows.dispatch import SETTLE, dispatch, sweep, take_over
+        from ladenbuch.workflows.poll import poll_all
+        from ladenbuch.workflows.settle import settle
+
+        # Made here, by one thread, before any run can ask for them.
+        ctx, metrics, _ = self.context, self.metrics, self._http
+        workers = self.settings.workers
+
+        def settle_one(tenant: str, order_id: str, run_id: str) -> str:
+            if not self._ready.is_set():
+                return "STALE-RUN"  # recovered by the engine; its mark is about to be due again
+            code = settle(ctx, tenant, order_id, run_id)
+            metrics.settles_total.labels(code).inc()
+            self._wake("dispatch")
+            return code
+
+        engine.register(SETTLE, settle_one)
         ticks: dict[str, Callable[[], object]] = {
             "dispatch": lambda: dispatch(ctx, engine, workers),
             "deliver": lambda: deliver_all(ctx),
@@ -259,14 +312,6 @@ class Ladenbuch:
                 fn()
 
         return tick
-
-    def _settle(self, tenant: str, order_id: str, run_id: str) -> str:
-        if not self._ready.is_set():
-            return "STALE-RUN"  # recovered by the engine; its mark is about to be due again
-        code = settle(self.context, tenant, order_id, run_id)
-        self.metrics.settles_total.labels(code).inc()
-        self._wake("dispatch")
-        return code
 
     def _wake(self, name: str) -> None:
         if self.engine is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ladenbuch.cli.admin import SECRETS
+from ladenbuch.cli.adding import SECRETS
 from ladenbuch.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -163,7 +163,7 @@ def tenants_add(
     as_json: Json = False,
 ) -> None:
     """Add a shop. Secrets come from standard input as JSON, or from LADENBUCH_TENANT_… variables."""
-    from ladenbuch.cli.admin import add_tenant
+    from ladenbuch.cli.adding import add_tenant
 
     raise typer.Exit(add_tenant(shop, profile, tenant, cut_off, create_accounts=create_accounts, as_json=as_json))
 

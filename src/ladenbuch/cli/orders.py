@@ -10,11 +10,7 @@ import typer
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.files import say_json
 from ladenbuch.cli.house import chosen, opened
-from ladenbuch.cli.planning import show
-from ladenbuch.domain.facts import facts_of
-from ladenbuch.domain.plan import Plan
 from ladenbuch.errors import UsageError
-from ladenbuch.web.figures import moment
 
 
 def find_gid(house: Ladenbuch, tenant: str, order: str) -> str:
@@ -32,6 +28,10 @@ def find_gid(house: Ladenbuch, tenant: str, order: str) -> str:
 
 def fetch_order(order: str, tenant: str | None, *, as_json: bool) -> int:
     """Print one order as Shopify gives it now: the envelope `plan --order` reads."""
+    from ladenbuch.cli.planning import show
+    from ladenbuch.domain.facts import facts_of
+    from ladenbuch.domain.plan import Plan
+
     with opened() as house:
         owner = chosen(house, tenant)
         gid = find_gid(house, owner.id, order)
@@ -50,6 +50,7 @@ def fetch_order(order: str, tenant: str | None, *, as_json: bool) -> int:
 def explain_order(order: str, tenant: str | None, *, as_json: bool) -> int:
     """Tell the life of one order from our own books: heard, decided, posted, paid, mailed."""
     from ladenbuch.cli.story import story_of
+    from ladenbuch.web.figures import moment
 
     with opened() as house:
         owner = chosen(house, tenant)

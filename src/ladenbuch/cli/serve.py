@@ -61,7 +61,8 @@ def make_app(house: Ladenbuch, *, with_ingest: bool = True) -> Any:
 
     ingest = None
     if with_ingest:
-        commit = GroupCommit(house.database, house.vault, utc_now, lambda: house.context.wake("dispatch"))
+        wake = house.context.wake
+        commit = GroupCommit(house.database, house.vault, utc_now, lambda: wake("dispatch"))
         ingest = Ingest(commit, house.tenant_of, utc_now, api_version=API_VERSION, metrics=house.metrics)
     return create_app(ingest, ready=lambda: state_of(house), metrics=lambda: rendered(house), pages=_pages(house))
 

@@ -4,6 +4,7 @@
     oauth      sans-I/O: authorise URL, callback check, grants, session tokens
     answer     sans-I/O: what the Admin API answered; partial data is kept
     cost       what a query costs before it is sent, and how many points are left
+    estimate   how `cost` reads a document
     admin      the Admin GraphQL client
     reading    one whole order, complete or with its gaps named
     shapes     lists and connections, ids, instants, rates

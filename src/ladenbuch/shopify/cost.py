@@ -8,36 +8,17 @@ A query above 1000 points is refused by Shopify on every plan.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
-
-from graphql.language import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    InlineFragmentNode,
-    IntValueNode,
-    OperationDefinitionNode,
-    OperationType,
-    SelectionSetNode,
-    VariableNode,
-    parse,
-)
 
 from ladenbuch.errors import UsageError
 from ladenbuch.shopify.answer import Cost
 
 #: No single query may cost more, whatever the plan.
 MAX_QUERY_COST = 1000
-MUTATION_COST = 10
-
-_MONEY = ({"shopMoney", "presentmentMoney"}, {"amount", "currencyCode"})
-_WRAPPERS = {"pageInfo", "edges", "nodes", "node"}
 
 
 @cache
@@ -57,7 +38,9 @@ def documents() -> list[str]:
 
 def is_mutation(document_text: str) -> bool:
     """Whether the document writes: then an unknown outcome must not be repeated blindly."""
-    return _operation(_parsed(document_text)).operation is OperationType.MUTATION
+    from ladenbuch.shopify import estimate  # it brings a whole GraphQL library, for those who call Shopify
+
+    return estimate.is_mutation(document_text)
 
 
 def estimate_cost(document_text: str, variables: Mapping[str, object] | None = None) -> int:
@@ -67,112 +50,10 @@ def estimate_cost(document_text: str, variables: Mapping[str, object] | None = N
     only `shopMoney`/`presentmentMoney` or `amount`/`currencyCode` is money. The contract tests compare this reading
     with the types of the published schema.
     """
+    from ladenbuch.shopify import estimate
+
     sizes = {name: value for name, value in (variables or {}).items() if isinstance(value, int)}
-    return _estimate(document_text, tuple(sorted(sizes.items())))
-
-
-@lru_cache(maxsize=256)
-def _estimate(text: str, sizes: tuple[tuple[str, int], ...]) -> int:
-    tree = _parsed(text)
-    operation = _operation(tree)
-    if operation.operation is OperationType.MUTATION:
-        return MUTATION_COST
-    fragments = {node.name.value: node for node in tree.definitions if isinstance(node, FragmentDefinitionNode)}
-    return _Estimator(fragments, dict(sizes)).selections([operation.selection_set])
-
-
-@lru_cache(maxsize=64)
-def _parsed(text: str) -> DocumentNode:
-    return parse(text, no_location=True)
-
-
-def _operation(tree: DocumentNode) -> OperationDefinitionNode:
-    return next(node for node in tree.definitions if isinstance(node, OperationDefinitionNode))
-
-
-class _Estimator:
-    """One walk over a document. Fields with the same response key are merged before they are counted."""
-
-    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], sizes: Mapping[str, int]) -> None:
-        self.fragments = fragments
-        self.sizes = sizes
-
-    def selections(self, sets: list[SelectionSetNode]) -> int:
-        """Cost of everything selected on one object: the common part plus the most expensive typed branch."""
-        common, branches = self._collect(sets)
-        base = self._fields(common)
-        dearest = 0
-        for branch in branches.values():
-            merged = {key: list(nodes) for key, nodes in common.items()}
-            for key, nodes in branch.items():
-                merged.setdefault(key, []).extend(nodes)
-            dearest = max(dearest, self._fields(merged) - base)
-        return base + dearest
-
-    def _collect(
-        self, sets: list[SelectionSetNode]
-    ) -> tuple[dict[str, list[FieldNode]], dict[str, dict[str, list[FieldNode]]]]:
-        common: dict[str, list[FieldNode]] = {}
-        branches: dict[str, dict[str, list[FieldNode]]] = {}
-        waiting: list[tuple[SelectionSetNode, dict[str, list[FieldNode]]]] = [(item, common) for item in sets]
-        while waiting:
-            selection_set, into = waiting.pop(0)
-            for node in selection_set.selections:
-                if isinstance(node, FieldNode):
-                    key = node.alias.value if node.alias else node.name.value
-                    into.setdefault(key, []).append(node)
-                elif isinstance(node, FragmentSpreadNode):
-                    waiting.append((self.fragments[node.name.value].selection_set, into))
-                elif isinstance(node, InlineFragmentNode):
-                    condition = node.type_condition
-                    target = branches.setdefault(condition.name.value, {}) if condition else into
-                    waiting.append((node.selection_set, target))
-        return common, branches
-
-    def _fields(self, fields: Mapping[str, list[FieldNode]]) -> int:
-        return sum(self._field(nodes) for nodes in fields.values())
-
-    def _field(self, nodes: list[FieldNode]) -> int:
-        sets = [node.selection_set for node in nodes if node.selection_set is not None]
-        if not sets:
-            return 0
-        common, branches = self._collect(sets)
-        names = set(common)
-        if not branches and any(names <= money for money in _MONEY):
-            return 0
-        if names & {"nodes", "edges"}:
-            return 2 + self._factor(nodes[0]) * (1 + self._node(common))
-        if nodes[0].name.value == "pageInfo":
-            return 0
-        return 1 + self.selections(sets)
-
-    def _node(self, connection: Mapping[str, list[FieldNode]]) -> int:
-        """Cost below one node of a connection; `nodes` and `edges { node }` are the same node."""
-        sets: list[SelectionSetNode] = []
-        for key in ("nodes", "edges"):
-            for node in connection.get(key, []):
-                if node.selection_set is None:
-                    continue
-                if key == "nodes":
-                    sets.append(node.selection_set)
-                    continue
-                inner, _ = self._collect([node.selection_set])
-                sets.extend(item.selection_set for item in inner.get("node", []) if item.selection_set)
-        beside = {key: nodes for key, nodes in connection.items() if key not in _WRAPPERS}
-        return self.selections(sets) + self._fields(beside)
-
-    def _factor(self, node: FieldNode) -> int:
-        for argument in node.arguments or ():
-            if argument.name.value in ("first", "last"):
-                if isinstance(argument.value, IntValueNode):
-                    return _page_factor(int(argument.value.value))
-                if isinstance(argument.value, VariableNode):
-                    return _page_factor(self.sizes.get(argument.value.name.value, 250))
-        return _page_factor(250)
-
-
-def _page_factor(first: int) -> int:
-    return max(1, math.floor(2 * math.log(first))) if first > 0 else 1
+    return estimate.points(document_text, tuple(sorted(sizes.items())))
 
 
 class CostGauge:
