@@ -72,12 +72,15 @@ def test_runs_come_to_their_end_once_and_on_at_most_so_many_threads(make: Callab
     engine: Engine = make(workers=3)
     seen: list[str] = []
     inside, most, guard = 0, 0, threading.Lock()
+    meeting = threading.Barrier(3)
 
     def work(order: str) -> str:
         nonlocal inside, most
         with guard:
             inside += 1
             most = max(most, inside)
+        if int(order) < 3:
+            meeting.wait(60)  # all three threads are in use, however slowly runs are started
         time.sleep(0.005)
         with guard:
             inside -= 1
