@@ -24,7 +24,7 @@ from ladenbuch.domain.order import Order, Payment
 from ladenbuch.domain.plan import Plan, plan
 from ladenbuch.domain.positions import fold
 from ladenbuch.domain.profile import Profile
-from ladenbuch.domain.tax import split_by_rate
+from ladenbuch.domain.rate_split import split_by_rate
 
 NOW = T0 + timedelta(days=2)
 PAID = (payment(9, 1190, at(1)),)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from ladenbuch.domain.document import Position, rate_text, sums_of
 from ladenbuch.domain.facts import Problem
 from ladenbuch.domain.order import Agreement, Order, Sale
-from ladenbuch.domain.tax import split_by_rate
+from ladenbuch.domain.rate_split import split_by_rate
 from ladenbuch.domain.texts import one_line
 
 _CHOICES = ("correct it by hand in sevdesk", "exclude the order")

@@ -46,6 +46,11 @@ class Profile:
     grace_seconds: int = 0
     time_zone: str = "Europe/Berlin"
     shipping_policy: str = "as_charged"
+    unshipped: str = "unset"  # what lines without shipping are: electronic | service | service_at_place
+    reverse_charge: bool = False  # untaxed sales to German businesses fall under §13b UStG
+    tips: str = "unset"  # taxed | staff
+    vouchers: str = "unset"  # single_purpose | multi_purpose
+    voucher_rate: str = "19"  # percent, of single-purpose vouchers
     books_closed_until: date | None = None
     go_live: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     draft_only: bool = True
@@ -122,6 +127,10 @@ class Profile:
             "taxation": ("soll", "ist"),
             "timing": ("tax_point", "fulfilment", "payment", "creation", "manual"),
             "shipping_policy": ("as_charged", "follow_goods"),
+            "unshipped": ("unset", "electronic", "service", "service_at_place"),
+            "tips": ("unset", "taxed", "staff"),
+            "vouchers": ("unset", "single_purpose", "multi_purpose"),
+            "voucher_rate": ("19", "7", "0"),
         }
         for name, values in allowed.items():
             if getattr(self, name) not in values:
@@ -132,7 +141,7 @@ class Profile:
                 raise Rejected("PROFILE", f"{name} must be a code like {example}")
         if not isinstance(self.shop_name, str):
             raise Rejected("PROFILE", "shop_name must be text")
-        for name in ("draft_only", "include_pos", "letters"):
+        for name in ("draft_only", "include_pos", "letters", "reverse_charge"):
             if not isinstance(getattr(self, name), bool):
                 raise Rejected("PROFILE", f"{name} must be true or false")
         if not isinstance(self.grace_seconds, int) or not 0 <= self.grace_seconds <= 86_400:

@@ -1,38 +1,37 @@
 """The tax decision: one value with rule, rates, reason, legal source and counterfactual; or a named refusal.
 
-Decided here: supplies of a regular-taxed German business to German consumers. Place of supply comes first (UStG §3 (6),
-§3c, §3a); everything whose place or rule is not plainly German is asked about, never guessed.
+Place of supply comes first, then who buys, then the seller's regime; what Shopify charged must agree with the result,
+or a person is asked (UStG §3 (6), §3a, §3c, §18j, §19; facts 3.1 to 3.3 for the rules sevdesk knows). One document has
+one rule, so an order may yield several decisions; each comes with the ledger entries it governs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 
+from ladenbuch.domain.evidence import INVALID, UNAVAILABLE, VALID, Evidence, vat_id_of
 from ladenbuch.domain.facts import Problem
 from ladenbuch.domain.money import allocate, tax_in_gross
-from ladenbuch.domain.order import Agreement, Order, Sale
+from ladenbuch.domain.order import Agreement, Order, Sale, SaleTax
 from ladenbuch.domain.profile import Profile
+from ladenbuch.domain.rates import RateTable
+from ladenbuch.domain.supply import ELECTRONIC, GOODS, SERVICE, Supply, supplies_of
+from ladenbuch.domain.tax_cases import CASES
+from ladenbuch.domain.territory import HOME, OWN_RATES, UNION
 
-#: sevdesk's tax rule for taxable revenue in Germany (facts 3.1: rule 1, mixable with 0, 7 and 19 %).
-TAXABLE_DE = 1
-
-_STANDARD = frozenset({Decimal(19), Decimal(7), Decimal(0)})
-#: German rates by date (UStG §12; the reduction of the second half of 2020: §28 (1)-(3) UStG).
-_GERMAN_RATES: tuple[tuple[date, frozenset[Decimal]], ...] = (
-    (date(2007, 1, 1), _STANDARD),
-    (date(2020, 7, 1), frozenset({Decimal(16), Decimal(5), Decimal(0)})),
-    (date(2021, 1, 1), _STANDARD),
-)
-#: Postal codes in Germany but outside its VAT territory (UStG §1 (2)); Büsingen has a Swiss one as well.
-_OUTSIDE_VAT_TERRITORY = {"78266": "Büsingen", "8238": "Büsingen", "27498": "Helgoland"}
+_BY_HAND = ("decide the tax rule by hand", "exclude the order")
 
 
 @dataclass(frozen=True, slots=True)
 class TaxDecision:
-    """What was decided and why. `rule` is sevdesk's tax rule id; pinned with the first document (P2)."""
+    """What was decided and why. `rule` is sevdesk's tax rule id; pinned with the document (P2).
+
+    `case` names the row of `tax_cases`; `inputs` what the decision rests on; the texts exist in English and German;
+    `note` is the sentence the law wants on the document.
+    """
 
     rule: int
     rates: tuple[Decimal, ...]
@@ -41,47 +40,270 @@ class TaxDecision:
     reason_de: str
     source: str
     counterfactual: str
+    counterfactual_de: str = ""
+    case: str = "domestic"
+    inputs: tuple[tuple[str, str], ...] = ()
     note: str = ""
+    note_de: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaxedPart:
+    """A decision and what it governs: `agreements` hold only its ledger entries, taxed as the decision says.
+
+    `override` tells which entries carry another tax than Shopify charged (tips, shipping by policy, zero rates), as
+    sale id -> rate in percent -> tax in minor units.
+    """
+
+    decision: TaxDecision
+    agreements: tuple[Agreement, ...]
+    override: tuple[tuple[str, tuple[tuple[Decimal, int], ...]], ...] = field(default=())
 
 
 def german_rates(day: date) -> frozenset[Decimal]:
     """The rates that were law in Germany on a day, in percent, 0 included (UStG §12 (3))."""
-    valid = [rates for since, rates in _GERMAN_RATES if since <= day]
-    return valid[-1] if valid else frozenset()
+    known = RateTable().on("DE", day) if day >= _REGULAR_SINCE else None
+    return known.lawful | {Decimal(0)} if known else frozenset()
+
+
+#: 19 % since 1 January 2007 (UStG §12 (1)); nothing older is decided.
+_REGULAR_SINCE = date(2007, 1, 1)
+
+
+def taxed_at_supply(order: Order, agreements: Iterable[Agreement], profile: Profile) -> bool:
+    """Whether the tax point is the first shipment only: untaxed sales abroad, whose exemption hangs on it (3.1)."""
+    if profile.regime != "regular":
+        return False
+    supplies, _ = supplies_of(order, agreements, profile)
+    return any(item.untaxed and item.territory.status != HOME for item in supplies)
 
 
 def decide_tax(
-    order: Order, agreements: Iterable[Agreement], profile: Profile, tax_point: datetime
-) -> tuple[TaxDecision | None, list[Problem]]:
-    """Decide the tax of what was sold in `agreements`, in force at `tax_point`.
+    order: Order,
+    agreements: Iterable[Agreement],
+    profile: Profile,
+    tax_point: datetime,
+    evidence: Evidence | None = None,
+) -> tuple[tuple[TaxedPart, ...], list[Problem]]:
+    """Decide the tax of what was sold in `agreements`, in force at `tax_point`: one part per document.
 
-    Returns the decision and no problems, or None and every reason why a person must decide.
+    Returns the parts and no problems, or no parts and every reason why a person must decide.
     """
     agreements = tuple(agreements)
-    problems = _regime(profile) + foreign_money(order, profile) + _place(order) + _kind_of_sale(order)
-    rates, rate_problems = _rates(order, agreements, german_rates(profile.local_date(tax_point)))
-    problems += rate_problems
+    evidence = evidence or Evidence()
+    day = profile.local_date(tax_point)
+    supplies, problems = supplies_of(order, agreements, profile)
+    problems = _regime(profile) + foreign_money(order, profile) + problems + _seller(order)
+    governed: dict[str, tuple[TaxDecision, list[_Taxed]]] = {}
+    for supply in supplies:
+        name, refusals = _case(order, supply, profile, day, evidence)
+        taxed, doubts = _taxes(order, supply, profile, name, _lawful(name, supply, day, evidence))
+        problems += refusals + doubts
+        if name is None or problems:
+            continue
+        rates = tuple(sorted({rate for _, taxes in taxed for rate in taxes}, reverse=True))
+        decision, whole = governed.setdefault(name, (_decision(order, supply, profile, name, rates, day, evidence), []))
+        whole += taxed
+        if set(rates) - set(decision.rates):
+            both = tuple(sorted({*rates, *decision.rates}, reverse=True))
+            governed[name] = (_decision(order, supply, profile, name, both, day, evidence), whole)
     if problems:
-        return None, problems
-    shown = ", ".join(f"{rate.normalize():f} %" for rate in rates)
-    decision = TaxDecision(
-        rule=TAXABLE_DE,
-        rates=rates,
-        place="DE",
-        reason=f"Supplied to a buyer in Germany by a regular-taxed German business: German VAT at {shown}.",
-        reason_de=f"Lieferung an einen Käufer in Deutschland, Regelbesteuerung: deutsche Umsatzsteuer zu {shown}.",
-        source="§1 (1) no. 1, §3 (6), §12 UStG; sevdesk tax rule 1",
-        counterfactual="Shipped to another EU country it would fall under the distance-selling rules (§3c UStG).",
+        return (), _distinct(problems)
+    return tuple(_part(decision, taxed, agreements) for decision, taxed in governed.values()), []
+
+
+_Taxed = tuple[Sale, dict[Decimal, int]]
+
+
+def _part(decision: TaxDecision, taxed: list[_Taxed], agreements: tuple[Agreement, ...]) -> TaxedPart:
+    """The agreements with this part's ledger entries alone, taxed as decided."""
+    said: dict[str, tuple[tuple[Decimal, int], ...]] = {}
+    sales: dict[str, Sale] = {}
+    for sale, taxes in taxed:
+        charged: dict[Decimal, int] = {}
+        for tax in sale.taxes:
+            charged[tax.rate] = charged.get(tax.rate, 0) + tax.amount
+        sales[sale.id] = sale
+        if charged != taxes:
+            said[sale.id] = tuple(taxes.items())
+            sales[sale.id] = taxed_as(sale, said[sale.id])
+    mine = (
+        replace(item, sales=tuple(sales[sale.id] for sale in item.sales if sale.id in sales)) for item in agreements
     )
-    return decision, []
+    return TaxedPart(decision, tuple(item for item in mine if item.sales), tuple(said.items()))
+
+
+def taxed_as(sale: Sale, taxes: tuple[tuple[Decimal, int], ...]) -> Sale:
+    """The ledger entry with other taxes: rate in percent and tax in minor units."""
+    listed = tuple(SaleTax(amount, rate) for rate, amount in taxes)
+    return replace(sale, taxes=listed, tax=sum(item.amount for item in listed))
+
+
+# -- which case ---------------------------------------------------------------------------------------------------
+
+
+def _case(
+    order: Order, supply: Supply, profile: Profile, day: date, evidence: Evidence
+) -> tuple[str | None, list[Problem]]:
+    """The row of `tax_cases`, or why there is none."""
+    place, small = supply.territory, profile.regime == "small_business"
+    business = order.company is not None or vat_id_of(order) is not None
+    if place.special in OWN_RATES:
+        return None, [_ask("TAX-PLACE", f"{place.special} has VAT rates of its own", order)]
+    at_seat = supply.kind == SERVICE and not business
+    if place.status == HOME or at_seat:
+        return _at_home(order, supply, profile, small, business)
+    if place.status == UNION:
+        if business:
+            name, problems = _to_business(order, supply, evidence)
+            if problems or (name is not None and not (small and supply.kind == GOODS)):
+                return name, problems
+        return _to_consumer(order, supply, profile, day, small, evidence)
+    if not supply.untaxed:
+        where = (
+            f"{place.special} lies outside the EU's VAT area"
+            if place.special
+            else f"the destination is {place.country}"
+        )
+        return None, [_ask("TAX-FOREIGN", f"{where}, and tax was charged: no rule of ours covers it", order)]
+    if supply.kind != GOODS:
+        return "service_abroad", []
+    return ("small_business" if small else "export"), []
+
+
+def _at_home(
+    order: Order, supply: Supply, profile: Profile, small: bool, business: bool
+) -> tuple[str | None, list[Problem]]:
+    if small and not supply.untaxed:
+        return None, [_ask("TAX-SMALL-BUSINESS", "a small business charged VAT, which it would owe (§14c UStG)", order)]
+    if small:
+        return "small_business", []
+    if supply.untaxed and profile.reverse_charge and vat_id_of(order) and any(sale.total for sale in supply.sales):
+        return "reverse_charge", []
+    return "domestic", []
+
+
+def _to_business(order: Order, supply: Supply, evidence: Evidence) -> tuple[str | None, list[Problem]]:
+    """An EU business: exempt with a valid VAT id of another state; (None, []) means: like a consumer (3.3 no. 7)."""
+    vat_id = vat_id_of(order)
+    if vat_id is None:
+        if supply.untaxed:
+            return None, [_ask("VAT-ID-MISSING", "an EU company was charged no tax and gave no VAT id", order)]
+        return None, []
+    answer = evidence.vat_ids.get(vat_id)
+    if answer is None or answer.verdict == UNAVAILABLE:
+        code = "VAT-ID-UNCHECKED" if answer is None else "VAT-ID-UNAVAILABLE"
+        return None, [Problem(code, "the VAT id could not be checked yet; that is not invalid", (order.id,), _BY_HAND)]
+    genuine = answer.verdict == VALID and not vat_id.startswith("DE")
+    if not supply.untaxed:
+        if genuine:
+            message = "tax was charged although the buyer has a valid VAT id"
+            return None, [_ask("TAX-CONFLICT", message, order)]
+        return None, []
+    if not genuine:
+        why = "invalid" if answer.verdict == INVALID else "not of another member state"
+        return None, [_ask("VAT-ID-INVALID", f"no tax was charged, and the VAT id is {why}", order)]
+    return ("intra_community" if supply.kind == GOODS else "service_to_business"), []
+
+
+def _to_consumer(
+    order: Order, supply: Supply, profile: Profile, day: date, small: bool, evidence: Evidence
+) -> tuple[str | None, list[Problem]]:
+    country = supply.territory.country
+    charged = {tax.rate for sale in supply.sales for tax in sale.taxes if tax.rate}
+    if profile.oss_from is not None and profile.oss_from <= day:
+        if evidence.rates.on(country, day) is None:
+            return None, [_ask("TAX-RATE", f"the VAT rates of {country} are not known", order)]
+        return {GOODS: "oss_goods", ELECTRONIC: "oss_electronic"}.get(supply.kind, "oss_services"), []
+    if small and supply.untaxed:
+        return "small_business", []
+    if not small and charged <= german_rates(day):
+        return "below_threshold", []
+    message = f"the destination is {country}: its VAT was charged without an OSS registration"
+    return None, [_ask("TAX-FOREIGN", message, order)]
+
+
+def _lawful(name: str | None, supply: Supply, day: date, evidence: Evidence) -> frozenset[Decimal] | None:
+    """The rates that may be charged; None where the case charges none or is not known."""
+    if name is None or CASES[name].zero:
+        return None
+    if name.startswith("oss_"):
+        known = evidence.rates.on(supply.territory.country, day)
+        return known.lawful if known is not None else frozenset()
+    return german_rates(day)
+
+
+def _decision(
+    order: Order,
+    supply: Supply,
+    profile: Profile,
+    name: str,
+    rates: tuple[Decimal, ...],
+    day: date,
+    evidence: Evidence,
+) -> TaxDecision:
+    case, country = CASES[name], supply.territory.country
+    place = "DE" if name in ("domestic", "small_business", "below_threshold", "reverse_charge") else country
+    vat_id = vat_id_of(order) or ""
+    answer = evidence.vat_ids.get(vat_id)
+    known = evidence.rates.on(country, day)
+    standard = _percent(known.standard) if known else "the standard rate"
+    oss = profile.oss_from is not None and profile.oss_from <= day and known is not None
+    words = {
+        "rates": ", ".join(_percent(rate) + " %" for rate in rates),
+        "place": supply.territory.special or country,
+        "standard": standard,
+        "vat_id": vat_id,
+        "consumer": f"{standard} % {country}" if oss else "19 % DE",
+    }
+    inputs = {
+        "kind": supply.kind,
+        "ship_to": country,
+        "special": supply.territory.special,
+        "regime": profile.regime,
+        "oss_from": profile.oss_from.isoformat() if profile.oss_from else None,
+        "vat_id": vat_id or None,
+        "vat_id_answer": f"{answer.verdict} at {answer.asked_at.isoformat()}" if answer else None,
+        "charged": "none" if supply.untaxed else words["rates"],
+        "day": day.isoformat(),
+    }
+    return TaxDecision(
+        rule=case.rule,
+        rates=rates,
+        place=place,
+        reason=case.en.format(**words),
+        reason_de=case.de.format(**words),
+        source=case.source,
+        counterfactual=_capital(case.otherwise_en.format(**words)),
+        counterfactual_de=_capital(case.otherwise_de.format(**words)),
+        case=name,
+        inputs=tuple((key, value) for key, value in inputs.items() if value is not None),
+        note=case.note_en.format(**words),
+        note_de=case.note_de.format(**words),
+    )
+
+
+def _percent(rate: Decimal) -> str:
+    return f"{rate.normalize():f}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _ask(code: str, message: str, order: Order) -> Problem:
+    return Problem(code, message, (order.id,), _BY_HAND)
+
+
+# -- what keeps any decision from being made ----------------------------------------------------------------------
 
 
 def _regime(profile: Profile) -> list[Problem]:
     choices = ("use the supported value", "exclude the order")
     found = []
-    if profile.country != "DE" or profile.regime != "regular":
+    if profile.country != "DE":
         found.append(Problem("PROFILE-UNSUPPORTED", f"regime {profile.regime} in {profile.country}", (), choices))
-    wanted = {"timing": "tax_point", "shipping_policy": "as_charged", "grace_seconds": 0}
+    wanted = {"timing": "tax_point", "grace_seconds": 0}
     for name, supported in wanted.items():
         value = getattr(profile, name)
         if value != supported:
@@ -98,106 +320,117 @@ def foreign_money(order: Order, profile: Profile) -> list[Problem]:
     return [Problem("CURRENCY", message, (order.id,), ("post by hand", "exclude the order"))]
 
 
-def _place(order: Order) -> list[Problem]:
-    """Where the supply is: ship-to of what is shipped, bill-to of what is not (UStG §3 (6), §3a (5)).
-
-    A missing address is replaced by the other one; an address without its country is not.
-    """
-    ships = any(line.requires_shipping for line in order.lines) or bool(order.shipping_lines)
-    stays = not ships or any(not line.requires_shipping and line.original_total for line in order.lines)
-    choices = ("decide the tax rule by hand", "exclude the order")
-    places = [order.shipping_address or order.billing_address] if ships else []
-    places += [order.billing_address or order.shipping_address] if stays else []
-    for to in places:
-        if to is None or not to.country:
-            return [Problem("TAX-PLACE", "no country of destination is known", (order.id,), choices)]
-        if to.country != "DE":
-            return [Problem("TAX-PLACE", f"the destination is {to.country}, not Germany", (order.id,), choices)]
-        special = _OUTSIDE_VAT_TERRITORY.get("".join(char for char in to.zip or "" if char.isdigit()))
-        if special:
-            message = f"{special} lies outside the German VAT territory (§1 (2) UStG)"
-            return [Problem("TAX-PLACE", message, (order.id,), choices)]
+def _seller(order: Order) -> list[Problem]:
+    """Who sells, from where: marketplaces, estimates, cash rounding and foreign warehouses are not decided here."""
     found = []
+    if order.merchant_of_record:
+        found.append(_ask("TAX-CHANNEL", "another party is merchant of record", order))
+    if order.estimated_taxes:
+        found.append(_ask("TAX-ESTIMATED", "Shopify only estimated the taxes", order))
+    if order.cash_rounding:
+        found.append(_ask("CASH-ROUNDING", "the total was rounded for cash", order))
     for shipment in order.fulfilments:
         if shipment.origin_country not in (None, "DE"):
             message = f"shipped from {shipment.origin_country}"
-            found.append(Problem("TAX-SHIP-FROM", message, (shipment.id,), choices))
-    return found[:1]
-
-
-def _kind_of_sale(order: Order) -> list[Problem]:
-    """Who sells to whom: business buyers, marketplaces and estimates are not decided here."""
-    found = []
-    choices = ("decide the tax rule by hand", "exclude the order")
-    if order.company is not None or (order.customer is not None and order.customer.tax_id):
-        found.append(Problem("B2B", "the buyer is a business (company or VAT id)", (order.id,), choices))
-    if order.terms is not None:
-        found.append(Problem("TERMS", f"payment terms {order.terms.name!r}", (order.id,), choices))
-    if order.merchant_of_record:
-        found.append(Problem("TAX-CHANNEL", "another party is merchant of record", (order.id,), choices))
-    if order.estimated_taxes:
-        found.append(Problem("TAX-ESTIMATED", "Shopify only estimated the taxes", (order.id,), choices))
-    if order.cash_rounding:
-        found.append(Problem("CASH-ROUNDING", "the total was rounded for cash", (order.id,), choices))
+            return [*found, Problem("TAX-SHIP-FROM", message, (shipment.id,), _BY_HAND)]
     return found
 
 
-_KIND_PROBLEMS = {
-    "TIP": ("TIP", "a tip", ("taxed at the main rate of the goods", "passed to staff")),
-    "GIFT_CARD": (
-        "GIFT-CARD",
-        "a gift card was sold",
-        ("single-purpose: taxed now", "multi-purpose: liability"),
-    ),
-    "DUTY": ("DUTY", "import duties were charged", ("decide by hand", "exclude the order")),
-    "FEE": ("FEE", "a fee was charged", ("decide by hand", "exclude the order")),
-    "ADDITIONAL_FEE": ("FEE", "an additional fee was charged", ("decide by hand", "exclude the order")),
-    "ADJUSTMENT": ("LEDGER", "the ledger was adjusted before the tax point", ("decide by hand", "exclude")),
-}
+# -- what was charged ---------------------------------------------------------------------------------------------
 
 
-def _rates(
-    order: Order, agreements: tuple[Agreement, ...], lawful: frozenset[Decimal]
-) -> tuple[tuple[Decimal, ...], list[Problem]]:
-    """The rates Shopify charged, checked against the law of the day; shipping must follow the goods (UStAE 3.10)."""
+def _taxes(
+    order: Order, supply: Supply, profile: Profile, name: str | None, lawful: frozenset[Decimal] | None
+) -> tuple[list[_Taxed], list[Problem]]:
+    """Each ledger entry with its tax per rate as decided; what Shopify charged must be lawful (R21)."""
     found: list[Problem] = []
-    goods: set[Decimal] = set()
-    shipping: set[Decimal] = set()
     totals: dict[str, int] = {}
     pieces: dict[str, int] = {}
-    for agreement in agreements:
-        for sale in agreement.sales:
-            item = sale.item_id or sale.id
-            totals[item] = totals.get(item, 0) + sale.total
-            pieces[item] = pieces.get(item, 0) + (sale.quantity or 0)
-    for agreement in agreements:
-        for sale in agreement.sales:
-            charged = {tax.rate for tax in sale.taxes}
-            if totals[sale.item_id or sale.id] == 0:
-                if sale.line_type == "PRODUCT" and pieces[sale.item_id or sale.id] > 0:  # free, but it is printed
-                    found += [_unlawful(rate, sale) for rate in sorted(charged - lawful)]
-                continue
-            if sale.line_type in _KIND_PROBLEMS:
-                code, message, choices = _KIND_PROBLEMS[sale.line_type]
-                found.append(Problem(code, message, (sale.id,), choices))
-                continue
-            if any(tax.channel_liable for tax in sale.taxes):
-                message = "the sales channel owes this tax, not the merchant"
-                found.append(Problem("TAX-CHANNEL", message, (sale.id,), ("decide by hand", "exclude the order")))
-            if not charged or order.tax_exempt:
-                message = "no tax was charged and no reason is known"
-                found.append(Problem("TAX-ZERO", message, (sale.id,), ("name the reason", "exclude the order")))
-                continue
-            found += [_unlawful(rate, sale) for rate in sorted(charged - lawful)]
-            (shipping if sale.line_type == "SHIPPING" else goods).update(charged)
-    if goods and not shipping <= goods:
+    for sale in supply.sales:
+        totals[sale.item_id or sale.id] = totals.get(sale.item_id or sale.id, 0) + sale.total
+        pieces[sale.item_id or sale.id] = pieces.get(sale.item_id or sale.id, 0) + (sale.quantity or 0)
+    goods = _goods_by_rate(supply)
+    taxed: list[_Taxed] = []
+    zero = name is not None and CASES[name].zero
+    for sale in supply.sales:
+        item = sale.item_id or sale.id
+        charged = dict.fromkeys((tax.rate for tax in sale.taxes), 0)
+        for tax in sale.taxes:
+            charged[tax.rate] += tax.amount
+        if totals[item] == 0:
+            printed = sale.line_type == "PRODUCT" and pieces[item] > 0  # free, but it is printed
+            if printed and lawful is not None:
+                found += [_unlawful(rate, sale, supply) for rate in sorted(set(charged) - lawful)]
+            taxed.append((sale, {Decimal(0): 0} if zero else charged))
+            continue
+        asked = _kind_of_sale(sale, profile, name)
+        if asked is not None:
+            found.append(asked)
+            continue
+        if any(tax.channel_liable for tax in sale.taxes):
+            message = "the sales channel owes this tax, not the merchant"
+            found.append(Problem("TAX-CHANNEL", message, (sale.id,), ("decide by hand", "exclude the order")))
+        if zero:
+            taxed.append((sale, {Decimal(0): 0}))
+        elif name is None:
+            continue
+        elif sale.line_type == "TIP" and goods:
+            rate = max(goods, key=lambda candidate: (goods[candidate], candidate))
+            taxed.append((sale, {rate: tax_in_gross(sale.total, rate)}))
+        elif sale.line_type == "GIFT_CARD":
+            rate = Decimal(profile.voucher_rate)
+            taxed.append((sale, {rate: tax_in_gross(sale.total, rate)}))
+        elif not charged or order.tax_exempt:
+            message = "no tax was charged and no reason is known"
+            found.append(Problem("TAX-ZERO", message, (sale.id,), ("name the reason", "exclude the order")))
+        elif sale.line_type == "SHIPPING" and profile.shipping_policy == "follow_goods" and goods and sale.total > 0:
+            parts = allocate(sale.total, list(goods.values()))
+            taxed.append((sale, {r: tax_in_gross(part, r) for r, part in zip(goods, parts, strict=True) if part}))
+        else:
+            found += [_unlawful(rate, sale, supply) for rate in sorted(set(charged) - (lawful or frozenset()))]
+            taxed.append((sale, charged))
+    shipping = {r for sale, taxes in taxed if sale.line_type == "SHIPPING" and sale.total for r in taxes}
+    if goods and not zero and not shipping <= set(goods):
         message = "shipping was taxed at a rate none of the goods has"
         found.append(Problem("TAX-SHIPPING", message, (order.id,), ("as charged", "follow the goods")))
-    return tuple(sorted(goods | shipping, reverse=True)), _distinct(found)
+    return taxed, found
 
 
-def _unlawful(rate: Decimal, sale: Sale) -> Problem:
-    message = f"{rate.normalize():f} % was not a German rate on that day"
+def _goods_by_rate(supply: Supply) -> dict[Decimal, int]:
+    """Gross of the goods per rate charged, in minor units, highest rate first; only what has a price."""
+    goods: dict[Decimal, int] = {}
+    for sale in supply.sales:
+        rates = {tax.rate for tax in sale.taxes}
+        if sale.line_type not in ("SHIPPING", "TIP", "GIFT_CARD", "DUTY"):
+            for rate in rates:
+                goods[rate] = goods.get(rate, 0) + sale.total
+    return {rate: goods[rate] for rate in sorted(goods, reverse=True) if goods[rate] > 0}
+
+
+def _kind_of_sale(sale: Sale, profile: Profile, name: str | None) -> Problem | None:
+    """Why an entry that is neither goods nor shipping cannot be taxed; None when it can (2.5)."""
+    by_hand = ("decide by hand", "exclude the order")
+    kind = sale.line_type
+    if kind == "TIP" and profile.tips != "taxed":
+        message = "a tip" if profile.tips == "unset" else "a tip that is passed to staff is not on the invoice"
+        return Problem("TIP", message, (sale.id,), ("taxed at the main rate of the goods", "passed to staff"))
+    if kind == "GIFT_CARD" and (profile.vouchers != "single_purpose" or name not in ("domestic", "small_business")):
+        choices = ("single-purpose: taxed now", "multi-purpose: liability")
+        return Problem("GIFT-CARD", "a gift card was sold", (sale.id,), choices)
+    if kind == "DUTY" and name != "export":
+        return Problem("DUTY", "import duties were charged", (sale.id,), by_hand)
+    if kind in ("FEE", "ADDITIONAL_FEE") and not sale.taxes and (name is None or not CASES[name].zero):
+        what = "an additional fee" if kind == "ADDITIONAL_FEE" else "a fee"
+        return Problem("FEE", f"{what} was charged without tax", (sale.id,), by_hand)
+    if kind == "ADJUSTMENT":
+        message = "the ledger was adjusted before the tax point"
+        return Problem("LEDGER", message, (sale.id,), ("decide by hand", "exclude"))
+    return None
+
+
+def _unlawful(rate: Decimal, sale: Sale, supply: Supply) -> Problem:
+    whose = "a German rate" if supply.territory.status == HOME else f"a rate of {supply.territory.country}"
+    message = f"{_percent(rate)} % was not {whose} on that day"
     return Problem("TAX-RATE", message, (sale.id,), ("correct the shop", "exclude the order"))
 
 
@@ -210,40 +443,3 @@ def _distinct(problems: list[Problem]) -> list[Problem]:
         facts = problem.facts if known is None else known.facts + problem.facts
         merged[key] = Problem(problem.code, problem.message, facts, problem.choices)
     return list(merged.values())
-
-
-#: How far from the proportional split a better one is looked for, in minor units.
-_SPLIT_REACH = 120
-
-
-def split_by_rate(gross: int, taxes: dict[Decimal, int], weights: dict[Decimal, int]) -> dict[Decimal, int] | None:
-    """Split the gross amount of one sale that carries several tax lines (bookkeeping 2.2, golden document G4).
-
-    `taxes` is the tax Shopify charged per rate, `weights` the goods' gross per rate, all in minor units. Never
-    tax/rate: the goods' proportions first, then the nearest split that reproduces every tax line exactly, then the
-    nearest within one cent; None when there is none.
-    """
-    rates = sorted(taxes, reverse=True)
-    share = [weights.get(rate, 0) for rate in rates]
-    if gross < 0 or sum(share) <= 0 or min(share) < 0:
-        return None
-    parts = dict(zip(rates, allocate(gross, share), strict=True))
-
-    def off(candidate: dict[Decimal, int]) -> int:
-        return max(abs(tax_in_gross(part, rate) - taxes[rate]) for rate, part in candidate.items())
-
-    best = parts if off(parts) <= 1 else None
-    if off(parts) == 0 or len(rates) != 2:
-        return best
-    high, low = rates
-    for distance in range(1, _SPLIT_REACH + 1):
-        for step in (distance, -distance):
-            candidate = {high: parts[high] + step, low: parts[low] - step}
-            if min(candidate.values()) < 0:
-                continue
-            error = off(candidate)
-            if error == 0:
-                return candidate
-            if error <= 1 and best is None:
-                best = candidate
-    return best

@@ -1,0 +1,51 @@
+"""What was looked up outside the order and kept: VAT rates, and answers about VAT ids with their time.
+
+A later answer never reopens a decision: what a document rests on is pinned with it (P2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ladenbuch.domain.order import Order
+from ladenbuch.domain.rates import RateTable
+
+VALID, INVALID, UNAVAILABLE = "valid", "invalid", "unavailable"
+#: What shops call the field in which a buyer writes a VAT id, without blanks and punctuation.
+_ATTRIBUTES = frozenset({"vatid", "vatnumber", "vat", "ustid", "ustidnr", "umsatzsteuerid", "vatregistrationnumber"})
+
+
+@dataclass(frozen=True, slots=True)
+class VatIdAnswer:
+    """The answer to one question about a VAT id: kept with its time as proof (UStG §6a (1) no. 4).
+
+    `verdict` is valid, invalid or unavailable (nobody could say: that is not invalid). `asked_at` is aware UTC.
+    """
+
+    vat_id: str
+    verdict: str
+    asked_at: datetime
+    name: str | None = field(default=None, repr=False)
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything a decision may rest on besides the order and the books."""
+
+    rates: RateTable = field(default_factory=RateTable)
+    vat_ids: Mapping[str, VatIdAnswer] = field(default_factory=dict)
+
+
+def vat_id_of(order: Order) -> str | None:
+    """The VAT id the buyer gave, in capitals without blanks and punctuation; None without one."""
+    told = [order.company.tax_registration_id if order.company else None]
+    told.append(order.customer.tax_id if order.customer else None)
+    told += [value for name, value in order.custom_attributes if _plain(name).lower() in _ATTRIBUTES]
+    return next((plain for text in told if text and (plain := _plain(text).upper())), None)
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in text if char.isalnum())

@@ -1,0 +1,89 @@
+"""Where an address lies for value added tax: Germany, the rest of the Union, or a third country.
+
+Postal borders are not tax borders. Sources: UStG §1 (2), (2a); Articles 5 to 8 of Directive 2006/112/EC (islands,
+overseas departments, enclaves; Monaco counts as France, the Isle of Man as the United Kingdom); the Northern Ireland
+Protocol (goods only).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ladenbuch.domain.order import Address
+
+#: Member states by ISO 3166-1 code (Greece is GR here and EL in its VAT ids).
+MEMBER_STATES = frozenset(
+    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()  # noqa: SIM905
+)
+HOME, UNION, THIRD = "home", "union", "third"
+
+
+@dataclass(frozen=True, slots=True)
+class Territory:
+    """`country` is the state whose VAT applies (ISO), `status` home, union or third; `special` names an exception."""
+
+    country: str
+    status: str
+    special: str | None = None
+
+
+#: (country, prefixes of the postal code, name): part of a member state, but not of the Union's VAT area.
+_OUTSIDE: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("DE", ("78266",), "Büsingen"),
+    ("DE", ("27498",), "Helgoland"),
+    ("ES", ("35", "38"), "Canary Islands"),
+    ("ES", ("51",), "Ceuta"),
+    ("ES", ("52",), "Melilla"),
+    ("FI", ("22",), "Åland"),
+    (
+        "FR",
+        ("971", "972", "973", "974", "975", "976", "977", "978", "986", "987", "988"),
+        "French overseas territories",
+    ),
+    ("IT", ("23041",), "Livigno"),
+    ("IT", ("22061",), "Campione d'Italia"),
+    ("GR", ("63086",), "Mount Athos"),
+)
+#: ISO codes of their own for the same places.
+_OUTSIDE_CODES = {
+    "IC": ("ES", "Canary Islands"),
+    "EA": ("ES", "Ceuta and Melilla"),
+    "AX": ("FI", "Åland"),
+    "GP": ("FR", "French overseas territories"),
+    "MQ": ("FR", "French overseas territories"),
+    "GF": ("FR", "French overseas territories"),
+    "RE": ("FR", "French overseas territories"),
+    "YT": ("FR", "French overseas territories"),
+}
+#: Inside the VAT area, with rates of their own that a shop's tables rarely know.
+_OWN_RATES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("AT", ("6691", "6991", "6992", "6993"), "Jungholz and Mittelberg"),
+    ("PT", ("90", "91", "92", "93", "94"), "Madeira"),
+    ("PT", ("95", "96", "97", "98", "99"), "Azores"),
+)
+OWN_RATES = frozenset(name for _, _, name in _OWN_RATES)
+
+
+def territory_of(address: Address | None, *, goods: bool) -> Territory | None:
+    """The VAT territory of an address, or None when its country is unknown. `goods`: Northern Ireland is Union then."""
+    if address is None or not address.country:
+        return None
+    country = address.country.upper()
+    code = "".join(char for char in (address.zip or "").upper() if char.isalnum())
+    if country == "MC" or (country == "FR" and code.startswith("980")):
+        return Territory("FR", UNION, "Monaco")
+    if country == "IM":
+        return Territory("GB", THIRD, "Isle of Man")
+    if country == "XI" or (country == "GB" and code.startswith("BT")):
+        return Territory("XI", UNION, "Northern Ireland") if goods else Territory("GB", THIRD, "Northern Ireland")
+    if country in _OUTSIDE_CODES:
+        return Territory(country, THIRD, _OUTSIDE_CODES[country][1])
+    if country == "CH" and code == "8238":
+        return Territory("CH", THIRD, "Büsingen")
+    if country not in MEMBER_STATES:
+        return Territory(country, THIRD)
+    for state, prefixes, name in _OUTSIDE:
+        if country == state and code.startswith(prefixes):
+            return Territory(country, THIRD, name)
+    own = next((name for state, prefixes, name in _OWN_RATES if country == state and code.startswith(prefixes)), None)
+    return Territory(country, HOME if country == "DE" else UNION, own)
