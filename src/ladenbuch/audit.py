@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ladenbuch.db import Transaction, books_metadata, from_micros, insert_new, to_micros
+from ladenbuch.db import Statement, Transaction, books_metadata, from_micros, insert_new, to_micros
 
 GENESIS = "0" * 64
 
@@ -62,9 +62,9 @@ class Entry:
 
 
 # Built once: putting a statement together costs more than running it.
-_HEAD = sa.select(audit_heads).where(audit_heads.c.tenant == sa.bindparam("t")).with_for_update()
-_ADD = sa.insert(audit_entries)
-_MOVE = (
+_HEAD = Statement(sa.select(audit_heads).where(audit_heads.c.tenant == sa.bindparam("t")).with_for_update())
+_ADD = Statement(sa.insert(audit_entries))
+_MOVE = Statement(
     sa.update(audit_heads)
     .where(audit_heads.c.tenant == sa.bindparam("t"))
     .values(entries=sa.bindparam("n"), hash=sa.bindparam("h"))
@@ -87,10 +87,10 @@ def append(
     `detail` is JSON without floating-point numbers (TypeError): they have no canonical form.
     """
     # The head row is the lock: writers of one chain follow each other, chains do not wait for each other.
-    head = tx.execute(_HEAD, {"t": tenant}).one_or_none()
+    head = _HEAD.first(tx, t=tenant)
     if head is None:
         insert_new(tx, audit_heads, tenant=tenant, entries=0, hash=GENESIS)
-        head = tx.execute(_HEAD, {"t": tenant}).one()
+        head = _HEAD.rows(tx, t=tenant)[0]
     entry: dict[str, str | int] = {
         "tenant": tenant,
         "seq": head.entries,
@@ -103,8 +103,8 @@ def append(
         "previous": head.hash,
     }
     digest = _digest(entry)
-    tx.execute(_ADD, {**entry, "hash": digest})
-    tx.execute(_MOVE, {"t": tenant, "n": head.entries + 1, "h": digest})
+    _ADD.change(tx, **entry, hash=digest)
+    _MOVE.change(tx, t=tenant, n=head.entries + 1, h=digest)
     return int(head.entries)
 
 

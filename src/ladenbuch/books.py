@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ladenbuch.db import Transaction, books_metadata, from_micros, insert_new, to_micros, upsert
+from ladenbuch.db import Statement, Transaction, books_metadata, from_micros, insert_new, to_micros, upsert
 from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedLine
 from ladenbuch.domain.document import InvoiceDraft
 from ladenbuch.errors import Retryable
@@ -173,25 +173,55 @@ leases = sa.Table(
 )
 
 
-def _of_order(table: sa.Table) -> sa.Select[Any]:
-    return sa.select(table).where(table.c.tenant == sa.bindparam("t"), table.c.order_id == sa.bindparam("o"))
+_T, _O, _K = (sa.bindparam(name, type_=sa.Text) for name in "tok")
+
+
+def _of_order(table: sa.Table) -> Statement:
+    return Statement(sa.select(table).where(table.c.tenant == _T, table.c.order_id == _O))
 
 
 # Built once: putting a statement together costs more than running it.
 _OF_ORDER = {table: _of_order(table) for table in (intents, covers, documents, money_lines, bookings, resolutions)}
-_FENCE = (
-    sa.select(fences.c.run_id)
-    .where(fences.c.tenant == sa.bindparam("t"), fences.c.order_id == sa.bindparam("o"))
-    .with_for_update()
+_FENCE = Statement(
+    sa.select(fences.c.run_no, fences.c.run_id).where(fences.c.tenant == _T, fences.c.order_id == _O).with_for_update()
 )
-_INTENT = sa.select(intents).where(intents.c.tenant == sa.bindparam("t"), intents.c.key == sa.bindparam("k"))
-_DONE = (
+_LEASE = Statement(
+    sa.update(leases)
+    .where(leases.c.tenant == _T, leases.c.name == _K)
+    .where(sa.or_(leases.c.holder == sa.bindparam("h"), leases.c.until <= sa.bindparam("now")))
+    .values(holder=sa.bindparam("h"), until=sa.bindparam("u"))
+)
+_GIVE_LEASE = Statement(
+    sa.delete(leases).where(leases.c.tenant == _T, leases.c.name == _K, leases.c.holder == sa.bindparam("h"))
+)
+_OF_KEY = sa.and_(intents.c.tenant == _T, intents.c.key == _K)
+_INTENT = Statement(sa.select(intents).where(_OF_KEY))
+_CALL_AGAIN = Statement(
     sa.update(intents)
-    .where(intents.c.tenant == sa.bindparam("t"), intents.c.key == sa.bindparam("k"))
-    .values(done_at=sa.bindparam("at"), remote_id=sa.bindparam("remote"))
+    .where(_OF_KEY, intents.c.done_at.is_(None))
+    .values(called_at=sa.bindparam("at"), run_id=sa.bindparam("r"), calls=intents.c.calls + 1)
 )
-_CONTACT = sa.select(contacts.c.sevdesk_id).where(
-    contacts.c.tenant == sa.bindparam("t"), contacts.c.customer_number == sa.bindparam("n")
+_REFUSE = Statement(sa.delete(intents).where(_OF_KEY, intents.c.done_at.is_(None)))
+_DONE = Statement(
+    sa.update(intents).where(_OF_KEY).values(done_at=sa.bindparam("at"), remote_id=sa.bindparam("remote"))
+)
+_COVER = Statement(sa.insert(covers))
+_OF_DOCUMENT = sa.and_(documents.c.tenant == _T, documents.c.key == _K)
+_DRAFTED = Statement(
+    sa.update(documents)
+    .where(_OF_DOCUMENT)
+    .values(state="draft", sevdesk_id=sa.bindparam("id"), hash_posted=sa.bindparam("h"), hash_seen=sa.bindparam("h"))
+)
+_FINALISED = Statement(
+    sa.update(documents)
+    .where(_OF_DOCUMENT)
+    .values(state="final", number=sa.bindparam("n"), finalised_at=sa.bindparam("at"))
+)
+_CONTACT = Statement(
+    sa.select(contacts.c.sevdesk_id).where(contacts.c.tenant == _T, contacts.c.customer_number == sa.bindparam("n"))
+)
+_ASKED = Statement(
+    sa.select(attention.c.code, attention.c.since).where(attention.c.tenant == _T, attention.c.order_id == _O)
 )
 
 
@@ -212,8 +242,7 @@ class Intent:
 
 def take_fence(tx: Transaction, tenant: str, order_id: str, run_no: int, run_id: str) -> None:
     """Make this run the only one that may write for the order. Raises `Retryable("STALE-RUN")` for an older run."""
-    where = (fences.c.tenant == tenant, fences.c.order_id == order_id)
-    held = tx.execute(sa.select(fences.c.run_no, fences.c.run_id).where(*where)).one_or_none()
+    held = _FENCE.first(tx, t=tenant, o=order_id)
     if held is not None and (held.run_no > run_no or (held.run_no == run_no and held.run_id != run_id)):
         raise Retryable("STALE-RUN", "a newer run has taken over this order")
     upsert(tx, fences, tenant=tenant, order_id=order_id, run_no=run_no, run_id=run_id)
@@ -221,23 +250,21 @@ def take_fence(tx: Transaction, tenant: str, order_id: str, run_no: int, run_id:
 
 def check_fence(tx: Transaction, tenant: str, order_id: str, run_id: str) -> None:
     """Raises `Retryable("STALE-RUN")` unless the run still holds the order."""
-    if tx.execute(_FENCE, {"t": tenant, "o": order_id}).scalar_one_or_none() != run_id:
+    held = _FENCE.first(tx, t=tenant, o=order_id)
+    if held is None or held.run_id != run_id:
         raise Retryable("STALE-RUN", "a newer run has taken over this order")
 
 
 def take_lease(tx: Transaction, tenant: str, name: str, holder: str, now: datetime, until: datetime) -> bool:
     """Take or renew an exclusive right of the tenant; False while somebody else holds it."""
-    where = (leases.c.tenant == tenant, leases.c.name == name)
-    values = {"holder": holder, "until": to_micros(until)}
-    if insert_new(tx, leases, tenant=tenant, name=name, **values):
+    if insert_new(tx, leases, tenant=tenant, name=name, holder=holder, until=to_micros(until)):
         return True
-    free = sa.or_(leases.c.holder == holder, leases.c.until <= to_micros(now))
-    return tx.execute(sa.update(leases).where(*where, free).values(**values)).rowcount == 1
+    return _LEASE.change(tx, t=tenant, k=name, h=holder, u=to_micros(until), now=to_micros(now)) == 1
 
 
 def give_lease(tx: Transaction, tenant: str, name: str, holder: str) -> None:
     """Give an exclusive right back; nothing happens when it is not held."""
-    tx.execute(sa.delete(leases).where(leases.c.tenant == tenant, leases.c.name == name, leases.c.holder == holder))
+    _GIVE_LEASE.change(tx, t=tenant, k=name, h=holder)
 
 
 def drop_leases(tx: Transaction, executor: str) -> None:
@@ -262,7 +289,7 @@ def intend(
 
 def intent(tx: Transaction, tenant: str, key: str) -> Intent | None:
     """The intent of a key, or None."""
-    row = tx.execute(_INTENT, {"t": tenant, "k": key}).one_or_none()
+    row = _INTENT.first(tx, t=tenant, k=key)
     if row is None:
         return None
     return Intent(key, False, row.done_at is not None, row.run_id, from_micros(row.called_at), row.remote_id)
@@ -270,22 +297,17 @@ def intent(tx: Transaction, tenant: str, key: str) -> Intent | None:
 
 def call_again(tx: Transaction, tenant: str, key: str, run_id: str, now: datetime) -> None:
     """The call of an intent is about to be repeated, after it was looked for and not found."""
-    tx.execute(
-        sa.update(intents)
-        .where(intents.c.tenant == tenant, intents.c.key == key, intents.c.done_at.is_(None))
-        .values(called_at=to_micros(now), run_id=run_id, calls=intents.c.calls + 1)
-    )
+    _CALL_AGAIN.change(tx, t=tenant, k=key, at=to_micros(now), r=run_id)
 
 
 def refuse(tx: Transaction, tenant: str, key: str) -> None:
     """Forget an intent whose call was refused with nothing stored: the key was never applied."""
-    where = (intents.c.tenant == tenant, intents.c.key == key, intents.c.done_at.is_(None))
-    tx.execute(sa.delete(intents).where(*where))
+    _REFUSE.change(tx, t=tenant, k=key)
 
 
 def done(tx: Transaction, tenant: str, key: str, now: datetime, remote_id: str | None = None) -> None:
     """The call is confirmed: the key is used, for ever."""
-    tx.execute(_DONE, {"t": tenant, "k": key, "at": to_micros(now), "remote": remote_id})
+    _DONE.change(tx, t=tenant, k=key, at=to_micros(now), remote=remote_id)
 
 
 # -- what was posted ----------------------------------------------------------------------------------------------
@@ -322,21 +344,17 @@ def pin_document(tx: Transaction, tenant: str, order_id: str, document: PostedDo
         return
     for cover in document.covers:
         row = {"tenant": tenant, "fact_id": cover.fact_id, "document_key": document.key}
-        tx.execute(sa.insert(covers), row | {"order_id": order_id, "amount": cover.amount})
+        _COVER.change(tx, **row, order_id=order_id, amount=cover.amount)
 
 
 def drafted(tx: Transaction, tenant: str, key: str, sevdesk_id: str, content: str) -> None:
     """The draft exists in sevdesk and equals its pins."""
-    _advance(tx, tenant, key, state="draft", sevdesk_id=sevdesk_id, hash_posted=content, hash_seen=content)
+    _DRAFTED.change(tx, t=tenant, k=key, id=sevdesk_id, h=content)
 
 
 def finalised(tx: Transaction, tenant: str, key: str, number: str, now: datetime) -> None:
     """The document has its number and is in the tenant's books."""
-    _advance(tx, tenant, key, state="final", number=number, finalised_at=to_micros(now))
-
-
-def _advance(tx: Transaction, tenant: str, key: str, **values: object) -> None:
-    tx.execute(sa.update(documents).where(documents.c.tenant == tenant, documents.c.key == key).values(**values))
+    _FINALISED.change(tx, t=tenant, k=key, n=number, at=to_micros(now))
 
 
 def line_written(tx: Transaction, tenant: str, order_id: str, line: PostedLine, account: str, sevdesk_id: str) -> None:
@@ -387,8 +405,7 @@ def booked(
 
 def contact(tx: Transaction, tenant: str, customer_number: str) -> str | None:
     """The sevdesk contact of a customer number, or None."""
-    found: str | None = tx.execute(_CONTACT, {"t": tenant, "n": customer_number}).scalar_one_or_none()
-    return found
+    return _CONTACT.scalar(tx, t=tenant, n=customer_number)
 
 
 def contact_known(tx: Transaction, tenant: str, customer_number: str, sevdesk_id: str) -> None:
@@ -403,7 +420,7 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
     """Everything posted and pinned for one order, as the value `plan` takes."""
 
     def of(table: sa.Table) -> Sequence[Any]:
-        return tx.execute(_OF_ORDER[table], {"t": tenant, "o": order_id}).all()
+        return _OF_ORDER[table].rows(tx, t=tenant, o=order_id)
 
     keys = of(intents)
     if not keys:
@@ -504,10 +521,10 @@ def record_attention(
     now: datetime,
 ) -> list[str]:
     """Replace the order's open attention items by these `(code, message, facts, choices)`; returns the new codes."""
-    where = (attention.c.tenant == tenant, attention.c.order_id == order_id)
-    known = {row.code: row.since for row in tx.execute(sa.select(attention.c.code, attention.c.since).where(*where))}
+    known = {row.code: row.since for row in _ASKED.rows(tx, t=tenant, o=order_id)}
     codes = [code for code, *_ in items]
     if known:
+        where = (attention.c.tenant == tenant, attention.c.order_id == order_id)
         tx.execute(sa.delete(attention).where(*where, attention.c.code.not_in(codes)))
     for code, message, about, choices in items:
         upsert(

@@ -25,20 +25,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache, partial
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as _postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as _sqlite_insert
 from sqlalchemy.engine import URL, make_url
 
 from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable, UsageError
+from ladenbuch.statements import Statement as Statement
+from ladenbuch.statements import Transaction as Transaction
+from ladenbuch.statements import insert_new as insert_new
+from ladenbuch.statements import upsert as upsert
 
 T = TypeVar("T")
-Transaction = sa.Connection
 
 
 class Store(StrEnum):
@@ -124,31 +125,6 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-@lru_cache(maxsize=256)
-def _insert_new(table: sa.Table, dialect: str) -> Any:
-    insert = _sqlite_insert if dialect == "sqlite" else _postgresql_insert
-    return insert(table).on_conflict_do_nothing()
-
-
-@lru_cache(maxsize=256)
-def _upsert(table: sa.Table, dialect: str, names: tuple[str, ...]) -> Any:
-    statement = (_sqlite_insert if dialect == "sqlite" else _postgresql_insert)(table)
-    keys = [column.name for column in table.primary_key]
-    changes = {name: statement.excluded[name] for name in names if name not in keys}
-    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
-
-
-def insert_new(tx: Transaction, table: sa.Table, /, **values: object) -> bool:
-    """Insert one row unless a unique constraint already holds it; True when the row is new."""
-    statement = _insert_new(table, tx.dialect.name)
-    return tx.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount == 1
-
-
-def upsert(tx: Transaction, table: sa.Table, /, **values: object) -> None:
-    """Insert one row, or overwrite the row with the same primary key by the values given."""
-    tx.execute(_upsert(table, tx.dialect.name, tuple(values)), values)
-
-
 def one_at_a_time(tx: Transaction, what: str) -> None:
     """From here to the end of the transaction, no other transaction is inside the same `what`.
 
@@ -163,8 +139,14 @@ class Database:
 
     def __init__(self, engines: Mapping[Store, sa.Engine]) -> None:
         self._engines = engines
+        self._on_files = engines[Store.BOOKS].dialect.name == "sqlite"
         # SQLite's own wait for the writer is a sleeping poll without a queue; a lock is fair and quick.
         self._writers = {store: threading.Lock() for store in engines} if self.is_sqlite else {}
+        # Connections between two transactions, by store and whether they read. Those of files only: kept out of
+        # SQLAlchemy's pool, whose check-out and check-in cost more than a small transaction.
+        self._idle: dict[tuple[Store, bool], list[Transaction]] = {
+            (store, read): [] for store in engines for read in (True, False)
+        }
         self._inside = threading.local()
 
     @classmethod
@@ -189,7 +171,7 @@ class Database:
     @property
     def is_sqlite(self) -> bool:
         """Whether the stores are files of this machine."""
-        return self._engines[Store.BOOKS].dialect.name == "sqlite"
+        return self._on_files
 
     def migrate(self) -> None:
         """Bring both stores to the newest revision; safe to call twice and from several processes at once."""
@@ -213,6 +195,9 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back."""
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
         for engine in self._engines.values():
             engine.dispose()
 
@@ -233,15 +218,33 @@ class Database:
         raise AssertionError("unreachable")
 
     def _once(self, store: Store, local: Mapping[str, str], fn: Callable[[Transaction], T], read: bool) -> T:
-        with self._writer(store, read), _translated(read) as progress, self._engines[store].connect() as tx:
-            tx = tx.execution_options(ladenbuch_read=read)
-            with tx.begin() as transaction:
-                if not self.is_sqlite:
-                    _enter_schema(tx, store, local, read)
+        with self._writer(store, read), _translated(read) as progress:
+            if self.is_sqlite:
+                return self._in_file(store, fn, read)
+            with self._engines[store].connect() as tx, tx.begin() as transaction:
+                _enter_schema(tx, store, local, read)
                 result = fn(tx)
                 progress.append("commit")
                 transaction.commit()
             return result
+
+    def _in_file(self, store: Store, fn: Callable[[Transaction], T], read: bool) -> T:
+        idle = self._idle[store, read]
+        try:
+            tx = idle.pop()
+        except IndexError:
+            tx = self._engines[store].connect()
+            _driver(tx).execute(f"PRAGMA query_only={'ON' if read else 'OFF'}")
+        try:
+            with tx.begin():
+                # isolation_level=None below: the driver begins nothing on its own, so this is the only BEGIN.
+                _driver(tx).execute("BEGIN" if read else "BEGIN IMMEDIATE")
+                result = fn(tx)
+        except BaseException:
+            tx.close()  # whatever state it is in, the pool puts it right
+            raise
+        idle.append(tx)
+        return result
 
     @contextmanager
     def _writer(self, store: Store, read: bool) -> Iterator[None]:
@@ -295,7 +298,6 @@ def _sqlite_engine(path: Path) -> sa.Engine:
         hide_parameters=True,
     )
     sa.event.listen(engine, "connect", _sqlite_connected)
-    sa.event.listen(engine, "begin", _sqlite_begin)
     return engine
 
 
@@ -314,11 +316,8 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _sqlite_begin(tx: sa.Connection) -> None:
-    # isolation_level=None above: the driver begins nothing on its own, so this is the only BEGIN.
-    read = tx.get_execution_options().get("ladenbuch_read", False)
-    tx.exec_driver_sql(f"PRAGMA query_only={'ON' if read else 'OFF'}")
-    tx.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+def _driver(tx: Transaction) -> Any:
+    return tx.connection.dbapi_connection
 
 
 # --- PostgreSQL ---
@@ -374,9 +373,9 @@ def _translated(read: bool) -> Iterator[list[str]]:
         yield progress
     except sa.exc.TimeoutError as error:
         raise Retryable("DB-BUSY", "no database connection became free") from error
-    except sa.exc.IntegrityError as error:
+    except (sa.exc.IntegrityError, sqlite3.IntegrityError) as error:
         # `from None`: the driver's own text quotes the row.
-        raise Rejected("DB-CONSTRAINT", _constraint(error.orig)) from None
+        raise Rejected("DB-CONSTRAINT", _constraint(getattr(error, "orig", error))) from None
     except (sa.exc.DBAPIError, sqlite3.Error) as error:
         original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         if isinstance(original, sqlite3.Error):

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from ladenbuch.db import Sealed, Transaction, books_metadata, from_micros, insert_new, to_micros
+from ladenbuch.db import Sealed, Statement, Transaction, books_metadata, from_micros, insert_new, to_micros
 
 State = Literal["promised", "sending", "accepted", "uncertain", "failed"]
 STATES: tuple[State, ...] = ("promised", "sending", "accepted", "uncertain", "failed")
@@ -50,6 +50,62 @@ letters = sa.Table(
     sa.Index(None, "tenant", "order_id"),
 )
 _c = letters.c
+_ABANDONED = "LETTER-UNCERTAIN: the run that was sending it ended without an answer"
+_FREE = {"run_id": None, "executor": None, "claimed_at": None}
+
+
+def _step(expected: sa.ColumnElement[bool], **values: object) -> Statement:
+    """A compare-and-set on one letter; it takes the run as `r` where `expected` asks for it."""
+    mine = (_c.tenant == sa.bindparam("t")) & (_c.key == sa.bindparam("k"))
+    return Statement(sa.update(letters).where(mine, expected).values(changed_at=sa.bindparam("now"), **values))
+
+
+def _due() -> Statement:
+    waiting = (_c.state == "promised") & _c.run_id.is_(None) & (_c.due_at <= sa.bindparam("now"))
+    turn = sa.func.row_number().over(partition_by=_c.tenant, order_by=(_c.due_at, _c.key)).label("turn")
+    fair = sa.select(letters, turn).where(waiting).subquery()
+    query = sa.select(fair).order_by(fair.c.turn, fair.c.due_at, fair.c.tenant)
+    return Statement(query.limit(sa.bindparam("n", type_=sa.Integer)))
+
+
+def _release(whose: sa.ColumnElement[bool]) -> tuple[Statement, Statement]:
+    held = _c.run_id.is_not(None) & whose
+    at = sa.bindparam("now", type_=sa.BigInteger)
+    lost = sa.update(letters).where(held, _c.state == "sending").values(state="uncertain", reason=_ABANDONED)
+    free = sa.update(letters).where(held, _c.state == "promised").values(changed_at=at, **_FREE)
+    return Statement(free), Statement(lost.values(changed_at=at).returning(letters))
+
+
+# Built once: putting a statement together costs more than running it.
+_DUE = _due()
+_MINE = _c.run_id == sa.bindparam("r")
+_SENDING = (_c.state == "sending") & _MINE
+_HELD = sa.or_(_c.state == "promised", _c.state == "sending") & _MINE
+_REASON = sa.bindparam("reason_", type_=sa.Text)
+_CLAIM = _step(
+    (_c.state == "promised") & _c.run_id.is_(None) & (_c.due_at <= sa.bindparam("now")),
+    attempts=_c.attempts + 1,
+    run_id=sa.bindparam("r"),
+    executor=sa.bindparam("e"),
+    claimed_at=sa.bindparam("now"),
+)
+_ABANDON = _step((_c.state == "sending") & (_c.run_id != sa.bindparam("r")), state="uncertain", reason=_ABANDONED)
+_SEND = _step((_c.state == "promised") & _MINE, state="sending")
+_ACCEPT = _step(
+    sa.or_(_c.state == "sending", _c.state == "uncertain") & _MINE,
+    state="accepted",
+    message_id=sa.bindparam("id"),
+    relay=sa.bindparam("by"),
+    reply=sa.bindparam("said"),
+    reason=None,
+)
+_UNSURE = _step(_SENDING, state="uncertain", reason=_REASON)
+_RETRY = _step(_HELD, state="promised", due_at=sa.bindparam("due"), reason=_REASON, **_FREE)
+_FAIL = _step(_HELD, state="failed", reason=_REASON)
+_RELEASE_EXECUTOR = _release(_c.executor == sa.bindparam("e"))
+_RELEASE_STALE = _release(_c.claimed_at < sa.bindparam("before"))
+_GET = Statement(sa.select(letters).where(_c.tenant == sa.bindparam("t"), _c.key == sa.bindparam("k")))
+_COUNTS = Statement(sa.select(_c.state, sa.func.count().label("number")).group_by(_c.state))
 
 
 @dataclass(frozen=True)
@@ -106,11 +162,7 @@ def promise(
 
 def due(tx: Transaction, now: datetime, limit: int) -> list[Letter]:
     """Letters to send now that no run holds: the oldest of each tenant, then the second of each, …"""
-    waiting = (_c.state == "promised") & _c.run_id.is_(None) & (_c.due_at <= to_micros(now))
-    turn = sa.func.row_number().over(partition_by=_c.tenant, order_by=(_c.due_at, _c.key)).label("turn")
-    fair = sa.select(letters, turn).where(waiting).subquery()
-    query = sa.select(fair).order_by(fair.c.turn, fair.c.due_at, fair.c.tenant).limit(limit)
-    return [_letter(row) for row in tx.execute(query)]
+    return [_letter(row) for row in _DUE.rows(tx, now=to_micros(now), n=limit)]
 
 
 def claim(
@@ -120,19 +172,16 @@ def claim(
 
     A letter another run left in `sending` becomes uncertain here; `get` shows it.
     """
-    free = (_c.state == "promised") & _c.run_id.is_(None) & (_c.due_at <= to_micros(now))
-    taken = {"run_id": run_id, "executor": executor, "claimed_at": to_micros(now)}
-    if _step(tx, tenant, letter_id, free, now, attempts=_c.attempts + 1, **taken):
+    which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
+    if _CLAIM.change(tx, **which, e=executor):
         return get(tx, tenant, letter_id)
-    abandoned = (_c.state == "sending") & (_c.run_id != run_id)
-    _step(tx, tenant, letter_id, abandoned, now, state="uncertain", reason=_ABANDONED)
+    _ABANDON.change(tx, **which)
     return None
 
 
 def sending(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime) -> bool:
     """From here on the letter may go out. Commit this before the relay can accept; only on True go on."""
-    held = (_c.state == "promised") & (_c.run_id == run_id)
-    return _step(tx, tenant, letter_id, held, now, state="sending")
+    return _SEND.change(tx, t=tenant, k=letter_id, r=run_id, now=to_micros(now)) == 1
 
 
 def accepted(
@@ -147,15 +196,14 @@ def accepted(
     reply: str,
 ) -> bool:
     """A relay took the letter. Also resolves `uncertain` when the same run learns the answer after all."""
-    sent = _c.state.in_(("sending", "uncertain")) & (_c.run_id == run_id)
-    answer = {"message_id": message_id, "relay": relay, "reply": _without_addresses(reply), "reason": None}
-    return _step(tx, tenant, letter_id, sent, now, state="accepted", **answer)
+    answer = {"id": message_id, "by": relay, "said": _without_addresses(reply)}
+    return _ACCEPT.change(tx, t=tenant, k=letter_id, r=run_id, now=to_micros(now), **answer) == 1
 
 
 def uncertain(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, reason: str) -> bool:
     """The connection broke after the last ambiguous moment: a person decides, nobody sends again."""
-    mine = (_c.state == "sending") & (_c.run_id == run_id)
-    return _step(tx, tenant, letter_id, mine, now, state="uncertain", reason=_without_addresses(reason))
+    which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
+    return _UNSURE.change(tx, **which, reason_=_without_addresses(reason)) == 1
 
 
 def retry(
@@ -169,31 +217,34 @@ def retry(
     reason: str,
 ) -> bool:
     """Certainly not sent: promised again, due at `due_at`. Never call it when the outcome is unknown."""
-    mine = _c.state.in_(("promised", "sending")) & (_c.run_id == run_id)
-    again = {"due_at": to_micros(due_at), "reason": _without_addresses(reason), **_FREE}
-    return _step(tx, tenant, letter_id, mine, now, state="promised", **again)
+    which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
+    return _RETRY.change(tx, **which, due=to_micros(due_at), reason_=_without_addresses(reason)) == 1
 
 
 def failed(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, reason: str) -> bool:
     """Refused for good."""
-    mine = _c.state.in_(("promised", "sending")) & (_c.run_id == run_id)
-    return _step(tx, tenant, letter_id, mine, now, state="failed", reason=_without_addresses(reason))
+    which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
+    return _FAIL.change(tx, **which, reason_=_without_addresses(reason)) == 1
 
 
 def release_executor(tx: Transaction, executor: str, now: datetime) -> list[Letter]:
     """At start: what this executor's dead predecessor held. Promised letters are free again; those in
     `sending` become uncertain and come back."""
-    return _release(tx, _c.executor == executor, now)
+    free, lost = _RELEASE_EXECUTOR
+    free.change(tx, e=executor, now=to_micros(now))
+    return [_letter(row) for row in lost.rows(tx, e=executor, now=to_micros(now))]
 
 
 def release_stale(tx: Transaction, older_than: datetime, now: datetime) -> list[Letter]:
     """The same for letters claimed before `older_than`, by whomever."""
-    return _release(tx, _c.claimed_at < to_micros(older_than), now)
+    free, lost = _RELEASE_STALE
+    free.change(tx, before=to_micros(older_than), now=to_micros(now))
+    return [_letter(row) for row in lost.rows(tx, before=to_micros(older_than), now=to_micros(now))]
 
 
 def get(tx: Transaction, tenant: str, letter_id: str) -> Letter | None:
     """One letter, or None."""
-    row = tx.execute(sa.select(letters).where(_c.tenant == tenant, _c.key == letter_id)).first()
+    row = _GET.first(tx, t=tenant, k=letter_id)
     return None if row is None else _letter(row)
 
 
@@ -205,41 +256,13 @@ def of_order(tx: Transaction, tenant: str, order_id: str) -> list[Letter]:
 
 def counts(tx: Transaction, tenant: str | None = None) -> Mapping[State, int]:
     """How many letters are in each state, zeros included; of all tenants the door sees when None is given."""
-    query = sa.select(_c.state, sa.func.count().label("number")).group_by(_c.state)
-    if tenant is not None:
-        query = query.where(_c.tenant == tenant)
-    found = {row.state: row.number for row in tx.execute(query)}
+    if tenant is None:
+        rows = _COUNTS.rows(tx)
+    else:
+        query = sa.select(_c.state, sa.func.count().label("number")).group_by(_c.state)
+        rows = tx.execute(query.where(_c.tenant == tenant)).all()
+    found = {row.state: row.number for row in rows}
     return {state: found.get(state, 0) for state in STATES}
-
-
-_ABANDONED = "LETTER-UNCERTAIN: the run that was sending it ended without an answer"
-_FREE = {"run_id": None, "executor": None, "claimed_at": None}
-
-
-def _release(tx: Transaction, whose: sa.ColumnElement[bool], now: datetime) -> list[Letter]:
-    held = _c.run_id.is_not(None) & whose
-    at = {"changed_at": to_micros(now)}
-    tx.execute(sa.update(letters).where(held, _c.state == "promised").values(**_FREE, **at))
-    lost = (
-        sa.update(letters)
-        .where(held, _c.state == "sending")
-        .values(state="uncertain", reason=_ABANDONED, **at)
-        .returning(letters)
-    )
-    return [_letter(row) for row in tx.execute(lost)]
-
-
-def _step(
-    tx: Transaction,
-    tenant: str,
-    letter_id: str,
-    expected: sa.ColumnElement[bool],
-    now: datetime,
-    **values: object,
-) -> bool:
-    mine = (_c.tenant == tenant) & (_c.key == letter_id)
-    change = sa.update(letters).where(mine, expected).values(changed_at=to_micros(now), **values)
-    return tx.execute(change).rowcount == 1
 
 
 def _without_addresses(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from ladenbuch.db import (
+    Statement,
     Transaction,
     books_metadata,
     from_micros,
@@ -64,6 +65,17 @@ write_stop_of_all = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("since", sa.BigInteger, nullable=False),
 )
+
+
+# Built once: putting a statement together costs more than running it.
+_T = sa.bindparam("t", type_=sa.Text)
+_GET = Statement(sa.select(tenants).where(tenants.c.tenant == _T))
+_ALL = Statement(sa.select(tenants).order_by(tenants.c.created_at, tenants.c.tenant))
+_PROFILES = Statement(
+    sa.select(profile_versions).where(profile_versions.c.tenant == _T).order_by(profile_versions.c.version)
+)
+_STOP_OF_ALL = Statement(sa.select(write_stop_of_all.c.reason))
+_STOP = Statement(sa.select(write_stops.c.reason).where(write_stops.c.tenant == _T))
 
 
 @dataclass(frozen=True)
@@ -128,7 +140,7 @@ def add(
 
 def get(tx: Transaction, id: str) -> Tenant:
     """The tenant of that id. Raises Rejected("TENANT-UNKNOWN")."""
-    row = tx.execute(sa.select(tenants).where(tenants.c.tenant == id)).first()
+    row = _GET.first(tx, t=id)
     if row is None:
         raise _unknown(id)
     return _tenant(row)
@@ -142,8 +154,7 @@ def by_shop(tx: Transaction, shop: str) -> Tenant | None:
 
 def all(tx: Transaction) -> list[Tenant]:
     """Every tenant the door can see, oldest first."""
-    query = sa.select(tenants).order_by(tenants.c.created_at, tenants.c.tenant)
-    return [_tenant(row) for row in tx.execute(query)]
+    return [_tenant(row) for row in _ALL.rows(tx)]
 
 
 def set_draft_only(tx: Transaction, id: str, draft_only: bool) -> None:
@@ -193,10 +204,9 @@ def add_profile(
 
 def profiles(tx: Transaction, tenant: str) -> list[ProfileVersion]:
     """All versions of the tenant's profile, in the order they were added."""
-    mine = sa.select(profile_versions).where(profile_versions.c.tenant == tenant)
     return [
         ProfileVersion(row.version, from_micros(row.effective_from), json.loads(row.profile))
-        for row in tx.execute(mine.order_by(profile_versions.c.version))
+        for row in _PROFILES.rows(tx, t=tenant)
     ]
 
 
@@ -230,9 +240,9 @@ def go(tx: Transaction, tenant: str | None) -> bool:
 
 def stopped(tx: Transaction, tenant: str | None) -> str | None:
     """Why nothing may be written for the tenant now (None: for anybody), or None when writing is allowed."""
-    reason: str | None = tx.execute(sa.select(write_stop_of_all.c.reason)).scalar()
+    reason = _STOP_OF_ALL.scalar(tx)
     if reason is None and tenant is not None:
-        reason = tx.execute(sa.select(write_stops.c.reason).where(write_stops.c.tenant == tenant)).scalar()
+        reason = _STOP.scalar(tx, t=tenant)
     return reason
 
 
@@ -254,7 +264,7 @@ def _tenant(row: Any) -> Tenant:
         shop_gid=row.shop_gid,
         sevdesk_ref=row.sevdesk_ref,
         state=row.state,
-        draft_only=row.draft_only,
+        draft_only=bool(row.draft_only),
         cut_off=from_micros(row.cut_off),
         created_at=from_micros(row.created_at),
     )

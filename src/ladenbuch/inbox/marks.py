@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ladenbuch.db import Transaction, from_micros, inbox_metadata, to_micros, upsert
+from ladenbuch.db import Statement, Transaction, from_micros, inbox_metadata, to_micros, upsert
 
 order_marks = sa.Table(
     "order_marks",
@@ -88,8 +88,7 @@ def want(tx: Transaction, tenant: str, order_id: str, now: datetime, due_at: dat
     Due at `due_at`, else now; an earlier due time already in the mark stays. Returns the new `wanted`.
     """
     want_all(tx, [(tenant, order_id)], now, due_at)
-    where = sa.and_(order_marks.c.tenant == tenant, order_marks.c.order_id == order_id)
-    return int(tx.execute(sa.select(order_marks.c.wanted).where(where)).scalar_one())
+    return int(_WANTED.rows(tx, t=tenant, o=order_id)[0].wanted)
 
 
 def want_all(tx: Transaction, orders: Iterable[tuple[str, str]], now: datetime, due_at: datetime | None = None) -> None:
@@ -106,6 +105,11 @@ def want_all(tx: Transaction, orders: Iterable[tuple[str, str]], now: datetime, 
         tx.exec_driver_sql(_WANT_POSTGRESQL, (tenants, ids, dues, ats))
 
 
+# Built once, here and below: putting a statement together costs more than running it.
+_c = order_marks.c
+_MARK = sa.and_(_c.tenant == sa.bindparam("t"), _c.order_id == sa.bindparam("o"))
+_NOW = sa.bindparam("now", type_=sa.BigInteger)
+_WANTED = Statement(sa.select(_c.wanted).where(_MARK))
 _WANT_CONFLICT = (
     "ON CONFLICT (tenant, order_id) DO UPDATE SET wanted = order_marks.wanted + 1, "
     "due_at = CASE WHEN order_marks.due_at < excluded.due_at THEN order_marks.due_at ELSE excluded.due_at END, "
@@ -125,26 +129,33 @@ _WANT_POSTGRESQL = (
 # --- claiming ---
 
 
+_ripe = sa.and_(_free, _c.due_at <= _NOW)
+_LIMIT = sa.bindparam("n", type_=sa.Integer)
+_RIPE_TENANTS = Statement(
+    sa.select(_c.tenant, sa.func.count().label("number"))
+    .where(_ripe)
+    .group_by(_c.tenant)
+    .order_by(sa.func.min(_c.due_at), _c.tenant)
+    .limit(_LIMIT)
+)
+_RIPE = Statement(
+    sa.select(_c.order_id, _c.wanted, _c.attempts)
+    .where(_ripe, _c.tenant == sa.bindparam("t"))
+    .order_by(_c.due_at, _c.order_id)
+    .limit(_LIMIT)
+)
+
+
 def due(tx: Transaction, now: datetime, limit: int) -> list[Due]:
     """At most `limit` unclaimed marks whose time has come, taking turns over tenants, each one's oldest first.
 
     So one shop's backlog of ten thousand orders delays the single order of another by one place.
     """
-    ripe = sa.and_(_free, order_marks.c.due_at <= to_micros(now))
-    oldest = sa.func.min(order_marks.c.due_at)
-    tenants = tx.execute(
-        sa.select(order_marks.c.tenant, sa.func.count())
-        .where(ripe)
-        .group_by(order_marks.c.tenant)
-        .order_by(oldest, order_marks.c.tenant)
-        .limit(limit)
-    ).all()
-    shares = _shares({tenant: int(count) for tenant, count in tenants}, limit)
-    columns = (order_marks.c.order_id, order_marks.c.wanted, order_marks.c.attempts)
+    at = to_micros(now)
+    shares = _shares({tenant: int(count) for tenant, count in _RIPE_TENANTS.rows(tx, now=at, n=limit)}, limit)
     queues: deque[deque[Due]] = deque()
     for tenant, share in shares.items():
-        query = sa.select(*columns).where(ripe, order_marks.c.tenant == tenant)
-        rows = tx.execute(query.order_by(order_marks.c.due_at, order_marks.c.order_id).limit(share))
+        rows = _RIPE.rows(tx, now=at, t=tenant, n=share)
         queues.append(deque(Due(tenant, *row) for row in rows))
     turns: list[Due] = []
     while queues:
@@ -167,18 +178,46 @@ def _shares(waiting: dict[str, int], limit: int) -> dict[str, int]:
     return shares
 
 
-def _mark(tenant: str, order_id: str) -> sa.ColumnElement[bool]:
-    return sa.and_(order_marks.c.tenant == tenant, order_marks.c.order_id == order_id)
+_CLAIMED = (_c.run_id, _c.run_no, _c.attempted, _c.attempts, _c.claimed_by, _c.claimed_at, _c.oldest_wanted_at)
+_CLAIM = Statement(
+    sa.update(order_marks)
+    .where(_MARK, _ripe)
+    .values(
+        run_id=sa.bindparam("r"),
+        run_no=_c.run_no + 1,
+        attempted=_c.wanted,
+        claimed_by=sa.bindparam("e"),
+        claimed_at=_NOW,
+        due_at=None,
+    )
+    .returning(*_CLAIMED)
+)
+_HOLDER = Statement(sa.select(*_CLAIMED).where(_MARK, _held))
+_FREE = {"run_id": None, "claimed_by": None, "claimed_at": None}
 
 
-_CLAIM = (
-    order_marks.c.run_id,
-    order_marks.c.run_no,
-    order_marks.c.attempted,
-    order_marks.c.attempts,
-    order_marks.c.claimed_by,
-    order_marks.c.claimed_at,
-    order_marks.c.oldest_wanted_at,
+def _end(**values: object) -> Statement:
+    return Statement(sa.update(order_marks).where(_MARK, _c.run_id == sa.bindparam("r")).values(**_FREE, **values))
+
+
+def _earlier(at: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.case((_c.due_at < at, _c.due_at), else_=at)
+
+
+_UP_TO = sa.bindparam("n", type_=sa.BigInteger)
+_newer = _c.wanted > _UP_TO
+_SETTLED = _end(
+    settled=sa.case((_c.settled > _UP_TO, _c.settled), else_=_UP_TO),
+    due_at=sa.case((_newer, sa.func.coalesce(_c.due_at, _NOW)), else_=None),
+    # A want that came during the run is at most as old as the run.
+    oldest_wanted_at=sa.case((_newer, _c.claimed_at), else_=None),
+    attempts=0,
+    last_code=sa.bindparam("code"),
+)
+_POSTPONED = _end(
+    due_at=_earlier(sa.bindparam("later", type_=sa.BigInteger)),
+    attempts=_c.attempts + 1,
+    last_code=sa.bindparam("code"),
 )
 
 
@@ -190,26 +229,13 @@ def _claim(row: Any) -> Claim:
 
 def claim(tx: Transaction, tenant: str, order_id: str, *, run_id: str, executor: str, now: datetime) -> Claim | None:
     """Take a due mark for `run_id`; None when it is not due or somebody else was quicker."""
-    statement = (
-        sa.update(order_marks)
-        .where(_mark(tenant, order_id), _free, order_marks.c.due_at <= to_micros(now))
-        .values(
-            run_id=run_id,
-            run_no=order_marks.c.run_no + 1,
-            attempted=order_marks.c.wanted,
-            claimed_by=executor,
-            claimed_at=to_micros(now),
-            due_at=None,
-        )
-        .returning(*_CLAIM)
-    )
-    row = tx.execute(statement).one_or_none()
+    row = _CLAIM.first(tx, t=tenant, o=order_id, r=run_id, e=executor, now=to_micros(now))
     return None if row is None else _claim(row)
 
 
 def holder(tx: Transaction, tenant: str, order_id: str) -> Claim | None:
     """Who holds the mark now; `wanted` is the value at the time of the claim."""
-    row = tx.execute(sa.select(*_CLAIM).where(_mark(tenant, order_id), _held)).one_or_none()
+    row = _HOLDER.first(tx, t=tenant, o=order_id)
     return None if row is None else _claim(row)
 
 
@@ -218,19 +244,7 @@ def settled(tx: Transaction, tenant: str, order_id: str, run_id: str, wanted: in
 
     False, and nothing changed, when `run_id` no longer holds the mark.
     """
-    at = to_micros(now)
-    newer = order_marks.c.wanted > wanted
-    return _end(
-        tx,
-        _mark(tenant, order_id),
-        run_id,
-        settled=sa.case((order_marks.c.settled > wanted, order_marks.c.settled), else_=wanted),
-        due_at=sa.case((newer, sa.func.coalesce(order_marks.c.due_at, at)), else_=None),
-        # A want that came during the run is at most as old as the run.
-        oldest_wanted_at=sa.case((newer, order_marks.c.claimed_at), else_=None),
-        attempts=0,
-        last_code=code,
-    )
+    return _SETTLED.change(tx, t=tenant, o=order_id, r=run_id, n=wanted, now=to_micros(now), code=code) == 1
 
 
 def postpone(
@@ -242,19 +256,7 @@ def postpone(
     that a postponement does not lie in the past.
     """
     later = to_micros(max(due_at, now))
-    return _end(
-        tx, _mark(tenant, order_id), run_id, due_at=_earlier(later), attempts=order_marks.c.attempts + 1, last_code=code
-    )
-
-
-def _end(tx: Transaction, mark: sa.ColumnElement[bool], run_id: str, **values: object) -> bool:
-    free = {"run_id": None, "claimed_by": None, "claimed_at": None}
-    done = tx.execute(sa.update(order_marks).where(mark, order_marks.c.run_id == run_id).values(**free, **values))
-    return done.rowcount == 1
-
-
-def _earlier(at: int) -> sa.ColumnElement[int]:
-    return sa.case((order_marks.c.due_at < at, order_marks.c.due_at), else_=at)
+    return _POSTPONED.change(tx, t=tenant, o=order_id, r=run_id, later=later, code=code) == 1
 
 
 def resume(tx: Transaction, tenant: str | None, code: str, now: datetime) -> int:
@@ -271,45 +273,53 @@ def resume(tx: Transaction, tenant: str | None, code: str, now: datetime) -> int
     )
 
 
+def _release(whose: sa.ColumnElement[bool]) -> Statement:
+    return Statement(sa.update(order_marks).where(_held, whose).values(**_FREE, due_at=_earlier(_NOW)))
+
+
+_RELEASE_EXECUTOR = _release(_c.claimed_by == sa.bindparam("e"))
+_RELEASE_STALE = _release(_c.claimed_at < sa.bindparam("before"))
+
+
 def release_executor(tx: Transaction, executor: str, now: datetime) -> int:
     """At start: what a dead predecessor of this executor held is due now. Returns how many marks that were."""
-    return _release(tx, order_marks.c.claimed_by == executor, now)
+    return _RELEASE_EXECUTOR.change(tx, e=executor, now=to_micros(now))
 
 
 def release_stale(tx: Transaction, older_than: datetime, now: datetime) -> int:
     """Claims from before `older_than` are due at once, whoever held them; their runs can no longer write."""
-    return _release(tx, order_marks.c.claimed_at < to_micros(older_than), now)
-
-
-def _release(tx: Transaction, whose: sa.ColumnElement[bool], now: datetime) -> int:
-    free = {"run_id": None, "claimed_by": None, "claimed_at": None}
-    statement = sa.update(order_marks).where(_held, whose).values(**free, due_at=_earlier(to_micros(now)))
-    return int(tx.execute(statement).rowcount)
+    return _RELEASE_STALE.change(tx, before=to_micros(older_than), now=to_micros(now))
 
 
 # --- looking ---
 
 
+_NEXT_DUE = Statement(sa.select(sa.func.min(_c.due_at)).where(_free))
+_WAITING = Statement(sa.select(sa.func.count()).select_from(order_marks).where(_free))
+_RUNNING = Statement(sa.select(sa.func.count()).select_from(order_marks).where(_held))
+_OLDEST = Statement(sa.select(sa.func.min(_c.oldest_wanted_at)).where(_free, _c.wanted > _c.attempted))
+_CURSOR = Statement(
+    sa.select(poll_cursors.c.cursor).where(
+        poll_cursors.c.tenant == sa.bindparam("t"), poll_cursors.c.name == sa.bindparam("n")
+    )
+)
+
+
 def next_due(tx: Transaction) -> datetime | None:
     """When the next unclaimed mark falls due, possibly in the past; None when nothing waits."""
-    at = tx.execute(sa.select(sa.func.min(order_marks.c.due_at)).where(_free)).scalar_one()
+    at = _NEXT_DUE.scalar(tx)
     return None if at is None else from_micros(at)
 
 
 def depth(tx: Transaction, now: datetime) -> Depth:
     """How many marks wait and run, and how long the oldest untried want has waited."""
-    waiting = tx.execute(sa.select(sa.func.count()).select_from(order_marks).where(_free)).scalar_one()
-    running = tx.execute(sa.select(sa.func.count()).select_from(order_marks).where(_held)).scalar_one()
-    untried = order_marks.c.wanted > order_marks.c.attempted
-    oldest = sa.select(sa.func.min(order_marks.c.oldest_wanted_at)).where(_free, untried)
-    at = tx.execute(oldest).scalar_one()
+    waiting, running, at = _WAITING.scalar(tx) or 0, _RUNNING.scalar(tx) or 0, _OLDEST.scalar(tx)
     return Depth(waiting, running, 0.0 if at is None else max(0.0, (now - from_micros(at)).total_seconds()))
 
 
 def cursor(tx: Transaction, tenant: str, name: str) -> str | None:
     """How far the poll `name` of this tenant has seen; None before its first time."""
-    where = sa.and_(poll_cursors.c.tenant == tenant, poll_cursors.c.name == name)
-    return tx.execute(sa.select(poll_cursors.c.cursor).where(where)).scalar_one_or_none()
+    return _CURSOR.scalar(tx, t=tenant, n=name)
 
 
 def set_cursor(tx: Transaction, tenant: str, name: str, value: str) -> None:

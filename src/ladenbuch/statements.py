@@ -1,0 +1,97 @@
+"""Statements that are put together once and run often, with named parameters (`sa.bindparam`).
+
+    _FENCE = Statement(sa.select(fences.c.run_id).where(fences.c.tenant == sa.bindparam("t")))
+    _FENCE.scalar(tx, t="t1")
+
+On SQLite the text goes straight to the driver: SQLAlchemy's own way to it (cache key, execution context, result
+object) costs several times what SQLite does. PostgreSQL takes the usual way; there the round trip is what costs.
+Rows are named tuples of what the driver gives: text, integers, bytes, and 0 or 1 for a Boolean.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as _postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as _sqlite_insert
+
+Transaction = sa.Connection
+
+
+class Statement:
+    """One statement; `columns` names what an insert sets when it does not set every column of its table."""
+
+    def __init__(self, clause: sa.Executable, columns: Sequence[str] | None = None) -> None:
+        self._clause = clause
+        self._columns = columns
+        self._sql: tuple[str, tuple[str, ...], dict[str, Any]] | None = None
+        self._row: Callable[[Iterable[Any]], Any] | None = None
+
+    def rows(self, tx: Transaction, /, **values: object) -> Sequence[Any]:
+        """All rows."""
+        if tx.dialect.name != "sqlite":
+            return tx.execute(self._clause, values).all()
+        cursor = self._run(tx, values)
+        found = cursor.fetchall()  # to the end, always: an unfinished RETURNING would hold up the commit
+        if self._row is None:
+            row: Any = namedtuple("Row", [column[0] for column in cursor.description])  # type: ignore[misc]
+            self._row = row._make
+        return [self._row(row) for row in found]
+
+    def first(self, tx: Transaction, /, **values: object) -> Any | None:
+        """The first row, or None."""
+        return next(iter(self.rows(tx, **values)), None)
+
+    def scalar(self, tx: Transaction, /, **values: object) -> Any | None:
+        """The first value of the first row, or None."""
+        return next(iter(self.rows(tx, **values)), (None,))[0]
+
+    def change(self, tx: Transaction, /, **values: object) -> int:
+        """How many rows it changed."""
+        if tx.dialect.name != "sqlite":
+            return tx.execute(self._clause, values, execution_options={"preserve_rowcount": True}).rowcount
+        return int(self._run(tx, values).rowcount)
+
+    def _run(self, tx: Transaction, values: dict[str, object]) -> Any:
+        if self._sql is None:
+            self._sql = self._compiled(tx.dialect)
+        text, names, constants = self._sql
+        given = constants | values if constants else values
+        connection = cast(Any, tx.connection.dbapi_connection)
+        return connection.execute(text, [given[name] for name in names])
+
+    def _compiled(self, dialect: sa.Dialect) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+        clause = cast(Any, self._clause)
+        compiled = clause.compile(dialect=dialect, column_keys=None if self._columns is None else list(self._columns))
+        assert "POSTCOMPILE" not in str(compiled), "a list (IN) is written out anew each time: not for a Statement"
+        names = tuple(compiled.positiontup)
+        constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        return str(compiled), names, {name: constants[name] for name in names if name in constants}
+
+
+@lru_cache(maxsize=256)
+def _insert_new(table: sa.Table, dialect: str, names: tuple[str, ...]) -> Statement:
+    insert = _sqlite_insert if dialect == "sqlite" else _postgresql_insert
+    return Statement(insert(table).on_conflict_do_nothing(), names)
+
+
+@lru_cache(maxsize=256)
+def _upsert(table: sa.Table, dialect: str, names: tuple[str, ...]) -> Statement:
+    statement = (_sqlite_insert if dialect == "sqlite" else _postgresql_insert)(table)
+    keys = [column.name for column in table.primary_key]
+    changes = {name: statement.excluded[name] for name in names if name not in keys}
+    return Statement(statement.on_conflict_do_update(index_elements=keys, set_=changes), names)
+
+
+def insert_new(tx: Transaction, table: sa.Table, /, **values: object) -> bool:
+    """Insert one row unless a unique constraint already holds it; True when the row is new."""
+    return _insert_new(table, tx.dialect.name, tuple(values)).change(tx, **values) == 1
+
+
+def upsert(tx: Transaction, table: sa.Table, /, **values: object) -> None:
+    """Insert one row, or overwrite the row with the same primary key by the values given."""
+    _upsert(table, tx.dialect.name, tuple(values)).change(tx, **values)
