@@ -211,9 +211,9 @@ def test_a_payment_dated_before_the_order_counts_when_the_order_exists() -> None
 
 
 def test_what_the_profile_asks_for_and_we_cannot_do_is_refused() -> None:
-    """A grace period or another shipping policy is not silently ignored."""
+    """A grace period or another timing is not silently ignored."""
     made = order(mug(), payments=PAID)
-    for profile in (replace(PROFILE, grace_seconds=3600), replace(PROFILE, shipping_policy="follow_goods")):
+    for profile in (replace(PROFILE, grace_seconds=3600), replace(PROFILE, timing="creation")):
         result = planned(made, profile=profile)
         assert codes(result) == {"PROFILE-UNSUPPORTED"}
         assert "invoice" not in kinds(result)
@@ -246,8 +246,10 @@ def test_a_download_in_a_parcel_has_its_own_place() -> None:
     made = order(both, payments=(payment(9, 1690, at(1)),))
     made = replace(made, lines=(made.lines[0], replace(made.lines[1], requires_shipping=False)))
     abroad = replace(made, billing_address=replace(ERIKA, country="AT"))
-    assert codes(planned(abroad)) == {"TAX-PLACE"}
+    assert codes(planned(abroad)) == {"TAX-KIND"}
     assert codes(planned(made)) == set()
+    oss = replace(PROFILE, unshipped="electronic", oss_from=date(2026, 1, 1))
+    assert codes(planned(abroad, profile=oss)) == {"TAX-RATE"}  # 19 % is not a rate of Austria
     goods_only = replace(abroad, lines=tuple(replace(line, requires_shipping=True) for line in made.lines))
     assert codes(planned(goods_only)) == set()
 
@@ -256,7 +258,7 @@ def test_a_download_in_a_parcel_has_its_own_place() -> None:
 def test_postal_codes_outside_the_vat_territory_in_every_spelling(code: str) -> None:
     """§1 (2) UStG: Büsingen (also by its Swiss code) and Helgoland."""
     made = order(mug(), payments=PAID, shipping_address=replace(ERIKA, zip=code))
-    assert codes(planned(made)) == {"TAX-PLACE"}
+    assert codes(planned(made)) == {"TAX-FOREIGN"}  # German VAT was charged on an export
 
 
 # -- taxes and positions -----------------------------------------------------------------------------------------

@@ -356,7 +356,7 @@ def test_one_thing_at_a_time_is_named() -> None:
     made = decide(order)
     assert made is not None
     codes = {item.code for item in made.attention}
-    assert {"B2B", "TERMS", "TAX-CHANNEL", "TAX-ESTIMATED", "TIP", "GIFT-CARD", "DUTY", "FEE", "TAX-SHIP-FROM"} <= codes
+    assert {"TAX-CHANNEL", "TAX-ESTIMATED", "TIP", "GIFT-CARD", "DUTY", "TAX-SHIP-FROM"} <= codes
 
 
 def plain() -> Json:

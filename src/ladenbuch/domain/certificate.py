@@ -11,7 +11,8 @@ done. It is a statement about our own numbers: the independent proof starts from
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from ladenbuch.domain.books import Books, PostedDocument
@@ -19,6 +20,7 @@ from ladenbuch.domain.document import rate_text
 from ladenbuch.domain.facts import Fact, Facts
 from ladenbuch.domain.plan import Plan
 from ladenbuch.domain.positions import fold
+from ladenbuch.domain.tax import taxed_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,32 +101,53 @@ def certificate(facts: Facts, books: Books, plan: Plan) -> Certificate:
         verdict=_verdict(plan, live),
         projected=bool(plan.actions),
         gross_by_rate=gross_by_rate,
-        documents_equal_facts=_documents_equal_facts(facts, live, gross_by_rate),
+        documents_equal_facts=_documents_equal_facts(facts, live),
         money_facts=sum(fact.amount for fact in ours),
         money_booked=sum(booked.values()),
         open_minor=open_minor,
         open_causes=_causes(facts, plan, documented, open_minor, ours),
         coverage=tuple(
-            _coverage(fact, books, plan, planned, booked, {item.id for item in ours}) for fact in facts.items
+            _coverage(facts, fact, books, plan, planned, booked, {item.id for item in ours}) for fact in facts.items
         ),
         money_explained=_money_explained(facts, plan, bool(live), booked, ours),
     )
 
 
-def _documents_equal_facts(facts: Facts, live: list[PostedDocument], posted: dict[str, int]) -> bool:
-    """(1): what the documents carry per rate is the fold of the agreements they cover, each covered once."""
+def _documents_equal_facts(facts: Facts, live: list[PostedDocument]) -> bool:
+    """(1): what a document carries per rate is the fold of the ledger entries it covers, each covered once."""
     covers = [cover for document in live for cover in document.covers]
     if len({cover.fact_id for cover in covers}) != len(covers):
         return False
     amounts = {fact.id: fact.amount for fact in facts.items if fact.kind == "agreement"}
+    amounts |= {sale.id: sale.total for item in facts.agreements for sale in item.sales}
     if any(amounts.get(cover.fact_id) != cover.amount for cover in covers):
         return False
-    if not live:
-        return True
-    covered = {cover.fact_id for cover in covers}
-    folded, _ = fold(facts.order, (item for item in facts.agreements if item.id in covered))
-    owed = {rate_text(rate): gross for rate, gross in folded.claim if gross} if folded is not None else None
-    return owed == {rate: gross for rate, gross in posted.items() if gross}
+    return all(_owed(facts, document) == _posted(document) for document in live)
+
+
+def _owed(facts: Facts, document: PostedDocument) -> dict[Decimal, int] | None:
+    """The gross per rate of what a document covers, folded again as the ledger is now; None where it does not fold."""
+    covered = {cover.fact_id for cover in document.covers}
+    said = {
+        sale: tuple((Decimal(rate), tax) for rate, tax in taxes.items())
+        for sale, taxes in dict(document.tax.get("override", {})).items()
+    }
+    mine = []
+    for agreement in facts.agreements:
+        whole = agreement.id in covered
+        sales = tuple(
+            taxed_as(sale, said[sale.id]) if sale.id in said else sale
+            for sale in agreement.sales
+            if whole or sale.id in covered
+        )
+        if sales:
+            mine.append(replace(agreement, sales=sales))
+    folded, _ = fold(facts.order, mine)
+    return None if folded is None else {rate: gross for rate, gross in folded.claim if gross}
+
+
+def _posted(document: PostedDocument) -> dict[Decimal, int]:
+    return {rate: total.gross for rate, total in document.draft.sums.items() if total.gross}
 
 
 def _on_our_accounts(facts: Facts, books: Books, plan: Plan) -> list[Fact]:
@@ -174,6 +197,7 @@ def _causes(facts: Facts, plan: Plan, documented: int, open_minor: int, ours: li
 
 
 def _coverage(
+    facts: Facts,
     fact: Fact,
     books: Books,
     plan: Plan,
@@ -182,11 +206,12 @@ def _coverage(
     line_ids: set[str],
 ) -> Coverage:
     """The status of one fact, with its reason."""
+    ids = {fact.id, *(sale.id for item in facts.agreements if item.id == fact.id for sale in item.sales)}
     for document in books.documents:
-        if any(cover.fact_id == fact.id for cover in document.covers):
+        if any(cover.fact_id in ids for cover in document.covers):
             return Coverage(fact, "covered", document.key)
     for key, document in planned.items():
-        if any(cover.fact_id == fact.id for cover in document.covers):
+        if any(cover.fact_id in ids for cover in document.covers):
             return Coverage(fact, "planned", key)
     if fact.kind == "money" and fact.id in booked:
         done = any(item.payment_id == fact.id and item.done for item in books.bookings)

@@ -79,6 +79,12 @@ class Facts:
         """False when parts of the order could not be read: come back later, decide nothing (R19)."""
         return not self.order.gaps
 
+    @property
+    def first_supply(self) -> TaxPoint | None:
+        """The first shipment as tax point: for supplies whose exemption hangs on it (bookkeeping 3.1)."""
+        shipped = next((item for item in self.items if item.kind == "fulfilment"), None)
+        return None if shipped is None else TaxPoint(shipped.at, "fulfilment", shipped.id)
+
     def agreements_until(self, instant: datetime) -> tuple[Agreement, ...]:
         """The ledger cut at an instant: what the first document folds (R2)."""
         return tuple(agreement for agreement in self.agreements if agreement.happened_at <= instant)

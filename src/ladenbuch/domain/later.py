@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ladenbuch.domain.books import PostedDocument
@@ -16,26 +17,24 @@ _LATER = {
 }
 
 
-def later_facts(facts: Facts, document: PostedDocument | None, tax_point: TaxPoint | None) -> list[Problem]:
+def later_facts(facts: Facts, documents: Sequence[PostedDocument], tax_point: TaxPoint | None) -> list[Problem]:
     """Facts after the cut that no document covers: asked about until their rules are decided (R3-R6, R8)."""
     order = facts.order
-    if document is not None:
-        covered = {cover.fact_id for cover in document.covers}
-        changed = [
-            cover.fact_id
-            for cover in document.covers
-            if (fact := next((item for item in facts.items if item.id == cover.fact_id), None)) is not None
-            and fact.amount != cover.amount
-        ]
-    else:
-        covered = {item.id for item in facts.agreements_until(tax_point.at)} if tax_point else set()
-        changed = []
+    amounts = {item.id: item.amount for item in facts.items if item.kind == "agreement"}
+    amounts |= {sale.id: sale.total for item in facts.agreements for sale in item.sales}
+    covers = [cover for document in documents for cover in document.covers]
+    covered = {cover.fact_id for cover in covers}
+    changed = [item.fact_id for item in covers if amounts.get(item.fact_id, item.amount) != item.amount]
+    if not documents and tax_point is not None:
+        covered = {item.id for item in facts.agreements_until(tax_point.at)}
     found: list[Problem] = []
     if changed:
         message = "a ledger entry changed after it was documented"
         found.append(Problem("LEDGER", message, tuple(changed), ("look into it",)))
     for agreement in facts.agreements:
         if agreement.id in covered or not any(sale.total or sale.quantity for sale in agreement.sales):
+            continue
+        if covered and all(sale.id in covered for sale in agreement.sales):
             continue
         code, message = _LATER.get(agreement.reason, ("ENUM", "an unknown change after the tax point"))
         choices = ("correct it by hand in sevdesk", "leave the invoice as it is")

@@ -5,26 +5,35 @@ from __future__ import annotations
 import hashlib
 
 from ladenbuch.domain.document import Party
+from ladenbuch.domain.evidence import vat_id_of
 from ladenbuch.domain.facts import Problem
 from ladenbuch.domain.order import Address, Order
+from ladenbuch.domain.tax import TaxDecision
 from ladenbuch.domain.texts import language_of, one_line
 
 #: Up to this gross amount a domestic invoice may lack the buyer's address (UStDV §33).
 SMALL_INVOICE_MINOR = 250_00
 
 
-def party_of(order: Order, shop_key: str, gross: int) -> tuple[Party | None, list[Problem]]:
-    """The buyer as printed: billing address first, shipping address where it says more. `gross` in minor units."""
+def party_of(
+    order: Order, shop_key: str, gross: int, decision: TaxDecision | None = None
+) -> tuple[Party | None, list[Problem]]:
+    """The buyer as printed: billing address first, shipping address where it says more. `gross` in minor units.
+
+    A company's own billing address comes before both. Without an address only a small domestic invoice may be written.
+    """
     billing, shipping = order.billing_address, order.shipping_address
+    if order.company is not None and order.company.billing_address is not None:
+        billing = order.company.billing_address
     complete = (item for item in (billing, shipping) if item is not None and _complete(item))
     address = next(complete, billing or shipping or Address())
     first = one_line(address.first_name) or one_line(order.customer.first_name if order.customer else None)
     last = one_line(address.last_name) or one_line(order.customer.last_name if order.customer else None)
-    company = one_line(address.company)
+    company = one_line(address.company) or one_line(order.company.name if order.company else None)
     display = one_line(order.customer.display_name if order.customer else None)
     person = " ".join(part for part in (first, last) if part) or display
     name = company or person
-    small = 0 < gross <= SMALL_INVOICE_MINOR
+    small = 0 < gross <= SMALL_INVOICE_MINOR and (decision is None or decision.case == "domestic")
     if not name and not small:
         return None, [_missing(order, "the buyer's name is unknown")]
     if not _complete(address) and not small:
@@ -45,6 +54,7 @@ def party_of(order: Order, shop_key: str, gross: int) -> tuple[Party | None, lis
             country=address.country or "DE",
             email=email,
             locale=language_of(locale),
+            vat_id=vat_id_of(order),
         ),
         [],
     )

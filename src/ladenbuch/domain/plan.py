@@ -14,113 +14,38 @@ What this version does not decide becomes `Attention(code, facts, choices)`; not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from typing import Any
+from dataclasses import replace
+from datetime import datetime
 
-from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedLine
-from ladenbuch.domain.document import InvoiceDraft, rate_text
+from ladenbuch.domain.actions import Action, Letter, Plan, finalise_key, without_letter_address
+from ladenbuch.domain.bookings import bookings, money_lines
+from ladenbuch.domain.books import Books, PostedDocument
+from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.exclusion import exclusion_of, refunded_since
-from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved, moved_at
+from ladenbuch.domain.facts import Facts, Problem, moved
+from ladenbuch.domain.first import first_documents
 from ladenbuch.domain.later import cancelled, later_facts, refund_money
-from ladenbuch.domain.order import Order, Payment
-from ladenbuch.domain.party import party_of
-from ladenbuch.domain.positions import fold
 from ladenbuch.domain.prepayment import partial_prepayment
-from ladenbuch.domain.profile import SUPPORTED_MODES, Profile, profile_at
-from ladenbuch.domain.tax import TaxDecision, decide_tax, foreign_money
-from ladenbuch.domain.texts import advance_note, one_line
-from ladenbuch.errors import Rejected
+from ladenbuch.domain.profile import Profile, profile_at
+from ladenbuch.domain.tax import foreign_money, taxed_at_supply
+
+__all__ = ["Action", "Letter", "Plan", "finalise_key", "plan", "without_letter_address"]
+
+#: Questions that answer themselves in time: nothing is decided, and nobody is asked yet (3.3 no. 7).
+_HELD = frozenset({"VAT-ID-UNCHECKED", "VAT-ID-UNAVAILABLE"})
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A letter that is due: which document it carries, to whom, in which language."""
-
-    document_key: str
-    to: str = field(repr=False)
-    locale: str = "de"
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One thing to do. `kind`: invoice, finalise, money_line, book_payment, letter. `after`: keys that come first."""
-
-    kind: str
-    key: str
-    reason: str
-    covers: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    not_before: datetime | None = None
-    document: PostedDocument | None = None
-    line: PostedLine | None = None
-    booking: Booked | None = None
-    letter: Letter | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The shape documented in docs/reference/plan.md."""
-        data: dict[str, Any] = {
-            "kind": self.kind,
-            "key": self.key,
-            "covers": list(self.covers),
-            "reason": self.reason,
-        }
-        if self.after:
-            data["after"] = list(self.after)
-        if self.not_before is not None:
-            data["not_before"] = self.not_before.isoformat()
-        if self.kind == "invoice" and self.document is not None:
-            data |= _document_json(self.document.draft) | {"tax": dict(self.document.tax)}
-        if self.line is not None:
-            data |= {"amount_minor": self.line.amount, "account": self.line.account}
-            data["value_date"] = self.line.value_date.isoformat()
-        if self.booking is not None:
-            data |= {"amount_minor": self.booking.amount, "document": self.booking.document_key}
-        if self.letter is not None:
-            data |= {"document": self.letter.document_key, "locale": self.letter.locale}
-        return data
-
-
-def _document_json(draft: InvoiceDraft) -> dict[str, Any]:
-    return {
-        "note": draft.note,
-        "currency": draft.currency,
-        "gross_minor": draft.gross,
-        "tax_rule": draft.tax_rule,
-        "invoice_date": draft.invoice_date.isoformat(),
-        "delivery_date": draft.delivery_date.isoformat(),
-        "positions": [position.as_json() for position in draft.positions],
-        "sums": {
-            rate_text(rate): {"gross_minor": total.gross, "net_minor": total.net, "tax_minor": total.tax}
-            for rate, total in draft.sums.items()
-        },
-        "foot_text": draft.foot_text,
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is left to do. `later` names why nothing may be decided yet; `exclusion` why the order is not ours."""
-
-    order_id: str
-    actions: tuple[Action, ...] = ()
-    waiting: tuple[Problem, ...] = ()
-    attention: tuple[Problem, ...] = ()
-    exclusion: Problem | None = None
-    later: str | None = None
-    tax_point: TaxPoint | None = None
-
-    def due(self, now: datetime) -> tuple[Action, ...]:
-        """Actions that may be carried out at `now`."""
-        return tuple(item for item in self.actions if item.not_before is None or item.not_before <= now)
-
-
-def plan(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime) -> Plan:
+def plan(
+    facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime, evidence: Evidence | None = None
+) -> Plan:
     """Compare facts with books and say what is left to do (R1). Never raises for data; never looks at a clock.
 
     `profiles` are all versions of the tenant's accounting profile; the tax point chooses (P1). `now` is aware UTC.
+    `evidence` is what was looked up outside the order: without it only German rates are known, and no VAT id.
     """
-    order = facts.order
+    order, evidence = facts.order, evidence or Evidence()
+    if taxed_at_supply(order, facts.agreements, profile_at(profiles, order.processed_at)):
+        facts = replace(facts, tax_point=facts.first_supply)
     if not facts.complete:
         return Plan(order.id, later=f"parts of the order could not be read: {', '.join(order.gaps[:3])}")
     tax_point = facts.tax_point
@@ -131,25 +56,26 @@ def plan(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime)
         return Plan(order.id, attention=late, exclusion=None if late else excluded, tax_point=tax_point)
     if tax_point is None and books.invoice is None:
         return _before_tax_point(facts, books, profile, now)
-    document, problems = _first_document(facts, books, profile, tax_point, now)
+    documents, problems = first_documents(facts, books, profile, tax_point, now, evidence)
     foreign = foreign_money(order, profile)
-    attention = list(problems)
+    attention = [item for item in problems if item.code not in _HELD]
     attention += [item for item in foreign if item not in problems]
-    attention += later_facts(facts, document, tax_point)
+    attention += later_facts(facts, documents, tax_point)
     actions: list[Action] = []
-    waiting: list[Problem] = []
+    waiting = [item for item in problems if item.code in _HELD]
     if not foreign:
-        lines, line_problems = _money_lines(facts, books, profile)
+        lines, line_problems = money_lines(facts, books, profile)
         actions += lines
         attention += line_problems
-    if document is not None:
+    for document in documents:
         done, still = _document_actions(document, books, profile, now)
         actions += done
         waiting += still
-        if not foreign:
-            booked, over = _bookings(facts, books, profile, document)
-            actions += booked
-            attention += over
+    if not foreign:
+        booked, over = bookings(facts, books, profile, documents)
+        actions += booked
+        attention += over
+    for document in documents:
         actions += _letter(document, books, profile)
     flap = [item for item in actions if item.key in books.applied]
     if flap:
@@ -174,7 +100,7 @@ def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetim
         if foreign:
             attention += foreign
         else:
-            lines, problems = _money_lines(facts, books, profile)
+            lines, problems = money_lines(facts, books, profile)
             actions += lines if not profile.draft_only else ()
             attention += problems
         if order.cancelled_at is not None:
@@ -187,87 +113,6 @@ def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetim
     what = "authorised, not captured" if order.financial_status == "AUTHORIZED" else "not paid and not shipped"
     waiting = Problem("UNPAID", f"{what}: the invoice follows payment or shipment", (order.id,))
     return Plan(order.id, tuple(actions), (waiting,), tuple(attention))
-
-
-def _first_document(
-    facts: Facts, books: Books, profile: Profile, tax_point: TaxPoint | None, now: datetime
-) -> tuple[PostedDocument | None, list[Problem]]:
-    """The invoice: what is pinned, or the fold of the ledger up to the tax point (R2)."""
-    pinned = books.invoice
-    if pinned is not None:
-        return pinned, list(facts.problems)
-    assert tax_point is not None
-    order = facts.order
-    problems = list(facts.problems)
-    if order.cancelled_at is not None and order.cancelled_at <= tax_point.at:
-        return None, problems  # nothing is invoiced after a cancellation; later_facts asks about it
-    agreements = facts.agreements_until(tax_point.at)
-    if not agreements and not problems:
-        problems.append(Problem("LEDGER", "money or goods moved before anything was sold", (order.id,)))
-    problems += partial_prepayment(facts, profile, tax_point.at)
-    if problems:
-        return None, problems
-    decision, refusals = decide_tax(order, agreements, profile, tax_point.at)
-    folded, doubts = fold(order, agreements)
-    party, who = party_of(order, profile.shop_key, 0 if folded is None else sum(g for _, g in folded.claim))
-    problems = refusals + (doubts if not refusals else []) + who
-    if problems or decision is None or folded is None or party is None:
-        return None, problems
-    last = agreements[-1].id.rsplit("/", 1)[-1]
-    key = f"inv:{order.number_id}:{last}"
-    name = one_line(order.name) or order.number_id
-    supplied = _supplied_at(facts, tax_point)
-    delivered = profile.local_date(supplied)
-    issued = max(profile.local_date(now), delivered)
-    closed = profile.books_closed_until
-    if closed is not None and min(delivered, issued) <= closed:
-        return None, [_period_closed(order, closed)]
-    try:
-        draft = InvoiceDraft(
-            key=key,
-            note=f"{name} / {profile.shop_key}:{order.number_id}",
-            currency=order.currency,
-            tax_rule=decision.rule,
-            invoice_date=issued,
-            delivery_date=delivered,
-            party=party,
-            positions=folded.positions,
-            claim=folded.claim,
-            head_text=f"Bestellung {name} vom {profile.local_date(order.processed_at):%d.%m.%Y}",
-            foot_text=advance_note(replace(tax_point, at=supplied), profile, party.locale),
-            time_to_pay=None,
-        )
-    except Rejected as refusal:
-        return None, [Problem(refusal.code, refusal.message, (order.id,), ("post by hand", "exclude the order"))]
-    covers = tuple(Cover(item.id, sum(sale.total for sale in item.sales)) for item in agreements)
-    version, tax = profile.version, _tax_json(decision)
-    return PostedDocument(key, "invoice", draft, covers, tax_point=tax_point.at, tax=tax, profile_version=version), []
-
-
-def _period_closed(order: Order, closed: date) -> Problem:
-    message = f"the books are closed until {closed.isoformat()} (R11)"
-    return Problem("PERIOD-CLOSED", message, (order.id,), ("open the period", "post by hand"))
-
-
-def _supplied_at(facts: Facts, point: TaxPoint) -> datetime:
-    """What the document says about time (3.2): the shipment, or the receipt of the money that came before it.
-
-    The last money up to the tax point: where an edit or the order itself completed the payment, it came earlier.
-    """
-    received = [item.at for item in facts.items if item.kind == "money" and item.amount > 0 and item.at <= point.at]
-    return max(received, default=point.at) if point.trigger == "money" else point.at
-
-
-def _tax_json(decision: TaxDecision) -> dict[str, Any]:
-    return {
-        "rule": decision.rule,
-        "rates": [rate_text(rate) for rate in decision.rates],
-        "place": decision.place,
-        "reason": decision.reason,
-        "reason_de": decision.reason_de,
-        "source": decision.source,
-        "counterfactual": decision.counterfactual,
-    }
 
 
 def _document_actions(
@@ -295,76 +140,6 @@ def _document_actions(
     return actions, []
 
 
-def finalise_key(document_key: str) -> str:
-    """The key under which a document is finalised, once."""
-    return f"fin:{document_key}"
-
-
-def _money_lines(facts: Facts, books: Books, profile: Profile) -> tuple[list[Action], list[Problem]]:
-    """One line on the gateway's account per SUCCESS transaction, where the mode is clearing with payouts (4.2)."""
-    known = {line.payment_id for line in books.lines if line.done}
-    actions: list[Action] = []
-    problems: list[Problem] = []
-    for payment in facts.order.payments:
-        if moved(payment) <= 0 or moved_at(payment) is None:
-            continue
-        gateway = profile.gateway(payment.gateway, manual=payment.manual)
-        if gateway is None:
-            message = f"nobody has decided how gateway {payment.gateway!r} is booked"
-            choices = ("clearing+payouts", "bank", "liability", "off")
-            problems.append(Problem("GATEWAY-UNMAPPED", message, (payment.id,), choices))
-        elif gateway.mode not in SUPPORTED_MODES:
-            message = f"mode {gateway.mode!r} of gateway {payment.gateway!r} is not carried out yet"
-            problems.append(Problem("GATEWAY-MODE", message, (payment.id,), SUPPORTED_MODES))
-        elif gateway.mode == "clearing+payouts" and payment.id not in known:
-            line = PostedLine(_line_key(payment), payment.id, gateway.account, moved(payment), _day(payment, profile))
-            reason = f"{payment.gateway} received the money: it stands on its clearing account until the payout."
-            actions.append(Action("money_line", line.key, reason, (payment.id,), line=line))
-    return actions, problems
-
-
-def _line_key(payment: Payment) -> str:
-    return f"line:{payment.id.rsplit('/', 1)[-1]}"
-
-
-def _day(payment: Payment, profile: Profile) -> date:
-    at = moved_at(payment)
-    assert at is not None
-    return profile.local_date(at)
-
-
-def _bookings(
-    facts: Facts, books: Books, profile: Profile, document: PostedDocument
-) -> tuple[list[Action], list[Problem]]:
-    """Link each transaction to the invoice, oldest first, never more than the invoice still carries."""
-    if document.state == "cancelled":
-        return [], []
-    open_rest = document.draft.gross - sum(
-        item.amount for item in books.bookings if item.document_key == document.key and item.done
-    )
-    done = {item.payment_id for item in books.bookings if item.done}
-    actions: list[Action] = []
-    problems: list[Problem] = []
-    ours = [(when, item.id, item) for item in facts.order.payments if moved(item) > 0 and (when := moved_at(item))]
-    for _, _, payment in sorted(ours, key=lambda entry: entry[:2]):
-        gateway = profile.gateway(payment.gateway, manual=payment.manual)
-        if gateway is None or gateway.mode not in SUPPORTED_MODES or payment.id in done:
-            continue
-        if payment.amount > open_rest:
-            message = f"{payment.amount - open_rest} minor units more were paid than the invoice carries"
-            choices = ("refund the difference", "keep it as credit", "book by hand")
-            problems.append(Problem("OVERPAID", message, (payment.id,), choices))
-            continue
-        open_rest -= payment.amount
-        if gateway.mode != "clearing+payouts":
-            continue
-        booking = Booked(f"pay:{payment.id.rsplit('/', 1)[-1]}:1", payment.id, document.key, payment.amount)
-        reason = f"The money of {payment.gateway} pays this invoice."
-        after = (_line_key(payment), finalise_key(document.key))
-        actions.append(Action("book_payment", booking.key, reason, (payment.id,), after, booking=booking))
-    return actions, problems
-
-
 def _letter(document: PostedDocument, books: Books, profile: Profile) -> list[Action]:
     """One invoice letter, when the buyer has an address for it."""
     key = f"mail:{document.key}"
@@ -374,8 +149,3 @@ def _letter(document: PostedDocument, books: Books, profile: Profile) -> list[Ac
     letter = Letter(document.key, to, document.draft.party.locale)
     reason = "The invoice has its number: the buyer gets it once."
     return [Action("letter", key, reason, (), (finalise_key(document.key),), letter=letter)]
-
-
-def without_letter_address(item: Action) -> Action:
-    """The action as it may be logged: no personal data."""
-    return replace(item, letter=replace(item.letter, to="")) if item.letter else item

@@ -390,7 +390,8 @@ def _taxes(
             found += [_unlawful(rate, sale, supply) for rate in sorted(set(charged) - (lawful or frozenset()))]
             taxed.append((sale, charged))
     shipping = {r for sale, taxes in taxed if sale.line_type == "SHIPPING" and sale.total for r in taxes}
-    if goods and not zero and not shipping <= set(goods):
+    others = {r for sale, taxes in taxed if sale.line_type != "SHIPPING" and sale.total for r in taxes}
+    if others and not zero and not shipping <= others:
         message = "shipping was taxed at a rate none of the goods has"
         found.append(Problem("TAX-SHIPPING", message, (order.id,), ("as charged", "follow the goods")))
     return taxed, found

@@ -29,7 +29,7 @@ class Territory:
 
 #: (country, prefixes of the postal code, name): part of a member state, but not of the Union's VAT area.
 _OUTSIDE: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("DE", ("78266",), "Büsingen"),
+    ("DE", ("78266", "8238"), "Büsingen"),  # it has a Swiss postal code as well
     ("DE", ("27498",), "Helgoland"),
     ("ES", ("35", "38"), "Canary Islands"),
     ("ES", ("51",), "Ceuta"),
@@ -69,12 +69,13 @@ def territory_of(address: Address | None, *, goods: bool) -> Territory | None:
     if address is None or not address.country:
         return None
     country = address.country.upper()
-    code = "".join(char for char in (address.zip or "").upper() if char.isalnum())
+    plain = "".join(char for char in (address.zip or "").upper() if char.isalnum())
+    code = "".join(char for char in plain if char.isdigit())
     if country == "MC" or (country == "FR" and code.startswith("980")):
         return Territory("FR", UNION, "Monaco")
     if country == "IM":
         return Territory("GB", THIRD, "Isle of Man")
-    if country == "XI" or (country == "GB" and code.startswith("BT")):
+    if country == "XI" or (country == "GB" and plain.startswith("BT")):
         return Territory("XI", UNION, "Northern Ireland") if goods else Territory("GB", THIRD, "Northern Ireland")
     if country in _OUTSIDE_CODES:
         return Territory(country, THIRD, _OUTSIDE_CODES[country][1])

@@ -1,0 +1,104 @@
+"""What a plan consists of: letters, actions and the plan itself, as values with their published JSON shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from ladenbuch.domain.books import Booked, PostedDocument, PostedLine
+from ladenbuch.domain.document import InvoiceDraft, rate_text
+from ladenbuch.domain.facts import Problem, TaxPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter that is due: which document it carries, to whom, in which language."""
+
+    document_key: str
+    to: str = field(repr=False)
+    locale: str = "de"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do. `kind`: invoice, finalise, money_line, book_payment, letter. `after`: keys that come first."""
+
+    kind: str
+    key: str
+    reason: str
+    covers: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    not_before: datetime | None = None
+    document: PostedDocument | None = None
+    line: PostedLine | None = None
+    booking: Booked | None = None
+    letter: Letter | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape documented in docs/reference/plan.md."""
+        data: dict[str, Any] = {
+            "kind": self.kind,
+            "key": self.key,
+            "covers": list(self.covers),
+            "reason": self.reason,
+        }
+        if self.after:
+            data["after"] = list(self.after)
+        if self.not_before is not None:
+            data["not_before"] = self.not_before.isoformat()
+        if self.kind == "invoice" and self.document is not None:
+            tax = {key: value for key, value in self.document.tax.items() if key != "override"}
+            data |= _document_json(self.document.draft) | {"tax": tax}
+        if self.line is not None:
+            data |= {"amount_minor": self.line.amount, "account": self.line.account}
+            data["value_date"] = self.line.value_date.isoformat()
+        if self.booking is not None:
+            data |= {"amount_minor": self.booking.amount, "document": self.booking.document_key}
+        if self.letter is not None:
+            data |= {"document": self.letter.document_key, "locale": self.letter.locale}
+        return data
+
+
+def _document_json(draft: InvoiceDraft) -> dict[str, Any]:
+    return {
+        "note": draft.note,
+        "currency": draft.currency,
+        "gross_minor": draft.gross,
+        "tax_rule": draft.tax_rule,
+        "invoice_date": draft.invoice_date.isoformat(),
+        "delivery_date": draft.delivery_date.isoformat(),
+        "positions": [position.as_json() for position in draft.positions],
+        "sums": {
+            rate_text(rate): {"gross_minor": total.gross, "net_minor": total.net, "tax_minor": total.tax}
+            for rate, total in draft.sums.items()
+        },
+        "foot_text": draft.foot_text,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is left to do. `later` names why nothing may be decided yet; `exclusion` why the order is not ours."""
+
+    order_id: str
+    actions: tuple[Action, ...] = ()
+    waiting: tuple[Problem, ...] = ()
+    attention: tuple[Problem, ...] = ()
+    exclusion: Problem | None = None
+    later: str | None = None
+    tax_point: TaxPoint | None = None
+
+    def due(self, now: datetime) -> tuple[Action, ...]:
+        """Actions that may be carried out at `now`."""
+        return tuple(item for item in self.actions if item.not_before is None or item.not_before <= now)
+
+
+def without_letter_address(item: Action) -> Action:
+    """The action as it may be logged: no personal data."""
+    return replace(item, letter=replace(item.letter, to="")) if item.letter else item
+
+
+def finalise_key(document_key: str) -> str:
+    """The key under which a document is finalised, once."""
+    return f"fin:{document_key}"

@@ -1,0 +1,178 @@
+"""The first documents of an order: the fold of its ledger up to the tax point, one per tax rule (R2, P1-P10)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+from ladenbuch.domain.books import Books, Cover, PostedDocument
+from ladenbuch.domain.document import InvoiceDraft, Party, rate_text
+from ladenbuch.domain.evidence import Evidence
+from ladenbuch.domain.facts import Facts, Problem, TaxPoint
+from ladenbuch.domain.order import Agreement, Order
+from ladenbuch.domain.party import party_of
+from ladenbuch.domain.positions import fold
+from ladenbuch.domain.prepayment import partial_prepayment
+from ladenbuch.domain.profile import Profile
+from ladenbuch.domain.tax import TaxDecision, TaxedPart, decide_tax
+from ladenbuch.domain.texts import advance_note, one_line
+from ladenbuch.errors import Rejected
+
+
+def first_documents(
+    facts: Facts, books: Books, profile: Profile, tax_point: TaxPoint | None, now: datetime, evidence: Evidence
+) -> tuple[list[PostedDocument], list[Problem]]:
+    """What is pinned, and what the fold of the ledger up to the tax point still lacks. `now` is aware UTC.
+
+    Returns the documents, goods first, or none and every reason why a person must decide.
+    """
+    pinned = [item for item in books.documents if item.kind == "invoice"]
+    problems = list(facts.problems)
+    if pinned and (problems or tax_point is None or not _missing(facts, pinned, tax_point)):
+        return pinned, problems
+    assert tax_point is not None
+    order = facts.order
+    if order.cancelled_at is not None and order.cancelled_at <= tax_point.at:
+        return pinned, problems  # nothing is invoiced after a cancellation; later_facts asks about it
+    agreements = facts.agreements_until(tax_point.at)
+    if not agreements and not problems:
+        problems.append(Problem("LEDGER", "money or goods moved before anything was sold", (order.id,)))
+    problems += partial_prepayment(facts, profile, tax_point.at)
+    if problems:
+        return pinned, problems
+    parts, refusals = decide_tax(order, agreements, profile, tax_point.at, evidence)
+    if refusals:
+        return pinned, refusals
+    if not parts:
+        return pinned, [Problem("LEDGER", "nothing was sold up to the tax point", (order.id,))]
+    documents: list[PostedDocument] = []
+    for index, part in enumerate(parts):
+        document, refused = _document(facts, profile, tax_point, now, part, index, agreements, len(parts))
+        problems += refused
+        if document is not None:
+            documents.append(document)
+    known = {item.key for item in pinned}
+    return ([], problems) if problems else (pinned + [item for item in documents if item.key not in known], [])
+
+
+def _missing(facts: Facts, pinned: list[PostedDocument], tax_point: TaxPoint) -> bool:
+    """Whether a part of the first fold has no document yet: the others were pinned before a crash."""
+    covered = {cover.fact_id for item in pinned for cover in item.covers}
+    return any(
+        any(sale.id in covered for sale in item.sales) and any(sale.id not in covered for sale in item.sales)
+        for item in facts.agreements_until(tax_point.at)
+    )
+
+
+def _document(
+    facts: Facts,
+    profile: Profile,
+    tax_point: TaxPoint,
+    now: datetime,
+    part: TaxedPart,
+    index: int,
+    agreements: tuple[Agreement, ...],
+    parts: int,
+) -> tuple[PostedDocument | None, list[Problem]]:
+    """One invoice. The first part has the plain key and note; the others carry their rule in both (facts 3.2)."""
+    order, decision = facts.order, part.decision
+    folded, problems = fold(order, part.agreements)
+    party, who = party_of(order, profile.shop_key, 0 if folded is None else sum(g for _, g in folded.claim), decision)
+    problems += who
+    if problems or folded is None or party is None:
+        return None, problems
+    suffix = f":{decision.rule}" if index else ""
+    name = one_line(order.name) or order.number_id
+    supplied = _supplied_at(facts, tax_point)
+    delivered = profile.local_date(supplied)
+    issued = max(profile.local_date(now), delivered)
+    closed = profile.books_closed_until
+    if closed is not None and min(delivered, issued) <= closed:
+        return None, [_period_closed(order, closed)]
+    key = f"inv:{order.number_id}:{agreements[-1].id.rsplit('/', 1)[-1]}{suffix}"
+    german = party.locale == "de"
+    notes = (
+        decision.note_de if german else decision.note,
+        advance_note(replace(tax_point, at=supplied), profile, party.locale),
+    )
+    try:
+        draft = InvoiceDraft(
+            key=key,
+            note=f"{name} / {profile.shop_key}:{order.number_id}{suffix}",
+            currency=order.currency,
+            tax_rule=decision.rule,
+            invoice_date=issued,
+            delivery_date=delivered,
+            party=party,
+            positions=folded.positions,
+            claim=folded.claim,
+            head_text=head_text(order, profile),
+            foot_text=" ".join(text for text in notes if text),
+            time_to_pay=_time_to_pay(order, profile, issued),
+            delivery_country=_delivery_country(decision, party),
+        )
+    except Rejected as refusal:
+        return None, [Problem(refusal.code, refusal.message, (order.id,), ("post by hand", "exclude the order"))]
+    if parts == 1:
+        covers = tuple(Cover(item.id, sum(sale.total for sale in item.sales)) for item in agreements)
+    else:
+        covers = tuple(Cover(sale.id, sale.total) for item in part.agreements for sale in item.sales)
+    tax, version = tax_json(part), profile.version
+    return PostedDocument(key, "invoice", draft, covers, tax_point=tax_point.at, tax=tax, profile_version=version), []
+
+
+def head_text(order: Order, profile: Profile) -> str:
+    """The line above the positions: which order of when, and the buyer's own order number where there is one."""
+    name = one_line(order.name) or order.number_id
+    text = f"Bestellung {name} vom {profile.local_date(order.processed_at):%d.%m.%Y}"
+    theirs = one_line(order.po_number)
+    return f"{text}, Ihre Bestellnummer {theirs}" if theirs else text
+
+
+def _time_to_pay(order: Order, profile: Profile, issued: date) -> int | None:
+    """Days until the payment terms fall due, counted from the invoice; None without terms."""
+    if order.terms is None:
+        return None
+    if order.terms.due_at is not None:
+        return max(0, (profile.local_date(order.terms.due_at) - issued).days)
+    return order.terms.due_in_days
+
+
+def _delivery_country(decision: TaxDecision, party: Party) -> str | None:
+    """The country of destination where the buyer's address does not already say it (OSS: facts 3.2)."""
+    abroad = decision.case.startswith("oss_") or decision.place != party.country
+    place = "GB" if decision.place == "XI" else decision.place
+    return place if abroad and decision.case not in ("below_threshold", "small_business") else None
+
+
+def _period_closed(order: Order, closed: date) -> Problem:
+    message = f"the books are closed until {closed.isoformat()} (R11)"
+    return Problem("PERIOD-CLOSED", message, (order.id,), ("open the period", "post by hand"))
+
+
+def _supplied_at(facts: Facts, point: TaxPoint) -> datetime:
+    """What the document says about time (3.2): the shipment, or the receipt of the money that came before it.
+
+    The last money up to the tax point: where an edit or the order itself completed the payment, it came earlier.
+    """
+    received = [item.at for item in facts.items if item.kind == "money" and item.amount > 0 and item.at <= point.at]
+    return max(received, default=point.at) if point.trigger == "money" else point.at
+
+
+def tax_json(part: TaxedPart) -> dict[str, Any]:
+    """The decision as it is pinned (P2); `override` names entries taxed otherwise than Shopify charged."""
+    decision = part.decision
+    return {
+        "rule": decision.rule,
+        "case": decision.case,
+        "rates": [rate_text(rate) for rate in decision.rates],
+        "place": decision.place,
+        "inputs": dict(decision.inputs),
+        "reason": decision.reason,
+        "reason_de": decision.reason_de,
+        "source": decision.source,
+        "counterfactual": decision.counterfactual,
+        "counterfactual_de": decision.counterfactual_de,
+        "override": {sale: {rate_text(rate): tax for rate, tax in taxes} for sale, taxes in part.override},
+    }
