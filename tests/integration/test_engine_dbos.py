@@ -220,7 +220,7 @@ def child(where: dict[str, Any], tmp_path: Path, name: str) -> subprocess.Popen[
 
 
 def test_a_database_deleted_under_load_costs_no_run(make: Callable[..., DbosEngine], where: dict[str, Any]) -> None:
-    drops = {20} if "url" in where else {20, 45, 70, 95}  # on PostgreSQL each takes its time
+    drops = {20, 45, 70, 95}
     engine = make(workers=4)
     seen: list[str] = []
     guard = threading.Lock()

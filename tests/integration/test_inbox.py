@@ -355,7 +355,7 @@ def test_what_one_turn_of_the_loop_submits_is_one_transaction(commit: Any, run: 
     group, woken = commit
 
     async def submit() -> list[bool]:
-        return await asyncio.gather(*(group.submit_async(delivery(f"w{n}", n)) for n in range(100)))
+        return list(await asyncio.gather(*(group.submit_async(delivery(f"w{n}", n)) for n in range(100))))
 
     assert asyncio.run(submit()) == [True] * 100
     assert len(woken) == 1
@@ -386,11 +386,27 @@ def test_the_bound_on_what_waits_counts_what_the_loop_still_gathers(
         futures = [group.submit_async(delivery(f"w{n}", n)) for n in range(3)]
         with pytest.raises(Retryable, match="INBOX-FULL"):
             group.submit_async(delivery("w4"))
-        return await asyncio.gather(*futures)
+        return list(await asyncio.gather(*futures))
 
     assert asyncio.run(submit()) == [True] * 3
     assert group.waiting() == 0
     assert rows_of(run) == 3
+
+
+def test_no_text_can_break_out_of_a_batch(run: Any, vault: Vault) -> None:
+    """On PostgreSQL a batch travels as arrays written out as text."""
+    odd = ['"', "\\", '\\"', "{}", "a,b", "NULL", "", " ", "ä€", 'x","y']
+    made = [
+        Delivery(
+            "t1", f"w{text}", text, f"shop{text}", NOW, b"x", text or None, text or None, None, NOW if text else None
+        )
+        for text in odd
+    ]
+    rows = [one.row(vault.seal("t1", BODY_PURPOSE, one.body)) for one in made]
+    assert run(lambda tx: inbox.record_all(tx, rows)) == [True] * len(odd)
+    kept = run(lambda tx: list(tx.execute(sa.select(events))))
+    assert sorted((tuple(row) for row in kept), key=str) == sorted(rows, key=str)
+    assert run(lambda tx: inbox.record_all(tx, rows)) == [False] * len(odd)
 
 
 def test_writers_of_two_processes_agree_on_who_was_first(database: Database, vault: Vault, run: Any) -> None:

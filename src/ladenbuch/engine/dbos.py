@@ -12,13 +12,14 @@ one's work at the same time. Importing dbos takes most of a second, so it happen
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import sqlite3
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 SCHEMA = "engine"
 """Where the engine's tables live on PostgreSQL."""
 
+_APP = "ladenbuch"
 _WORKFLOW = "ladenbuch.run"
 _HOUSEKEEPING_SECONDS = 1.0
 _PRUNE_SECONDS = 60.0
@@ -228,7 +230,7 @@ class DbosEngine:
         if self._path is not None and not self._path.exists():
             self._build_file(self._path)
         config: DBOSConfig = {
-            "name": "ladenbuch",
+            "name": _APP,
             "system_database_url": self._url,
             "system_database_engine": self._engine,
             "executor_id": self.executor_id,
@@ -291,10 +293,28 @@ class DbosEngine:
             if self._path is not None:
                 self._build_file(self._path)
             else:
-                # Its indexes are built concurrently and wait for DBOS's own jobs: some twenty seconds.
-                DBOS.migrate(self._url, schema=SCHEMA)
+                with self._jobs_held_back():
+                    DBOS.migrate(self._url, schema=SCHEMA)
             assert self._engine is not None
             self._engine.dispose()  # connections to the deleted file would go on working on nothing
+
+    @contextlib.contextmanager
+    def _jobs_held_back(self) -> Iterator[None]:
+        """Keep DBOS's background jobs from their lock while tables are made on PostgreSQL.
+
+        They hold it in a transaction that stays open for a second at a time, and every index, built concurrently, waits
+        for that: twenty seconds in all. Should DBOS name its lock differently one day, it takes that long again.
+        """
+        import psycopg
+
+        name = f"dbos.background_job.{SCHEMA}.{_APP}.background_jobs"
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        dsn = sa.make_url(self._url).set(drivername="postgresql").render_as_string(False)
+        with psycopg.connect(dsn, autocommit=True, application_name="ladenbuch-engine-repair") as session:
+            session.execute("SET lock_timeout = '5s'")
+            with contextlib.suppress(psycopg.errors.LockNotAvailable):
+                session.execute("SELECT pg_advisory_lock(%s)", (key,))  # ends with the session
+            yield
 
     def _build_file(self, path: Path) -> None:
         """Put a complete, empty engine.db in place at once, so that no thread ever sees half of one."""

@@ -58,7 +58,7 @@ BODY_PURPOSE = "inbox.body"
 """The purpose under which bodies are sealed, for those who open them again."""
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One verified webhook delivery, body in the clear. `order_id` is a gid, None when no order is concerned.
 
     Its repr does not show the body.
@@ -110,13 +110,23 @@ def record_all(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> list[bool
     *columns, bodies = (list(values) for values in zip(*rows, strict=True))
     lengths = [len(body) for body in bodies]
     starts = list(accumulate(lengths, initial=1))[:-1]
-    parameters = (b"".join(bodies), *columns, starts, lengths)
+    parameters = (b"".join(bodies), *map(_array, [*columns, starts, lengths]))
     new = {tuple(key) for key in tx.exec_driver_sql(_RECORD_POSTGRESQL, parameters)}
     answers = []
     for row in rows:
         answers.append(row[:2] in new)
         new.discard(row[:2])
     return answers
+
+
+def _array(values: Sequence[object]) -> str:
+    """A PostgreSQL array as text; the driver's own way puts each element through two regular expressions."""
+    text = ",".join(["NULL" if value is None else f'"{value}"' for value in values])
+    if "\\" in text or text.count('"') != 2 * (len(values) - values.count(None)):
+        escaped = [str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values]
+        pairs = zip(values, escaped, strict=True)
+        text = ",".join(["NULL" if value is None else f'"{element}"' for value, element in pairs])
+    return "{" + text + "}"
 
 
 _COLUMNS = ", ".join(column.name for column in events.columns)

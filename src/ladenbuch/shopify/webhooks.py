@@ -163,7 +163,7 @@ def verify(method: str, headers: Headers, body: bytes, secrets: Sequence[str]) -
     """
     if method.upper() != "POST":
         return Verdict("method", 405, "only POST")
-    return Told.of(headers).verdict(body, secrets)
+    return Told.of(_as_served(headers)).verdict(body, secrets)
 
 
 def sign(body: bytes, secret: str) -> str:
@@ -191,7 +191,7 @@ def enum_topic(topic: str) -> str:
     return re.sub(r"[/.]", "_", normalise_topic(topic)).upper()
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One delivery. `webhook_id` is stable over its retries (the key for "seen before"); `event_id` only correlates.
 
     `order_id` is the order's gid, None when the topic is not about an order or the body does not say. `flags` are
@@ -218,38 +218,41 @@ class Event(msgspec.Struct, frozen=True):
     def from_http(cls, headers: Headers, body: bytes) -> Event:
         """Read a delivery that `verify` found genuine. Raises `Rejected("WEBHOOK-HEADERS")` when a required header
         is missing and `Rejected("WEBHOOK-SHOP")` when the shop is not a myshopify.com domain."""
-        return Told.of(headers).event(body)
+        return Told.of(_as_served(headers)).event(body)
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """What the headers of one delivery say, read once: a busy shop's minute is made of this.
 
     `values` are the headers we read, by short name (`topic`, `hmac-sha256`, …); `shop` is the domain it claims to be
-    from, None without one that could be a shop's.
+    from, None without one that could be a shop's; `missing` are required headers that are absent or empty.
     """
 
     values: dict[str, str]
     shop: str | None
+    missing: tuple[str, ...]
 
     @classmethod
-    def of(cls, headers: Headers) -> Told:
-        """Both families are understood, in any case; `shopify-…` wins over `x-shopify-…`, the first over a repeat."""
-        pairs: Iterable[tuple[str | bytes, str | bytes]] = headers.items() if isinstance(headers, Mapping) else headers
+    def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Told:
+        """Both families are understood; `shopify-…` wins over `x-shopify-…`, the first over a repeat.
+
+        Names are in lower case, as ASGI servers hand them over.
+        """
         old: dict[str, str] = {}
         new: dict[str, str] = {}
-        for name, value in pairs:
-            lowered = name.lower()
-            if (short := _OLD_FAMILY.get(lowered)) is not None:
-                into = old
-            elif (short := _NEW_FAMILY.get(lowered)) is not None:
-                into = new
-            else:
+        for name, value in headers:
+            short = _OLD_FAMILY.get(name)
+            if short is not None:
+                if short not in old:
+                    old[short] = value.decode("latin-1").strip()
                 continue
-            if short not in into:
-                into[short] = (value if isinstance(value, str) else value.decode("latin-1")).strip()
+            short = _NEW_FAMILY.get(name)
+            if short is not None and short not in new:
+                new[short] = value.decode("latin-1").strip()
         values = old | new if new else old
         claimed = values.get("shop-domain")
-        return cls(values, shop_domain(claimed) if claimed else None)
+        missing = tuple([name for name in REQUIRED if not values.get(name)])
+        return cls(values, shop_domain(claimed) if claimed else None, missing)
 
     @property
     def mac(self) -> str:
@@ -264,9 +267,8 @@ class Told(msgspec.Struct, frozen=True):
             return Verdict("unsigned", 400, "the header X-Shopify-Hmac-Sha256 is missing")
         if not _signed(self.mac, body, secrets):
             return Verdict("forged", 401, "the signature is wrong")
-        missing = self._missing()
-        if missing:
-            named = ", ".join(f"X-Shopify-{name.title()}" for name in missing)
+        if self.missing:
+            named = ", ".join(f"X-Shopify-{name.title()}" for name in self.missing)
             return Verdict("incomplete", 400, f"missing: {named}")
         if self.shop is None:
             return Verdict("incomplete", 400, "X-Shopify-Shop-Domain is not a shop's myshopify.com domain")
@@ -274,9 +276,8 @@ class Told(msgspec.Struct, frozen=True):
 
     def event(self, body: bytes) -> Event:
         """`Event.from_http` for these headers; raises the same."""
-        missing = self._missing()
-        if missing:
-            raise Rejected("WEBHOOK-HEADERS", f"missing: {', '.join(missing)}")
+        if self.missing:
+            raise Rejected("WEBHOOK-HEADERS", f"missing: {', '.join(self.missing)}")
         shop = self.shop
         if shop is None:
             raise Rejected("WEBHOOK-SHOP", "not a myshopify.com domain")
@@ -299,16 +300,17 @@ class Told(msgspec.Struct, frozen=True):
             flags,
         )
 
-    def _missing(self) -> list[str]:
-        return [name for name in REQUIRED if not self.values.get(name)]
+
+_OLD_FAMILY = {f"x-shopify-{short}".encode(): short for short in _READ}
+_NEW_FAMILY = {f"shopify-{short}".encode(): short for short in _READ}
 
 
-# By what a server hands over (bytes) and by what people write in tests and tools (text).
-_OLD_FAMILY: dict[str | bytes, str] = {}
-_NEW_FAMILY: dict[str | bytes, str] = {}
-for _short in _READ:
-    _OLD_FAMILY[f"x-shopify-{_short}"] = _OLD_FAMILY[f"x-shopify-{_short}".encode()] = _short
-    _NEW_FAMILY[f"shopify-{_short}"] = _NEW_FAMILY[f"shopify-{_short}".encode()] = _short
+def _as_served(headers: Headers) -> list[tuple[bytes, bytes]]:
+    if isinstance(headers, Mapping):  # text that HTTP could not carry is no valid value of any header we read
+        headers = [
+            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers.items()
+        ]
+    return [(name.lower(), value) for name, value in headers]
 
 
 def _signed(mac: str, body: bytes, secrets: Sequence[str]) -> bool:
