@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -20,6 +20,45 @@ from ladenbuch.domain.texts import advance_note, one_line
 from ladenbuch.errors import Rejected
 
 
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Which ledger entries a document folds, and under which name. `suffix` ends its key's note, `mark` its covers.
+
+    `point` is when and why their tax arose. A mark tells that an invoice that covered the same facts was cancelled.
+    """
+
+    kind: str  # invoice | supplementary
+    key: str
+    suffix: str
+    agreements: tuple[Agreement, ...]
+    point: TaxPoint
+    mark: str = ""
+
+
+def first_sheet(facts: Facts, tax_point: TaxPoint) -> Sheet:
+    """The first document: the ledger up to the tax point (R2)."""
+    agreements = facts.agreements_until(tax_point.at)
+    last = agreements[-1].id.rsplit("/", 1)[-1] if agreements else "0"
+    return Sheet("invoice", f"inv:{facts.order.number_id}:{last}", "", agreements, tax_point)
+
+
+def documents_of(
+    facts: Facts, sheet: Sheet, profile: Profile, now: datetime, evidence: Evidence
+) -> tuple[list[PostedDocument], list[Problem]]:
+    """The documents of a sheet, one per tax rule, goods first; or none and every reason why a person must decide."""
+    parts, problems = decide_tax(facts.order, sheet.agreements, profile, sheet.point.at, evidence)
+    if problems:
+        return [], problems
+    if not parts:
+        return [], [Problem("LEDGER", "nothing was sold up to the tax point", (facts.order.id,))]
+    documents: list[PostedDocument] = []
+    for index, part in enumerate(parts):
+        document, refused = _document(facts, sheet, profile, now, part, index, len(parts))
+        problems += refused
+        documents += [] if document is None else [document]
+    return ([], problems) if problems else (documents, [])
+
+
 def first_documents(
     facts: Facts, books: Books, profile: Profile, tax_point: TaxPoint | None, now: datetime, evidence: Evidence
 ) -> tuple[list[PostedDocument], list[Problem]]:
@@ -27,7 +66,8 @@ def first_documents(
 
     Returns the documents, goods first, or none and every reason why a person must decide.
     """
-    pinned = [item for item in books.documents if item.kind == "invoice"]
+    first = books.invoice
+    pinned = [] if first is None else [item for item in books.documents if _same_sheet(item.key, first.key)]
     problems = list(facts.problems)
     if pinned and (problems or tax_point is None or not _missing(facts, pinned, tax_point)):
         return pinned, problems
@@ -35,25 +75,20 @@ def first_documents(
     order = facts.order
     if order.cancelled_at is not None and order.cancelled_at <= tax_point.at:
         return pinned, problems  # nothing is invoiced after a cancellation; later_facts asks about it
-    agreements = facts.agreements_until(tax_point.at)
-    if not agreements and not problems:
+    sheet = first_sheet(facts, tax_point)
+    if not sheet.agreements and not problems:
         problems.append(Problem("LEDGER", "money or goods moved before anything was sold", (order.id,)))
     problems += partial_prepayment(facts, profile, tax_point.at)
     if problems:
         return pinned, problems
-    parts, refusals = decide_tax(order, agreements, profile, tax_point.at, evidence)
-    if refusals:
-        return pinned, refusals
-    if not parts:
-        return pinned, [Problem("LEDGER", "nothing was sold up to the tax point", (order.id,))]
-    documents: list[PostedDocument] = []
-    for index, part in enumerate(parts):
-        document, refused = _document(facts, profile, tax_point, now, part, index, agreements, len(parts))
-        problems += refused
-        if document is not None:
-            documents.append(document)
+    documents, problems = documents_of(facts, sheet, profile, now, evidence)
     known = {item.key for item in pinned}
-    return ([], problems) if problems else (pinned + [item for item in documents if item.key not in known], [])
+    return pinned + [item for item in documents if item.key not in known], problems
+
+
+def _same_sheet(key: str, first: str) -> bool:
+    """Whether two keys belong to one sheet: the same order and agreement, whatever the rule."""
+    return key.split(":")[:3] == first.split(":")[:3]
 
 
 def _missing(facts: Facts, pinned: list[PostedDocument], tax_point: TaxPoint) -> bool:
@@ -66,40 +101,29 @@ def _missing(facts: Facts, pinned: list[PostedDocument], tax_point: TaxPoint) ->
 
 
 def _document(
-    facts: Facts,
-    profile: Profile,
-    tax_point: TaxPoint,
-    now: datetime,
-    part: TaxedPart,
-    index: int,
-    agreements: tuple[Agreement, ...],
-    parts: int,
+    facts: Facts, sheet: Sheet, profile: Profile, now: datetime, part: TaxedPart, index: int, parts: int
 ) -> tuple[PostedDocument | None, list[Problem]]:
     """One invoice. The first part has the plain key and note; the others carry their rule in both (facts 3.2)."""
-    order, decision = facts.order, part.decision
+    order, decision, point = facts.order, part.decision, sheet.point
     folded, problems = fold(order, part.agreements)
-    party, who = party_of(order, profile.shop_key, 0 if folded is None else sum(g for _, g in folded.claim), decision)
+    gross = 0 if folded is None else sum(amount for _, amount in folded.claim)
+    party, who = party_of(order, profile.shop_key, gross, decision)
     problems += who
     if problems or folded is None or party is None:
         return None, problems
-    suffix = f":{decision.rule}" if index else ""
-    name = one_line(order.name) or order.number_id
-    supplied = _supplied_at(facts, tax_point)
+    rule = f":{decision.rule}" if index else ""
+    supplied = _supplied_at(facts, point)
     delivered = profile.local_date(supplied)
     issued = max(profile.local_date(now), delivered)
     closed = profile.books_closed_until
     if closed is not None and min(delivered, issued) <= closed:
         return None, [_period_closed(order, closed)]
-    key = f"inv:{order.number_id}:{agreements[-1].id.rsplit('/', 1)[-1]}{suffix}"
-    german = party.locale == "de"
-    notes = (
-        decision.note_de if german else decision.note,
-        advance_note(replace(tax_point, at=supplied), profile, party.locale),
-    )
+    lawful = decision.note_de if party.locale == "de" else decision.note
+    notes = (lawful, advance_note(replace(point, at=supplied), profile, party.locale))
     try:
         draft = InvoiceDraft(
-            key=key,
-            note=f"{name} / {profile.shop_key}:{order.number_id}{suffix}",
+            key=sheet.key + rule,
+            note=note_of(order, profile) + sheet.suffix + rule,
             currency=order.currency,
             tax_rule=decision.rule,
             invoice_date=issued,
@@ -115,11 +139,24 @@ def _document(
     except Rejected as refusal:
         return None, [Problem(refusal.code, refusal.message, (order.id,), ("post by hand", "exclude the order"))]
     if parts == 1:
-        covers = tuple(Cover(item.id, sum(sale.total for sale in item.sales)) for item in agreements)
+        covers = [Cover(item.id + sheet.mark, sum(sale.total for sale in item.sales)) for item in sheet.agreements]
     else:
-        covers = tuple(Cover(sale.id, sale.total) for item in part.agreements for sale in item.sales)
-    tax, version = tax_json(part), profile.version
-    return PostedDocument(key, "invoice", draft, covers, tax_point=tax_point.at, tax=tax, profile_version=version), []
+        covers = [Cover(sale.id + sheet.mark, sale.total) for item in part.agreements for sale in item.sales]
+    document = PostedDocument(
+        draft.key,
+        sheet.kind,
+        draft,
+        tuple(covers),
+        tax_point=point.at,
+        tax=tax_json(part),
+        profile_version=profile.version,
+    )
+    return document, []
+
+
+def note_of(order: Order, profile: Profile) -> str:
+    """What every document of an order carries in its reference field, and what it is found by (facts 6.1)."""
+    return f"{one_line(order.name) or order.number_id} / {profile.shop_key}:{order.number_id}"
 
 
 def head_text(order: Order, profile: Profile) -> str:
