@@ -6,7 +6,7 @@ A library knows the rates of today; what they were before a change is the small 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
@@ -33,6 +33,7 @@ class Rates:
 #: Rates that were in force until the day before the date (national laws; the Commission's Taxes in Europe database).
 FORMER: Mapping[str, tuple[tuple[date, Rates], ...]] = MappingProxyType(
     {
+        "AT": ((date(2026, 7, 1), Rates.of("20", "13", "10")),),
         "CZ": ((date(2024, 1, 1), Rates.of("21", "15", "10")),),
         "DE": ((date(2020, 7, 1), Rates.of("19", "7")), (date(2021, 1, 1), Rates.of("16", "5"))),
         "EE": (
@@ -44,12 +45,27 @@ FORMER: Mapping[str, tuple[tuple[date, Rates], ...]] = MappingProxyType(
             (date(2024, 9, 1), Rates.of("24", "14", "10")),
             (date(2026, 1, 1), Rates.of("25.5", "14", "10")),
         ),
+        "LT": ((date(2026, 1, 1), Rates.of("21", "9", "5")),),
         "LU": ((date(2023, 1, 1), Rates.of("17", "14", "8", "3")), (date(2024, 1, 1), Rates.of("16", "13", "7", "3"))),
         "RO": ((date(2025, 8, 1), Rates.of("19", "9", "5")),),
         "SK": ((date(2025, 1, 1), Rates.of("20", "10", "5")),),
     }
 )
 GERMANY = Rates.of("19", "7")
+#: Rates of parts of a country only (Jungholz and Mittelberg; Corsica and the overseas departments; Aegean islands;
+#: Madeira and the Azores), which a library lists with the others. A shop that charged one elsewhere was wrong: the
+#: Austrian one would let German VAT pass for Austrian.
+REGIONAL: Mapping[str, frozenset[Decimal]] = MappingProxyType(
+    {
+        country: frozenset(Decimal(rate) for rate in rates.split())
+        for country, rates in {
+            "AT": "19",
+            "FR": "0.9 1.05 1.75 8.5 13",
+            "GR": "3 4 9 17",
+            "PT": "4 5 9 12 16 22",
+        }.items()
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +80,5 @@ class RateTable:
         for until, rates in self.former.get(country, ()):
             if day < until:
                 return rates
-        return self.current.get(country)
+        today, regional = self.current.get(country), REGIONAL.get(country, frozenset())
+        return replace(today, reduced=today.reduced - regional) if today is not None else None

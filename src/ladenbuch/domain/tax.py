@@ -18,9 +18,9 @@ from ladenbuch.domain.money import allocate, tax_in_gross
 from ladenbuch.domain.order import Agreement, Order, Sale, SaleTax
 from ladenbuch.domain.profile import Profile
 from ladenbuch.domain.rates import RateTable
-from ladenbuch.domain.supply import ELECTRONIC, GOODS, SERVICE, Supply, supplies_of
+from ladenbuch.domain.supply import ELECTRONIC, GOODS, SERVICE, SERVICE_AT_PLACE, Supply, supplies_of
 from ladenbuch.domain.tax_cases import CASES
-from ladenbuch.domain.territory import HOME, OWN_RATES, UNION
+from ladenbuch.domain.territory import GERMAN, HOME, MEMBER_STATES, OWN_RATES, UNION, UNPLACED
 
 _BY_HAND = ("decide the tax rule by hand", "exclude the order")
 
@@ -61,13 +61,18 @@ class TaxedPart:
 
 
 def german_rates(day: date) -> frozenset[Decimal]:
-    """The rates that were law in Germany on a day, in percent, 0 included (UStG §12 (3))."""
+    """The rates that were law in Germany on a day, in percent, 0 included since it is one (UStG §12 (3))."""
     known = RateTable().on("DE", day) if day >= _REGULAR_SINCE else None
-    return known.lawful | {Decimal(0)} if known else frozenset()
+    zero = frozenset({Decimal(0)}) if day >= _ZERO_SINCE else frozenset()
+    return known.lawful | zero if known else frozenset()
 
 
 #: 19 % since 1 January 2007 (UStG §12 (1)); nothing older is decided.
 _REGULAR_SINCE = date(2007, 1, 1)
+#: A rate of 0 % exists since 1 January 2023 (UStG §12 (3)).
+_ZERO_SINCE = date(2023, 1, 1)
+#: How VAT ids of other member states begin (Greece uses EL). XI is one for goods alone.
+_OTHER_STATES = tuple(sorted(MEMBER_STATES - {"DE"} | {"EL"}))
 
 
 def taxed_at_supply(order: Order, agreements: Iterable[Agreement], profile: Profile) -> bool:
@@ -101,7 +106,7 @@ def decide_tax(
         problems += refusals + doubts
         if name is None or problems:
             continue
-        rates = tuple(sorted({rate for _, taxes in taxed for rate in taxes}, reverse=True))
+        rates = _rates_of(taxed)
         decision, whole = governed.setdefault(name, (_decision(order, supply, profile, name, rates, day, evidence), []))
         whole += taxed
         if set(rates) - set(decision.rates):
@@ -113,6 +118,18 @@ def decide_tax(
 
 
 _Taxed = tuple[Sale, dict[Decimal, int]]
+
+
+def _rates_of(taxed: list[_Taxed]) -> tuple[Decimal, ...]:
+    """The rates a document will show, highest first; what was sold and taken back before it leaves no trace."""
+    totals: dict[str, tuple[int, int]] = {}
+    for sale, _ in taxed:
+        money, pieces = totals.get(sale.item_id or sale.id, (0, 0))
+        totals[sale.item_id or sale.id] = money + sale.total, pieces + (sale.quantity or 0)
+    shown = {item for item, (money, pieces) in totals.items() if money or pieces > 0}
+    return tuple(
+        sorted({rate for sale, taxes in taxed if (sale.item_id or sale.id) in shown for rate in taxes}, reverse=True)
+    )
 
 
 def _part(decision: TaxDecision, taxed: list[_Taxed], agreements: tuple[Agreement, ...]) -> TaxedPart:
@@ -150,14 +167,22 @@ def _case(
     business = order.company is not None or vat_id_of(order) is not None
     if place.special in OWN_RATES:
         return None, [_ask("TAX-PLACE", f"{place.special} has VAT rates of its own", order)]
+    if place.special == UNPLACED:
+        message = f"the postal code does not tell which VAT area of {place.country} it is in"
+        return None, [_ask("TAX-PLACE", message, order)]
     at_seat = supply.kind == SERVICE and not business
     if place.status == HOME or at_seat:
-        return _at_home(order, supply, profile, small, business)
+        return _at_home(order, supply, profile, small)
     if place.status == UNION:
-        if business:
+        goods_of_small = small and supply.kind == GOODS  # never an intra-Community supply (§19 (1) UStG)
+        if business and (not goods_of_small or _declares_oss(profile, day)):
             name, problems = _to_business(order, supply, evidence)
-            if problems or (name is not None and not (small and supply.kind == GOODS)):
-                return name, problems
+            if problems:
+                return None, problems
+            if name == "domestic" or (name is None and supply.kind == SERVICE):
+                return _at_home(order, supply, profile, small)
+            if name is not None:
+                return ("small_business" if goods_of_small else name), []
         return _to_consumer(order, supply, profile, day, small, evidence)
     if not supply.untaxed:
         where = (
@@ -171,9 +196,11 @@ def _case(
     return ("small_business" if small else "export"), []
 
 
-def _at_home(
-    order: Order, supply: Supply, profile: Profile, small: bool, business: bool
-) -> tuple[str | None, list[Problem]]:
+def _declares_oss(profile: Profile, day: date) -> bool:
+    return profile.oss_from is not None and profile.oss_from <= day
+
+
+def _at_home(order: Order, supply: Supply, profile: Profile, small: bool) -> tuple[str | None, list[Problem]]:
     if small and not supply.untaxed:
         return None, [_ask("TAX-SMALL-BUSINESS", "a small business charged VAT, which it would owe (§14c UStG)", order)]
     if small:
@@ -184,7 +211,10 @@ def _at_home(
 
 
 def _to_business(order: Order, supply: Supply, evidence: Evidence) -> tuple[str | None, list[Problem]]:
-    """An EU business: exempt with a valid VAT id of another state; (None, []) means: like a consumer (3.3 no. 7)."""
+    """An EU business: exempt with a valid VAT id of another state; (None, []) means: like a consumer (3.3 no. 7).
+
+    A valid German id: no distance sale, and the place of a service is the buyer's seat, so the sale is taxed at home.
+    """
     vat_id = vat_id_of(order)
     if vat_id is None:
         if supply.untaxed:
@@ -194,12 +224,13 @@ def _to_business(order: Order, supply: Supply, evidence: Evidence) -> tuple[str 
     if answer is None or answer.verdict == UNAVAILABLE:
         code = "VAT-ID-UNCHECKED" if answer is None else "VAT-ID-UNAVAILABLE"
         return None, [Problem(code, "the VAT id could not be checked yet; that is not invalid", (order.id,), _BY_HAND)]
-    genuine = answer.verdict == VALID and not vat_id.startswith("DE")
+    states = (*_OTHER_STATES, "XI") if supply.kind == GOODS else _OTHER_STATES
+    genuine = answer.verdict == VALID and vat_id.startswith(states)
     if not supply.untaxed:
         if genuine:
             message = "tax was charged although the buyer has a valid VAT id"
             return None, [_ask("TAX-CONFLICT", message, order)]
-        return None, []
+        return ("domestic" if answer.verdict == VALID and vat_id.startswith("DE") else None), []
     if not genuine:
         why = "invalid" if answer.verdict == INVALID else "not of another member state"
         return None, [_ask("VAT-ID-INVALID", f"no tax was charged, and the VAT id is {why}", order)]
@@ -211,13 +242,16 @@ def _to_consumer(
 ) -> tuple[str | None, list[Problem]]:
     country = supply.territory.country
     charged = {tax.rate for sale in supply.sales for tax in sale.taxes if tax.rate}
-    if profile.oss_from is not None and profile.oss_from <= day:
+    if _declares_oss(profile, day):
         if evidence.rates.on(country, day) is None:
             return None, [_ask("TAX-RATE", f"the VAT rates of {country} are not known", order)]
         return {GOODS: "oss_goods", ELECTRONIC: "oss_electronic"}.get(supply.kind, "oss_services"), []
-    if small and supply.untaxed:
-        return "small_business", []
-    if not small and charged <= german_rates(day):
+    if supply.kind == SERVICE_AT_PLACE:
+        message = f"a service used in {country} is taxed there from the first euro, without an OSS registration"
+        return None, [_ask("TAX-FOREIGN", message, order)]
+    if small:
+        return _at_home(order, supply, profile, small)
+    if charged <= german_rates(day):
         return "below_threshold", []
     message = f"the destination is {country}: its VAT was charged without an OSS registration"
     return None, [_ask("TAX-FOREIGN", message, order)]
@@ -230,7 +264,8 @@ def _lawful(name: str | None, supply: Supply, day: date, evidence: Evidence) -> 
     if name.startswith("oss_"):
         known = evidence.rates.on(supply.territory.country, day)
         return known.lawful if known is not None else frozenset()
-    return german_rates(day)
+    # 0 % is for solar panels on a house (§12 (3) UStG); abroad it far rather means that nobody set a rate
+    return german_rates(day) - ({Decimal(0)} if name == "below_threshold" else frozenset())
 
 
 def _decision(
@@ -246,16 +281,7 @@ def _decision(
     place = "DE" if name in ("domestic", "small_business", "below_threshold", "reverse_charge") else country
     vat_id = vat_id_of(order) or ""
     answer = evidence.vat_ids.get(vat_id)
-    known = evidence.rates.on(country, day)
-    standard = _percent(known.standard) if known else "the standard rate"
-    oss = profile.oss_from is not None and profile.oss_from <= day and known is not None
-    words = {
-        "rates": ", ".join(_percent(rate) + " %" for rate in rates),
-        "place": supply.territory.special or country,
-        "standard": standard,
-        "vat_id": vat_id,
-        "consumer": f"{standard} % {country}" if oss else "19 % DE",
-    }
+    words, words_de = (_words(supply, profile, rates, day, evidence, vat_id, german) for german in (False, True))
     inputs = {
         "kind": supply.kind,
         "ship_to": country,
@@ -272,15 +298,49 @@ def _decision(
         rates=rates,
         place=place,
         reason=case.en.format(**words),
-        reason_de=case.de.format(**words),
+        reason_de=case.de.format(**words_de),
         source=case.source,
         counterfactual=_capital(case.otherwise_en.format(**words)),
-        counterfactual_de=_capital(case.otherwise_de.format(**words)),
+        counterfactual_de=_capital(case.otherwise_de.format(**words_de)),
         case=name,
         inputs=tuple((key, value) for key, value in inputs.items() if value is not None),
         note=case.note_en.format(**words),
-        note_de=case.note_de.format(**words),
+        note_de=case.note_de.format(**words_de),
     )
+
+
+def _words(
+    supply: Supply,
+    profile: Profile,
+    rates: tuple[Decimal, ...],
+    day: date,
+    evidence: Evidence,
+    vat_id: str,
+    german: bool,
+) -> dict[str, str]:
+    """What the templates of a case are filled with, in German or English."""
+    country, special = supply.territory.country, supply.territory.special
+    known, home = evidence.rates.on(country, day), RateTable().on("DE", day)
+    assert home is not None
+
+    def percent(rate: Decimal) -> str:
+        return (_percent(rate).replace(".", ",") if german else _percent(rate)) + " %"
+
+    unknown = "der Normalsatz von" if german else "the standard rate of"
+    standard = percent(known.standard) if known else unknown
+    at_home = f"{percent(home.standard)} DE"
+    untaxed = "0 % (§19 UStG)" if profile.regime == "small_business" else at_home
+    abroad = _declares_oss(profile, day) and known is not None and supply.kind != SERVICE
+    return {
+        "rates": ", ".join(percent(rate) for rate in rates),
+        "place": (GERMAN.get(special, special) if german else special) if special else country,
+        "standard": standard,
+        "vat_id": vat_id,
+        "consumer": f"{standard} {country}" if abroad else untaxed,
+        "home": untaxed,
+        "german": at_home,
+        "german_reduced": percent(min(home.reduced)),
+    }
 
 
 def _percent(rate: Decimal) -> str:
@@ -352,15 +412,16 @@ def _taxes(
     goods = _goods_by_rate(supply)
     taxed: list[_Taxed] = []
     zero = name is not None and CASES[name].zero
+    whose = f"a rate of {supply.territory.country}" if (name or "").startswith("oss_") else "a German rate"
     for sale in supply.sales:
         item = sale.item_id or sale.id
         charged = dict.fromkeys((tax.rate for tax in sale.taxes), 0)
         for tax in sale.taxes:
             charged[tax.rate] += tax.amount
         if totals[item] == 0:
-            printed = sale.line_type == "PRODUCT" and pieces[item] > 0  # free, but it is printed
+            printed = sale.line_type != "SHIPPING" and pieces[item] > 0  # free, but it is printed
             if printed and lawful is not None:
-                found += [_unlawful(rate, sale, supply) for rate in sorted(set(charged) - lawful)]
+                found += [_unlawful(rate, sale, whose) for rate in sorted(set(charged) - lawful)]
             taxed.append((sale, {Decimal(0): 0} if zero else charged))
             continue
         asked = _kind_of_sale(sale, profile, name)
@@ -379,15 +440,16 @@ def _taxes(
             taxed.append((sale, {rate: tax_in_gross(sale.total, rate)}))
         elif sale.line_type == "GIFT_CARD":
             rate = Decimal(profile.voucher_rate)
+            found += [_unlawful(rate, sale, whose)] if rate not in (lawful or ()) else []
             taxed.append((sale, {rate: tax_in_gross(sale.total, rate)}))
-        elif not charged or order.tax_exempt:
+        elif not charged or order.tax_exempt or not (any(charged) or charged.keys() <= (lawful or frozenset())):
             message = "no tax was charged and no reason is known"
             found.append(Problem("TAX-ZERO", message, (sale.id,), ("name the reason", "exclude the order")))
         elif sale.line_type == "SHIPPING" and profile.shipping_policy == "follow_goods" and goods and sale.total > 0:
             parts = allocate(sale.total, list(goods.values()))
             taxed.append((sale, {r: tax_in_gross(part, r) for r, part in zip(goods, parts, strict=True) if part}))
         else:
-            found += [_unlawful(rate, sale, supply) for rate in sorted(set(charged) - (lawful or frozenset()))]
+            found += [_unlawful(rate, sale, whose) for rate in sorted(set(charged) - (lawful or frozenset()))]
             taxed.append((sale, charged))
     shipping = {r for sale, taxes in taxed if sale.line_type == "SHIPPING" and sale.total for r in taxes}
     others = {r for sale, taxes in taxed if sale.line_type != "SHIPPING" and sale.total for r in taxes}
@@ -429,8 +491,7 @@ def _kind_of_sale(sale: Sale, profile: Profile, name: str | None) -> Problem | N
     return None
 
 
-def _unlawful(rate: Decimal, sale: Sale, supply: Supply) -> Problem:
-    whose = "a German rate" if supply.territory.status == HOME else f"a rate of {supply.territory.country}"
+def _unlawful(rate: Decimal, sale: Sale, whose: str) -> Problem:
     message = f"{_percent(rate)} % was not {whose} on that day"
     return Problem("TAX-RATE", message, (sale.id,), ("correct the shop", "exclude the order"))
 

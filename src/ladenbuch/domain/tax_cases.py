@@ -1,6 +1,8 @@
 """The cases of the tax decision as a table: sevdesk's rule, the legal source, and what is said about it.
 
-Texts are templates over `{rates}` (as charged), `{place}` (ISO country), `{standard}` (its standard rate), `{vat_id}`.
+Texts are templates over `{rates}` (as charged), `{place}` (ISO country or the name of a special area), `{standard}`
+(its standard rate), `{vat_id}`, `{consumer}` (the rate and place of the same sale to a consumer), `{home}` (the same
+sale at home: the German standard rate of that day, or none for a small business), `{german}` and `{german_reduced}`.
 `note` is what the document must say (UStG §14 (4) no. 8, §14a (1), (3), (5); §34a UStDV).
 """
 
@@ -46,8 +48,8 @@ CASES: Mapping[str, Case] = MappingProxyType(
             "§19 (1) UStG, §34a UStDV; sevdesk tax rule 11",
             "The seller is a small business: no VAT is charged on supplies taxable in Germany.",
             "Kleinunternehmer: auf in Deutschland steuerbare Umsätze wird keine Umsatzsteuer berechnet.",
-            "Under regular taxation the sale would be taxed at 19 % DE (7 % for goods of the reduced rate).",
-            "Bei Regelbesteuerung fielen 19 % DE an (7 % bei ermäßigt besteuerten Waren).",
+            "Regular taxation would charge {german} ({german_reduced} for goods of the reduced rate).",
+            "Bei Regelbesteuerung fielen {german} an ({german_reduced} bei ermäßigt besteuerten Waren).",
             "Exempt under the German small business scheme (§19 UStG).",
             "Steuerbefreiung für Kleinunternehmer (§ 19 UStG).",
         ),
@@ -57,8 +59,8 @@ CASES: Mapping[str, Case] = MappingProxyType(
             "§13b (2), (5), §14a (5) UStG; sevdesk tax rule 5",
             "A domestic supply for which the business buyer {vat_id} owes the tax.",
             "Inlandsumsatz, für den der Unternehmer {vat_id} als Empfänger die Steuer schuldet.",
-            "19 % DE if the buyer were not a business.",
-            "19 % DE, wenn der Käufer kein Unternehmer wäre.",
+            "{home} if the buyer were not a business.",
+            "{home}, wenn der Käufer kein Unternehmer wäre.",
             "Reverse charge: the recipient owes the tax.",
             "Steuerschuldnerschaft des Leistungsempfängers.",
         ),
@@ -68,8 +70,8 @@ CASES: Mapping[str, Case] = MappingProxyType(
             "§3c (4), §3a (5) sentence 3 UStG; sevdesk tax rule 1",
             "Sold to a consumer in {place} while the seller is below the EU threshold: German VAT at {rates}.",
             "Verkauf an Verbraucher in {place} unterhalb der EU-Schwelle: deutsche Umsatzsteuer zu {rates}.",
-            "{standard} % {place} with an OSS registration or above the threshold of 10,000 EUR.",
-            "{standard} % {place} mit OSS-Registrierung oder oberhalb der Schwelle von 10.000 EUR.",
+            "{standard} {place} with an OSS registration or above the threshold of 10,000 EUR.",
+            "{standard} {place} mit OSS-Registrierung oder oberhalb der Schwelle von 10.000 EUR.",
         ),
         "oss_goods": Case(
             18,
@@ -77,8 +79,8 @@ CASES: Mapping[str, Case] = MappingProxyType(
             "§3c (1), §18j UStG; sevdesk tax rule 18",
             "Distance sale to a consumer in {place}, declared through OSS: {rates} of the destination.",
             "Fernverkauf an Verbraucher in {place}, über OSS erklärt: {rates} des Bestimmungslandes.",
-            "19 % DE below the threshold and without an OSS registration.",
-            "19 % DE unterhalb der Schwelle ohne OSS-Registrierung.",
+            "{home} below the threshold and without an OSS registration.",
+            "{home} unterhalb der Schwelle ohne OSS-Registrierung.",
         ),
         "oss_electronic": Case(
             19,
@@ -86,8 +88,8 @@ CASES: Mapping[str, Case] = MappingProxyType(
             "§3a (5), §18j UStG; sevdesk tax rule 19",
             "Electronic service to a consumer in {place}, declared through OSS: {rates} of the destination.",
             "Elektronische Leistung an Verbraucher in {place}, über OSS erklärt: {rates} des Bestimmungslandes.",
-            "19 % DE below the threshold and without an OSS registration.",
-            "19 % DE unterhalb der Schwelle ohne OSS-Registrierung.",
+            "{home} below the threshold and without an OSS registration.",
+            "{home} unterhalb der Schwelle ohne OSS-Registrierung.",
         ),
         "oss_services": Case(
             20,
@@ -95,8 +97,8 @@ CASES: Mapping[str, Case] = MappingProxyType(
             "§3a (3), §18j UStG; sevdesk tax rule 20",
             "Service used by a consumer in {place}, declared through OSS: {rates} of that country.",
             "In {place} genutzte Leistung an Verbraucher, über OSS erklärt: {rates} dieses Landes.",
-            "19 % DE if the service were supplied at the seller's seat (§3a (1) UStG).",
-            "19 % DE, wenn die Leistung am Sitz des Verkäufers erbracht würde (§3a Abs. 1 UStG).",
+            "{home} if the service were supplied at the seller's seat (§3a (1) UStG).",
+            "{home}, wenn die Leistung am Sitz des Verkäufers erbracht würde (§3a Abs. 1 UStG).",
         ),
         "intra_community": Case(
             3,
@@ -125,9 +127,9 @@ CASES: Mapping[str, Case] = MappingProxyType(
             True,
             "§4 no. 1a, §6 UStG; sevdesk tax rule 2",
             "Goods to {place}, outside the EU's VAT area: exempt export.",
-            "Ware nach {place}, außerhalb des EU-Steuergebiets: steuerfreie Ausfuhr.",
-            "19 % DE if the goods stayed in Germany.",
-            "19 % DE, wenn die Ware in Deutschland bliebe.",
+            "Ware mit dem Ziel {place}, außerhalb des EU-Steuergebiets: steuerfreie Ausfuhr.",
+            "{home} if the goods stayed in Germany.",
+            "{home}, wenn die Ware in Deutschland bliebe.",
             "Exempt export delivery.",
             "Steuerfreie Ausfuhrlieferung.",
         ),
@@ -136,9 +138,9 @@ CASES: Mapping[str, Case] = MappingProxyType(
             True,
             "§3a (2), (4), (5) UStG; sevdesk tax rule 17",
             "Service to a buyer in {place}: not taxable in Germany.",
-            "Leistung an einen Käufer in {place}: in Deutschland nicht steuerbar.",
-            "19 % DE if the buyer lived in Germany.",
-            "19 % DE, wenn der Käufer in Deutschland wohnte.",
+            "Leistung, Sitz des Käufers {place}: in Deutschland nicht steuerbar.",
+            "{home} if the buyer lived in Germany.",
+            "{home}, wenn der Käufer in Deutschland wohnte.",
             "Not taxable in Germany.",
             "Nicht im Inland steuerbare Leistung.",
         ),

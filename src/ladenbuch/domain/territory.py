@@ -7,7 +7,9 @@ Protocol (goods only).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ladenbuch.domain.order import Address
 
@@ -29,20 +31,21 @@ class Territory:
 
 #: (country, prefixes of the postal code, name): part of a member state, but not of the Union's VAT area.
 _OUTSIDE: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("DE", ("78266", "8238"), "Büsingen"),  # it has a Swiss postal code as well
+    ("DE", ("78266",), "Büsingen"),
     ("DE", ("27498",), "Helgoland"),
+    ("DK", ("39",), "Greenland"),
     ("ES", ("35", "38"), "Canary Islands"),
     ("ES", ("51",), "Ceuta"),
     ("ES", ("52",), "Melilla"),
     ("FI", ("22",), "Åland"),
     (
         "FR",
-        ("971", "972", "973", "974", "975", "976", "977", "978", "986", "987", "988"),
+        ("971", "972", "973", "974", "975", "976", "977", "978", "984", "986", "987", "988", "989"),
         "French overseas territories",
     ),
     ("IT", ("23041",), "Livigno"),
     ("IT", ("22061",), "Campione d'Italia"),
-    ("GR", ("63086",), "Mount Athos"),
+    ("GR", ("63086", "63087"), "Mount Athos"),
 )
 #: ISO codes of their own for the same places.
 _OUTSIDE_CODES = {
@@ -62,6 +65,32 @@ _OWN_RATES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("PT", ("95", "96", "97", "98", "99"), "Azores"),
 )
 OWN_RATES = frozenset(name for _, _, name in _OWN_RATES)
+#: Countries of which a part is taxed otherwise: how many digits tell the part. (A German address without a postal code
+#: can only belong to a small domestic invoice, and is taken for Germany.)
+_DIGITS = {"AT": 4, "DK": 4, "ES": 5, "FI": 5, "FR": 5, "GR": 5, "IT": 5, "PT": 4}
+#: The `special` of an address whose postal code does not tell which VAT area it lies in.
+UNPLACED = "an unknown part"
+
+#: The names above in German.
+GERMAN: Mapping[str, str] = MappingProxyType(
+    {
+        "Büsingen": "Büsingen",
+        "Helgoland": "Helgoland",
+        "Greenland": "Grönland",
+        "Canary Islands": "Kanarische Inseln",
+        "Ceuta": "Ceuta",
+        "Melilla": "Melilla",
+        "Ceuta and Melilla": "Ceuta und Melilla",
+        "Åland": "Åland",
+        "French overseas territories": "Französische Überseegebiete",
+        "Livigno": "Livigno",
+        "Campione d'Italia": "Campione d'Italia",
+        "Mount Athos": "Berg Athos",
+        "Monaco": "Monaco",
+        "Isle of Man": "Insel Man",
+        "Northern Ireland": "Nordirland",
+    }
+)
 
 
 def territory_of(address: Address | None, *, goods: bool) -> Territory | None:
@@ -77,12 +106,17 @@ def territory_of(address: Address | None, *, goods: bool) -> Territory | None:
         return Territory("GB", THIRD, "Isle of Man")
     if country == "XI" or (country == "GB" and plain.startswith("BT")):
         return Territory("XI", UNION, "Northern Ireland") if goods else Territory("GB", THIRD, "Northern Ireland")
+    if country == "GB" and not plain and goods:
+        return Territory("GB", THIRD, UNPLACED)
     if country in _OUTSIDE_CODES:
         return Territory(country, THIRD, _OUTSIDE_CODES[country][1])
-    if country == "CH" and code == "8238":
-        return Territory("CH", THIRD, "Büsingen")
+    if code == "8238" and country in ("CH", "DE"):  # Büsingen has a Swiss postal code as well
+        return Territory(country, THIRD, "Büsingen")
     if country not in MEMBER_STATES:
         return Territory(country, THIRD)
+    digits = _DIGITS.get(country)
+    if digits is not None and (len(code) < digits if country == "PT" else len(code) != digits):
+        return Territory(country, UNION, UNPLACED)
     for state, prefixes, name in _OUTSIDE:
         if country == state and code.startswith(prefixes):
             return Territory(country, THIRD, name)
