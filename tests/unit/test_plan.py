@@ -152,17 +152,35 @@ def test_edit_that_lowers_the_claim_to_what_was_paid_completes_it():
     assert result.tax_point.at == at(50) and draft_of(result).gross == 1190
 
 
-def test_edit_after_the_tax_point_is_asked_about():
+def test_an_addition_waits_for_its_own_tax_point_and_gets_its_own_invoice():
+    """R3: C > D; nobody pays twice for what the first invoice carries."""
     edit = agreement(2, at(500), sale(2, 700, {"19": 112}, line="2", action="UPDATE"), reason="ORDER_EDIT")
-    result = planned(order(mug(), edit, payments=(payment(9, 1190, at(10)),), edited=True))
-    assert codes(result.attention) == {"EDIT"} and draft_of(result).gross == 1190
+    paid = payment(9, 1190, at(10))
+    waits = planned(order(mug(), edit, payments=(paid,), edited=True))
+    assert waits.attention == () and codes(waits.waiting) == {"UNPAID"} and draft_of(waits).gross == 1190
+    done = planned(order(mug(), edit, payments=(paid, payment(10, 700, at(600))), edited=True))
+    assert done.attention == () and done.waiting == ()
+    made = [item.document for item in done.actions if item.kind == "invoice"]
+    assert [(item.key, item.kind, item.draft.gross) for item in made] == [
+        ("inv:5001:1", "invoice", 1190),
+        ("sup:2", "supplementary", 700),
+    ]
+    booked = [(item.booking.document_key, item.booking.amount) for item in done.actions if item.booking]
+    assert booked == [("inv:5001:1", 1190), ("sup:2", 700)]
 
 
-def test_refund_is_asked_about():
+def test_a_refund_becomes_a_credit_note_over_the_money_that_went_back():
+    """R3, R4, R5: after the payment is linked, on the invoice that carried it, with its own negative line."""
     back = agreement(2, at(500), sale(2, -1190, {"19": -190}, line="1", quantity=-1, action="RETURN"), reason="REFUND")
     made = order(mug(), back, payments=(payment(9, 1190, at(10)), payment(10, 1190, at(500), kind="REFUND")))
     result = planned(made)
-    assert codes(result.attention) == {"REFUND"} and "invoice" in kinds(result)
+    assert result.attention == () and result.waiting == ()
+    credit = next(item.document for item in result.actions if item.kind == "credit_note")
+    assert (credit.draft.gross, credit.draft.origin_key, credit.draft.tax_rule) == (1190, "inv:5001:1", 1)
+    order_of = [item.kind for item in result.actions]
+    assert order_of.index("book_payment") < order_of.index("credit_note") < order_of.index("book_refund")
+    assert sum(item.line.amount for item in result.actions if item.line) == 0
+    assert sum(item.booking.amount for item in result.actions if item.booking) == 0
 
 
 @pytest.mark.parametrize(
@@ -206,8 +224,9 @@ def test_zero_total_is_excluded_and_voided_too():
         ({"company": Company("gid://shopify/Company/1", "ACME")}, None),
         ({"terms": PaymentTerms("Net 30", "NET", 30)}, None),
         ({"cash_rounding": 1}, "CASH-ROUNDING"),
-        ({"disputes": (Dispute("gid://shopify/Dispute/1", "CHARGEBACK", "NEEDS_RESPONSE"),)}, "DISPUTE"),
-        ({"cancelled_at": at(600)}, "CANCELLED"),
+        ({"disputes": (Dispute("gid://shopify/Dispute/1", "CHARGEBACK", "LOST"),)}, "DISPUTE"),
+        ({"disputes": (Dispute("gid://shopify/Dispute/1", "CHARGEBACK", "NEEDS_RESPONSE"),)}, None),
+        ({"cancelled_at": at(600)}, None),
         ({"fulfilments": (shipped(3, at(60), origin="PL"),)}, "TAX-SHIP-FROM"),
         ({"current_total": 1191}, "LEDGER"),
         ({"original_total": 1000}, "LEDGER"),
@@ -217,7 +236,7 @@ def test_zero_total_is_excluded_and_voided_too():
 def test_what_is_not_decided_is_asked_about(changes, code):
     result = planned(order(mug(), payments=(payment(9, 1190, at(1)),), **changes))
     assert codes(result.attention) == ({code} if code else set())
-    if code not in (None, "DISPUTE", "CANCELLED"):
+    if code not in (None, "DISPUTE"):
         assert "invoice" not in kinds(result)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ladenbuch.domain.books import Booked, PostedDocument, PostedLine
-from ladenbuch.domain.document import InvoiceDraft, rate_text
+from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft, rate_text
 from ladenbuch.domain.facts import Problem, TaxPoint
 
 
@@ -22,7 +22,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do. `kind`: invoice, finalise, money_line, book_payment, letter. `after`: keys that come first."""
+    """One thing to do. `after`: keys that come first.
+
+    `kind`: invoice, credit_note (drafts), finalise, cancel, money_line, book_payment, book_refund, letter.
+    """
 
     kind: str
     key: str
@@ -47,7 +50,7 @@ class Action:
             data["after"] = list(self.after)
         if self.not_before is not None:
             data["not_before"] = self.not_before.isoformat()
-        if self.kind == "invoice" and self.document is not None:
+        if self.kind in ("invoice", "credit_note") and self.document is not None:
             tax = {key: value for key, value in self.document.tax.items() if key != "override"}
             data |= _document_json(self.document.draft) | {"tax": tax}
         if self.line is not None:
@@ -60,13 +63,14 @@ class Action:
         return data
 
 
-def _document_json(draft: InvoiceDraft) -> dict[str, Any]:
+def _document_json(draft: InvoiceDraft | CreditNoteDraft) -> dict[str, Any]:
+    issued = draft.invoice_date if isinstance(draft, InvoiceDraft) else draft.credit_note_date
     return {
         "note": draft.note,
         "currency": draft.currency,
         "gross_minor": draft.gross,
         "tax_rule": draft.tax_rule,
-        "invoice_date": draft.invoice_date.isoformat(),
+        "invoice_date": issued.isoformat(),
         "delivery_date": draft.delivery_date.isoformat(),
         "positions": [position.as_json() for position in draft.positions],
         "sums": {
@@ -79,7 +83,10 @@ def _document_json(draft: InvoiceDraft) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is left to do. `later` names why nothing may be decided yet; `exclusion` why the order is not ours."""
+    """What is left to do. `later` names why nothing may be decided yet; `exclusion` why the order is not ours.
+
+    `noted` are later facts with what became of them: the key of a document, or why they need none.
+    """
 
     order_id: str
     actions: tuple[Action, ...] = ()
@@ -88,6 +95,7 @@ class Plan:
     exclusion: Problem | None = None
     later: str | None = None
     tax_point: TaxPoint | None = None
+    noted: tuple[tuple[str, str], ...] = ()
 
     def due(self, now: datetime) -> tuple[Action, ...]:
         """Actions that may be carried out at `now`."""

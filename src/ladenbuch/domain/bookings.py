@@ -7,6 +7,7 @@ from datetime import date
 
 from ladenbuch.domain.actions import Action, finalise_key
 from ladenbuch.domain.books import Booked, Books, PostedDocument, PostedLine
+from ladenbuch.domain.chain import Returned
 from ladenbuch.domain.facts import Facts, Problem, moved, moved_at
 from ladenbuch.domain.order import Payment
 from ladenbuch.domain.profile import SUPPORTED_MODES, Profile
@@ -18,7 +19,7 @@ def money_lines(facts: Facts, books: Books, profile: Profile) -> tuple[list[Acti
     actions: list[Action] = []
     problems: list[Problem] = []
     for payment in facts.order.payments:
-        if moved(payment) <= 0 or moved_at(payment) is None:
+        if not moved(payment) or payment.kind == "CHANGE" or moved_at(payment) is None:
             continue
         gateway = profile.gateway(payment.gateway, manual=payment.manual)
         if gateway is None:
@@ -31,6 +32,8 @@ def money_lines(facts: Facts, books: Books, profile: Profile) -> tuple[list[Acti
         elif gateway.mode == "clearing+payouts" and payment.id not in known:
             line = PostedLine(_line_key(payment), payment.id, gateway.account, moved(payment), _day(payment, profile))
             reason = f"{payment.gateway} received the money: it stands on its clearing account until the payout."
+            if line.amount < 0:
+                reason = f"{payment.gateway} paid money back: it left the clearing account."
             actions.append(Action("money_line", line.key, reason, (payment.id,), line=line))
     return actions, problems
 
@@ -46,11 +49,12 @@ def _day(payment: Payment, profile: Profile) -> date:
 
 
 def bookings(
-    facts: Facts, books: Books, profile: Profile, documents: Sequence[PostedDocument]
+    facts: Facts, books: Books, profile: Profile, documents: Sequence[PostedDocument], given_back: int = 0
 ) -> tuple[list[Action], list[Problem]]:
     """Link each transaction to the documents it pays, oldest first, in parts where one does not hold it (2.5).
 
-    Never more than a document still carries; what is left over is OVERPAID.
+    `documents` are invoices that stand. Never more than one carries; what is left over is OVERPAID, except what has
+    been given back meanwhile (`given_back`, minor units).
     """
     live = [item for item in documents if item.state != "cancelled"]
     open_rest = {item.key: item.draft.gross for item in live}
@@ -72,7 +76,10 @@ def bookings(
             continue
         rest = payment.amount - booked.get(payment.id, 0)
         over = rest - sum(open_rest[item.key] for item in live)
-        if over > 0:
+        if 0 < over <= given_back:
+            given_back -= over
+            rest -= over
+        elif over > 0:
             message = f"{over} minor units more were paid than the invoice carries"
             choices = ("refund the difference", "keep it as credit", "book by hand")
             problems.append(Problem("OVERPAID", message, (payment.id,), choices))
@@ -91,3 +98,23 @@ def bookings(
             after = (_line_key(payment), finalise_key(document.key))
             actions.append(Action("book_payment", booking.key, reason, (payment.id,), after, booking=booking))
     return actions, problems
+
+
+def refunds_booked(facts: Facts, books: Books, profile: Profile, returned: Sequence[Returned]) -> list[Action]:
+    """Link each refund transaction to its credit notes, negative (facts 2.11)."""
+    done = {(item.payment_id, item.document_key) for item in books.bookings if item.done}
+    payments = {item.id: item for item in facts.order.payments}
+    parts: dict[str, int] = {}
+    actions: list[Action] = []
+    for item in returned:
+        payment = payments[item.payment_id]
+        parts[payment.id] = parts.get(payment.id, 0) + 1
+        gateway = profile.gateway(payment.gateway, manual=payment.manual)
+        if gateway is None or gateway.mode != "clearing+payouts" or (payment.id, item.document_key) in done:
+            continue
+        key = f"pay:{payment.id.rsplit('/', 1)[-1]}:{parts[payment.id]}"
+        booking = Booked(key, payment.id, item.document_key, -item.amount)
+        after = (_line_key(payment), finalise_key(item.document_key))
+        reason = f"The money {payment.gateway} paid back settles this credit note."
+        actions.append(Action("book_refund", key, reason, (payment.id,), after, booking=booking))
+    return actions

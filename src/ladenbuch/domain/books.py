@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from ladenbuch.domain.document import InvoiceDraft
+from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,14 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class PostedDocument:
-    """A document of ours. `state`: intended (nothing confirmed), draft, final, cancelled."""
+    """A document of ours. `state`: intended (nothing confirmed), draft, final, cancelled.
+
+    `kind`: invoice (the first, or one that replaces a cancelled one), supplementary, credit_note.
+    """
 
     key: str
     kind: str
-    draft: InvoiceDraft
+    draft: InvoiceDraft | CreditNoteDraft
     covers: tuple[Cover, ...]
     state: str = "intended"
     sevdesk_id: str | None = None

@@ -83,13 +83,14 @@ def certificate(facts: Facts, books: Books, plan: Plan) -> Certificate:
     """Prove one order from its facts, its books and its plan; planned actions count as done (`projected`)."""
     planned = {item.document.key: item.document for item in plan.actions if item.document is not None}
     documents = [*books.documents, *(doc for key, doc in planned.items() if key not in _keys(books))]
-    live = [doc for doc in documents if doc.state != "cancelled"]
+    cancelled = {item.document.key for item in plan.actions if item.kind == "cancel" and item.document is not None}
+    live = [doc for doc in documents if doc.state != "cancelled" and doc.key not in cancelled]
     gross_by_rate: dict[str, int] = {}
     for document in live:
         for rate, total in document.draft.sums.items():
             key = rate_text(rate)
-            gross_by_rate[key] = gross_by_rate.get(key, 0) + total.gross
-    documented = sum(document.draft.gross for document in live)
+            gross_by_rate[key] = gross_by_rate.get(key, 0) + _sign(document) * total.gross
+    documented = sum(_sign(document) * document.draft.gross for document in live)
     booked: dict[str, int] = {}
     done = [item for item in books.bookings if item.done]
     for booking in [*done, *(item.booking for item in plan.actions if item.booking is not None)]:
@@ -98,7 +99,7 @@ def certificate(facts: Facts, books: Books, plan: Plan) -> Certificate:
     open_minor = documented - sum(booked.values())
     return Certificate(
         order_id=plan.order_id,
-        verdict=_verdict(plan, live),
+        verdict=_verdict(plan, documents),
         projected=bool(plan.actions),
         gross_by_rate=gross_by_rate,
         documents_equal_facts=_documents_equal_facts(facts, live),
@@ -113,21 +114,34 @@ def certificate(facts: Facts, books: Books, plan: Plan) -> Certificate:
     )
 
 
+def _sign(document: PostedDocument) -> int:
+    return -1 if document.kind == "credit_note" else 1
+
+
 def _documents_equal_facts(facts: Facts, live: list[PostedDocument]) -> bool:
     """(1): what a document carries per rate is the fold of the ledger entries it covers, each covered once."""
+    credits = [item for item in live if item.kind == "credit_note"]
+    live = [item for item in live if item.kind != "credit_note"]
+    if any(sum(cover.amount for cover in item.covers) != -item.draft.gross for item in credits):
+        return False
     covers = [cover for document in live for cover in document.covers]
     if len({cover.fact_id for cover in covers}) != len(covers):
         return False
     amounts = {fact.id: fact.amount for fact in facts.items if fact.kind == "agreement"}
     amounts |= {sale.id: sale.total for item in facts.agreements for sale in item.sales}
-    if any(amounts.get(cover.fact_id) != cover.amount for cover in covers):
+    if any(amounts.get(_fact(cover.fact_id)) != cover.amount for cover in covers):
         return False
     return all(_owed(facts, document) == _posted(document) for document in live)
 
 
+def _fact(covered: str) -> str:
+    """The id of a fact without the mark that tells it was covered before by an invoice that was cancelled."""
+    return covered.partition("~")[0]
+
+
 def _owed(facts: Facts, document: PostedDocument) -> dict[Decimal, int] | None:
     """The gross per rate of what a document covers, folded again as the ledger is now; None where it does not fold."""
-    covered = {cover.fact_id for cover in document.covers}
+    covered = {_fact(cover.fact_id) for cover in document.covers}
     said = {
         sale: tuple((Decimal(rate), tax) for rate, tax in taxes.items())
         for sale, taxes in dict(document.tax.get("override", {})).items()
@@ -165,21 +179,29 @@ def _money_explained(facts: Facts, plan: Plan, live: bool, booked: dict[str, int
         return False
     asked = {fact for problem in plan.attention for fact in problem.facts}
     parked = not live and bool(plan.waiting or plan.attention or plan.exclusion or plan.later)
-    return all(fact.id in booked or fact.id in asked or parked for fact in ours)
+    open_facts = [fact for fact in ours if not (fact.id in booked or fact.id in asked or parked)]
+    return sum(fact.amount for fact in open_facts) == 0  # what was paid too much and given back
 
 
 def _keys(books: Books) -> set[str]:
     return {document.key for document in books.documents}
 
 
-def _verdict(plan: Plan, live: list[PostedDocument]) -> str:
+def _status(noted: str, books: Books) -> str:
+    """Of a later fact: the document it led to is there or planned, or it needs none."""
+    if not noted.startswith(("cn:", "sr:")):
+        return "ignored"
+    return "covered" if noted in books.applied else "planned"
+
+
+def _verdict(plan: Plan, documents: list[PostedDocument]) -> str:
     if plan.later:
         return "incomplete"
     if plan.exclusion:
         return "excluded"
     if plan.attention:
         return "attention"
-    return "documented" if live else "waiting"
+    return "documented" if documents else "waiting"
 
 
 def _causes(facts: Facts, plan: Plan, documented: int, open_minor: int, ours: list[Fact]) -> tuple[str, ...]:
@@ -208,11 +230,14 @@ def _coverage(
     """The status of one fact, with its reason."""
     ids = {fact.id, *(sale.id for item in facts.agreements if item.id == fact.id for sale in item.sales)}
     for document in books.documents:
-        if any(cover.fact_id in ids for cover in document.covers):
+        if any(_fact(cover.fact_id) in ids for cover in document.covers):
             return Coverage(fact, "covered", document.key)
     for key, document in planned.items():
-        if any(cover.fact_id in ids for cover in document.covers):
+        if any(_fact(cover.fact_id) in ids for cover in document.covers):
             return Coverage(fact, "planned", key)
+    noted = dict(plan.noted).get(fact.id)
+    if noted is not None:
+        return Coverage(fact, _status(noted, books), noted)
     if fact.kind == "money" and fact.id in booked:
         done = any(item.payment_id == fact.id and item.done for item in books.bookings)
         return Coverage(fact, "covered" if done else "planned", f"pay:{fact.id.rsplit('/', 1)[-1]}:1")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from ladenbuch.domain.books import PostedDocument
+from ladenbuch.domain.books import Books
 from ladenbuch.domain.facts import Facts, Problem, TaxPoint
 from ladenbuch.domain.order import Order
 
@@ -17,24 +16,13 @@ _LATER = {
 }
 
 
-def later_facts(facts: Facts, documents: Sequence[PostedDocument], tax_point: TaxPoint | None) -> list[Problem]:
-    """Facts after the cut that no document covers: asked about until their rules are decided (R3-R6, R8)."""
+def later_facts(facts: Facts, tax_point: TaxPoint | None) -> list[Problem]:
+    """What happened after the tax point of an order that has no document: asked about, never guessed."""
     order = facts.order
-    amounts = {item.id: item.amount for item in facts.items if item.kind == "agreement"}
-    amounts |= {sale.id: sale.total for item in facts.agreements for sale in item.sales}
-    covers = [cover for document in documents for cover in document.covers]
-    covered = {cover.fact_id for cover in covers}
-    changed = [item.fact_id for item in covers if amounts.get(item.fact_id, item.amount) != item.amount]
-    if not documents and tax_point is not None:
-        covered = {item.id for item in facts.agreements_until(tax_point.at)}
+    covered = {item.id for item in facts.agreements_until(tax_point.at)} if tax_point else set()
     found: list[Problem] = []
-    if changed:
-        message = "a ledger entry changed after it was documented"
-        found.append(Problem("LEDGER", message, tuple(changed), ("look into it",)))
     for agreement in facts.agreements:
         if agreement.id in covered or not any(sale.total or sale.quantity for sale in agreement.sales):
-            continue
-        if covered and all(sale.id in covered for sale in agreement.sales):
             continue
         code, message = _LATER.get(agreement.reason, ("ENUM", "an unknown change after the tax point"))
         choices = ("correct it by hand in sevdesk", "leave the invoice as it is")
@@ -47,9 +35,32 @@ def later_facts(facts: Facts, documents: Sequence[PostedDocument], tax_point: Ta
             found[same] = replace(found[same], facts=found[same].facts + problem.facts)
     if order.cancelled_at is not None:
         found.append(cancelled(order))
+    return found + beside_the_ledger(order)
+
+
+def changed_facts(facts: Facts, books: Books) -> list[Problem]:
+    """LEDGER where an entry a document covers is gone or has another amount: ledger entries never change."""
+    amounts = {item.id: item.amount for item in facts.items if item.kind == "agreement"}
+    amounts |= {sale.id: sale.total for item in facts.agreements for sale in item.sales}
+    covers = [cover for item in books.documents if item.kind != "credit_note" for cover in item.covers]
+    changed = tuple(item.fact_id for item in covers if amounts.get(item.fact_id.partition("~")[0]) != item.amount)
+    message = "a ledger entry changed after it was documented"
+    return [Problem("LEDGER", message, changed, ("look into it",))] if changed else []
+
+
+def open_disputes(order: Order) -> list[Problem]:
+    """Disputes nobody has decided yet: no tax changes by them (1.4)."""
+    asked = [item for item in order.disputes if item.status in ("NEEDS_RESPONSE", "UNDER_REVIEW")]
+    return [Problem("DISPUTE-OPEN", "the buyer's bank has not decided yet", (item.id,)) for item in asked]
+
+
+def beside_the_ledger(order: Order) -> list[Problem]:
+    """What no document follows from and a person decides: lost disputes, change given in cash (1.4)."""
+    found = [item for item in refund_money(order) if item.code == "CASH-ROUNDING"]
     for dispute in order.disputes:
-        message = f"a {dispute.initiated_as.lower()} is {dispute.status.lower()}"
-        found.append(Problem("DISPUTE", message, (dispute.id,), ("uncollectible", "goodwill", "wait for the bank")))
+        if dispute.status in ("LOST", "ACCEPTED"):
+            message = f"a {dispute.initiated_as.lower()} is {dispute.status.lower()}"
+            found.append(Problem("DISPUTE", message, (dispute.id,), ("uncollectible", "goodwill", "fraud")))
     return found
 
 

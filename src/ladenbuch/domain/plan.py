@@ -18,13 +18,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from ladenbuch.domain.actions import Action, Letter, Plan, finalise_key, without_letter_address
-from ladenbuch.domain.bookings import bookings, money_lines
+from ladenbuch.domain.bookings import bookings, money_lines, refunds_booked
 from ladenbuch.domain.books import Books, PostedDocument
+from ladenbuch.domain.chain import Chain, chain_of
+from ladenbuch.domain.document import CreditNoteDraft
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.exclusion import exclusion_of, refunded_since
-from ladenbuch.domain.facts import Facts, Problem, moved
+from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved
 from ladenbuch.domain.first import first_documents
-from ladenbuch.domain.later import cancelled, later_facts, refund_money
+from ladenbuch.domain.later import beside_the_ledger, cancelled, changed_facts, later_facts, open_disputes, refund_money
 from ladenbuch.domain.prepayment import partial_prepayment
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.tax import foreign_money, taxed_at_supply
@@ -60,23 +62,26 @@ def plan(
     foreign = foreign_money(order, profile)
     attention = [item for item in problems if item.code not in _HELD]
     attention += [item for item in foreign if item not in problems]
-    attention += later_facts(facts, documents, tax_point)
-    actions: list[Action] = []
     waiting = [item for item in problems if item.code in _HELD]
+    chain = Chain(documents=documents)
+    changed = changed_facts(facts, books)
+    attention += changed
+    if documents and not problems and not changed:
+        point = tax_point or TaxPoint(documents[0].tax_point or order.processed_at, "money", order.id)
+        chain = chain_of(facts, books, profiles, documents, point, now, evidence)
+        attention += chain.attention + beside_the_ledger(order)
+        waiting += chain.waiting + open_disputes(order)
+    elif not documents:
+        attention += later_facts(facts, tax_point)
+    actions: list[Action] = []
     if not foreign:
         lines, line_problems = money_lines(facts, books, profile)
         actions += lines
         attention += line_problems
-    for document in documents:
-        done, still = _document_actions(document, books, profile, now)
-        actions += done
-        waiting += still
-    if not foreign:
-        booked, over = bookings(facts, books, profile, documents)
-        actions += booked
-        attention += over
-    for document in documents:
-        actions += _letter(document, books, profile)
+    done, still, over = _posting(facts, books, profile, chain, now, money=not foreign)
+    actions += done
+    waiting += still
+    attention += over
     flap = [item for item in actions if item.key in books.applied]
     if flap:
         keys = tuple(item.key for item in flap)
@@ -84,7 +89,8 @@ def plan(
         return Plan(order.id, attention=(problem,), tax_point=tax_point)
     if profile.draft_only:
         actions = [item for item in actions if item.kind == "invoice"]
-    return Plan(order.id, tuple(actions), tuple(waiting), tuple(attention), tax_point=tax_point)
+    noted = tuple(chain.noted.items())
+    return Plan(order.id, tuple(actions), tuple(waiting), tuple(attention), tax_point=tax_point, noted=noted)
 
 
 def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetime) -> Plan:
@@ -115,26 +121,72 @@ def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetim
     return Plan(order.id, tuple(actions), (waiting,), tuple(attention))
 
 
+def _posting(
+    facts: Facts, books: Books, profile: Profile, chain: Chain, now: datetime, *, money: bool
+) -> tuple[list[Action], list[Problem], list[Problem]]:
+    """Documents in the order of the chain, then what pays them, then what corrects them: a credit note needs the
+    payment linked first (R5)."""
+    actions: list[Action] = []
+    waiting: list[Problem] = []
+    over: list[Problem] = []
+    cancels = {item.document_key: item for item in chain.cancels}
+    invoices = [item for item in chain.documents if item.kind != "credit_note"]
+    credit_notes = [item for item in chain.documents if item.kind == "credit_note"]
+    for document in invoices:
+        done, still = _document_actions(document, profile, now)
+        actions += done
+        waiting += still
+        cancel = cancels.get(document.key)
+        if cancel is not None and cancel.key not in books.applied:
+            after = (finalise_key(document.key),)
+            actions.append(Action("cancel", cancel.key, cancel.reason, cancel.covers, after, document=document))
+    standing = [item for item in invoices if item.key not in cancels]
+    if money:
+        booked, over = bookings(facts, books, profile, standing, chain.overpaid_back)
+        actions += booked
+    for document in credit_notes:
+        assert isinstance(document.draft, CreditNoteDraft)
+        origin = document.draft.origin_key
+        first = [item.key for item in actions if item.booking is not None and item.booking.document_key == origin]
+        done, still = _document_actions(document, profile, now, (finalise_key(origin), *first))
+        actions += done
+        waiting += still
+    if money:
+        actions += refunds_booked(facts, books, profile, chain.returned)
+    for document in standing:
+        actions += _letter(document, books, profile)
+    return actions, waiting, over
+
+
 def _document_actions(
-    document: PostedDocument, books: Books, profile: Profile, now: datetime
+    document: PostedDocument, profile: Profile, now: datetime, after: tuple[str, ...] = ()
 ) -> tuple[list[Action], list[Problem]]:
     """Draft, then finalise; a draft-only tenant finalises by hand."""
     covers = tuple(cover.fact_id for cover in document.covers)
     actions: list[Action] = []
+    credit = document.kind == "credit_note"
     if document.state == "intended":
         assert document.tax_point is not None
         local = profile.local_date(document.tax_point)
+        said = str(document.tax.get("reason", ""))
         reason = (
-            f"The tax arose on {local.isoformat()}; the ledger up to then is {document.draft.gross} minor units. "
-            + str(document.tax.get("reason", ""))
+            f"The tax arose on {local.isoformat()}; the ledger up to then is {document.draft.gross} minor units. {said}"
         )
+        if credit:
+            reason = (
+                f"{document.draft.gross} minor units went back on {local.isoformat()}: the tax falls with them. {said}"
+            )
+        elif document.kind == "supplementary":
+            reason = f"{document.draft.gross} minor units were added; their tax arose on {local.isoformat()}. {said}"
         held = document.tax_point if document.tax_point > now else None
-        actions.append(Action("invoice", document.key, reason, covers, not_before=held, document=document))
+        kind = "credit_note" if credit else "invoice"
+        actions.append(Action(kind, document.key, reason, covers, after, not_before=held, document=document))
     if document.state in ("final", "cancelled"):
         return actions, []
     if profile.draft_only:
         return actions, [Problem("DRAFT-ONLY", "a person finalises the draft in sevdesk", (document.key,))]
-    reason = "The draft equals the order to the cent: it takes its number and may be sent."
+    what = "money that went back" if credit else "order"
+    reason = f"The draft equals the {what} to the cent: it takes its number and may be sent."
     key = finalise_key(document.key)
     actions.append(Action("finalise", key, reason, covers, (document.key,), document=document))
     return actions, []
