@@ -7,8 +7,8 @@ The layers, imports going down only:
     web            webhooks in, dashboard out
     workflows      the business: settle, dispatch, deliver, poll, tokens
     engine         runs things now, here or elsewhere
-    inbox books outbox deadletters tenants vault audit        each table has one of these as its only writer
-    shopify sevdesk mail                                      the outside world
+    inbox books outbox deadletters tenants vault audit evidence   each table has one of these as its only writer
+    shopify sevdesk mail vies vat_rates                           the outside world
     db telemetry
     domain         pure: facts, tax, documents, plan, certificate
     errors settings

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ladenbuch.sevdesk.client import Sevdesk
     from ladenbuch.shopify.admin import Admin, Call
     from ladenbuch.telemetry import Metrics
+    from ladenbuch.vies import VatIds
     from ladenbuch.web.ingest import TenantRef
     from ladenbuch.workflows.context import Context
 
@@ -93,6 +94,7 @@ class Ladenbuch:
     def context(self) -> Context:
         """What workflows are given."""
         from ladenbuch.mail.transport import Relays
+        from ladenbuch.vat_rates import rate_table
         from ladenbuch.workflows.context import Context, Timing
 
         settings = self.settings
@@ -117,7 +119,22 @@ class Ladenbuch:
             ),
             mail_from=settings.mail_from or "buchhaltung@example.com",
             wake=self._wake,
+            rates=rate_table(),
+            vat_ids=(lambda vat_id, now: self._vat_ids.check(vat_id, now)) if settings.vies_url else None,
         )
+
+    @cached_property
+    def _vat_ids(self) -> VatIds:
+        from ladenbuch.vies import VatIds
+
+        def on_call(operation: str, status: int, seconds: float) -> None:
+            self.metrics.api_calls_total.labels("vies", operation).inc()
+            self.metrics.api_call_duration.labels("vies", operation).observe(seconds)
+            if status != 200:
+                self.metrics.api_errors_total.labels("vies", operation, str(status)).inc()
+
+        requester = self.settings.vies_requester
+        return VatIds(self.settings.vies_url, self._http, clock=self._clock, requester=requester, on_call=on_call)
 
     @cached_property
     def _http(self) -> httpx2.Client:
@@ -278,7 +295,7 @@ class Ladenbuch:
         from ladenbuch.workflows.settle import settle
 
         # Made here, by one thread, before any run can ask for them.
-        ctx, metrics, _ = self.context, self.metrics, self._http
+        ctx, metrics, _, _ = self.context, self.metrics, self._http, self._vat_ids
         workers = self.settings.workers
 
         def settle_one(tenant: str, order_id: str, run_id: str) -> str:

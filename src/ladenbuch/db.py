@@ -77,6 +77,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.audit",
         "ladenbuch.books",
         "ladenbuch.deadletters",
+        "ladenbuch.evidence",
         "ladenbuch.outbox",
         "ladenbuch.tenants",
         "ladenbuch.vault",

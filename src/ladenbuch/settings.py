@@ -23,6 +23,8 @@ from pydantic_settings import (
 from ladenbuch.errors import UsageError
 
 PREFIX = "LADENBUCH_"
+#: Variables in which nothing is said by saying nothing: set and empty is another wish than unset.
+_MAY_BE_EMPTY = frozenset({f"{PREFIX}VIES_URL"})
 
 
 class Settings(BaseSettings):
@@ -40,6 +42,15 @@ class Settings(BaseSettings):
     )
     sevdesk_url: str = Field(
         "https://my.sevdesk.de/api/v1", description="Where the sevdesk API is, without a trailing slash."
+    )
+    vies_url: str = Field(
+        "https://ec.europa.eu/taxation_customs/vies/rest-api/check-vat-number",
+        description="Where VAT ids are looked up; empty: nowhere, and orders that need an answer wait.",
+    )
+    vies_requester: str | None = Field(
+        None,
+        pattern=r"^[A-Z]{2}[A-Z0-9]{2,13}$",
+        description="The seller's own VAT id, if all shops are one seller's: then VIES gives a consultation number.",
     )
     smtp_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Mail relays in order of preference, comma separated: smtp://user:password@host:port."
@@ -110,6 +121,11 @@ class Settings(BaseSettings):
     def _address(cls, value: str) -> str:
         return _http_address(value)
 
+    @field_validator("vies_url")
+    @classmethod
+    def _address_or_nothing(cls, value: str) -> str:
+        return _http_address(value) if value else value
+
     @field_validator("smtp_urls")
     @classmethod
     def _relays(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -154,13 +170,14 @@ class Settings(BaseSettings):
 
     @classmethod
     def read(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """The settings of an environment, by default the process's. Empty variables count as unset.
+        """The settings of an environment, by default the process's. Empty variables count as unset, but for those
+        whose empty value means "off" (LADENBUCH_VIES_URL).
 
         Raises UsageError("SETTING") naming every wrong variable, without its value.
         """
         source = EnvSettingsSource(cls, env_prefix=PREFIX)
         given = os.environ if env is None else env
-        source.env_vars = {name.lower(): value for name, value in given.items() if value != ""}
+        source.env_vars = {name.lower(): value for name, value in given.items() if value != "" or name in _MAY_BE_EMPTY}
         try:
             return cls(**source())
         except ValidationError as error:

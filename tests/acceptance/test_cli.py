@@ -39,6 +39,7 @@ COMMANDS = (
     ("simulate", "shopify"),
     ("simulate", "sevdesk"),
     ("simulate", "mail"),
+    ("simulate", "vies"),
 )
 SECRETS = {"sevdesk_token": "s" * 32, "shopify_client_id": "app", "shopify_client_secret": "secret"}
 
@@ -379,6 +380,7 @@ def test_a_broken_chain_is_found(stage: Connector) -> None:
         ("shopify", ("--orders", "3", "--plan", "standard"), "shopify", "/_control/stats"),
         ("sevdesk", ("--secret", "token"), "sevdesk", "/_control/calls"),
         ("mail", ("--control-port", "0"), "inbox", "/_control/messages"),
+        ("vies", ("--invalid", "FR40303265045"), "vies", "/_control/questions"),
     ],
 )
 def test_a_simulator_alone_starts_answers_and_ends(name: str, options: tuple[str, ...], port: str, path: str) -> None:

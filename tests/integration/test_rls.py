@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from ladenbuch import audit, db, deadletters, outbox, tenants
+from ladenbuch import audit, db, deadletters, evidence, outbox, tenants
 from ladenbuch.db import Database, Sealed, Store, Transaction
+from ladenbuch.domain.evidence import VALID, VatIdAnswer
 from ladenbuch.errors import Rejected
 from ladenbuch.vault import KeyRing, Vault, generate_key
 
@@ -31,6 +32,7 @@ def fill(tx: Transaction, tenant: str) -> None:
     VAULT.put_secret(tx, tenant, "token", "x", NOW)
     audit.append(tx, tenant, NOW, actor="a", event="e", subject="s", sentence="x")
     deadletters.add(tx, tenant, kind="k", subject="s", code="C", message="m", attempts=1, now=NOW)
+    evidence.record(tx, tenant, VatIdAnswer("FR40303265045", VALID, NOW), lambda plain: ("k1", plain))
     outbox.promise(
         tx,
         tenant,
@@ -82,6 +84,7 @@ SEEDED = {
     "audit_heads",
     "dead_letters",
     "letters",
+    "vat_checks",
 }
 
 

@@ -45,6 +45,11 @@ def test_variables_are_read_with_their_prefix_only() -> None:
     assert s.role == "all", "an empty variable counts as unset"
 
 
+def test_an_empty_look_up_address_switches_it_off() -> None:
+    assert Settings.read({}).vies_url.startswith("https://ec.europa.eu/")
+    assert Settings.read({"LADENBUCH_VIES_URL": ""}).vies_url == ""
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -54,6 +59,8 @@ def test_variables_are_read_with_their_prefix_only() -> None:
         ("LADENBUCH_SMTP_URLS", f"http://u:{SECRET}@h"),
         ("LADENBUCH_SHOPIFY_URL", f"https://{{shop}}/{{{SECRET}}}"),
         ("LADENBUCH_SEVDESK_URL", f"ftp://{SECRET}"),
+        ("LADENBUCH_VIES_URL", f"ftp://{SECRET}"),
+        ("LADENBUCH_VIES_REQUESTER", SECRET),
         ("LADENBUCH_LADDER_SECONDS", f"1,{SECRET}"),
         ("LADENBUCH_LADDER_SECONDS", "1,-2"),
         ("LADENBUCH_EXECUTOR_ID", f"{SECRET} /"),

@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Encryption keys.", no_args_is_help=True)
 tenants = typer.Typer(help="Shops and the sevdesk accounts their books are kept in.", no_args_is_help=True)
-simulate = typer.Typer(help="Stand-ins for Shopify, sevdesk and a mail relay, on loopback.", no_args_is_help=True)
+simulate = typer.Typer(help="Stand-ins for Shopify, sevdesk, VIES and a mail relay, on loopback.", no_args_is_help=True)
 audit = typer.Typer(help="The audit chain.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(tenants, name="tenants")
@@ -243,6 +243,19 @@ def simulate_mail(
     run(World(seed, 0, "domestic", faults), {"mail": port, "inbox": control_port})
 
 
+@simulate.command("vies")
+def simulate_vies(
+    port: Port = 9005,
+    seed: Seed = 7,
+    invalid: Annotated[list[str] | None, typer.Option(help="A VAT id that is not valid; may be repeated.")] = None,
+    faults: Faults = "calm",
+) -> None:
+    """A stand-in for the look-up of VAT ids: valid unless listed; control API under /_control."""
+    from ladenbuch.cli.simulate import World, run
+
+    run(World(seed, 0, "domestic", faults, invalid=tuple(invalid or ())), {"vies": port})
+
+
 @simulate.command("all", hidden=True)
 def simulate_all(
     seed: Seed = 7,
@@ -255,4 +268,4 @@ def simulate_all(
     from ladenbuch.cli.simulate import World, run
 
     world = World(seed, orders, mix, faults, latency=latency / 1000)
-    run(world, {"shopify": 0, "sevdesk": 0, "mail": 0, "inbox": 0})
+    run(world, {"shopify": 0, "sevdesk": 0, "vies": 0, "mail": 0, "inbox": 0})

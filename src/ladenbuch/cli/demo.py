@@ -184,6 +184,7 @@ def _set_stage(folder: Path, seed: int, orders: int, mix: str, faults: str, data
     env |= PATIENCE | {
         "LADENBUCH_SHOPIFY_URL": f"http://127.0.0.1:{ports['shopify']}/{{shop}}",
         "LADENBUCH_SEVDESK_URL": f"http://127.0.0.1:{ports['sevdesk']}/api/v1",
+        "LADENBUCH_VIES_URL": f"http://127.0.0.1:{ports['vies']}/taxation_customs/vies/rest-api/check-vat-number",
         "LADENBUCH_SMTP_URLS": f"smtp://127.0.0.1:{ports['mail']}",
         "LADENBUCH_MAIL_FROM": "rechnung@seifenladen.example",
         "LADENBUCH_DATA_DIR": str(folder / "data"),

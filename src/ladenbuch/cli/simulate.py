@@ -32,6 +32,7 @@ class World:
     to: str | None = None
     token: str | None = None
     latency: float = 0.0
+    invalid: tuple[str, ...] = ()
 
 
 def _wall() -> datetime:
@@ -65,6 +66,10 @@ async def _serve(world: World, ports: Mapping[str, int]) -> None:
             clock=_wall, token=token, seed=world.seed, weather=weather, latency_seconds=world.latency
         )
         said["sevdesk_token"] = token
+    if "vies" in ports:
+        from ladenbuch.simulators.vies import create_app as vies_app
+
+        apps["vies"] = vies_app(clock=_wall, invalid=world.invalid, weather=Weather(world.faults, world.seed + 4))
     if "mail" in ports:
         mail = MailSimulator(port=ports["mail"], weather=Weather(world.faults, world.seed + 2), clock=_wall)
         try:

@@ -84,13 +84,18 @@ def bookings(
             choices = ("refund the difference", "keep it as credit", "book by hand")
             problems.append(Problem("OVERPAID", message, (payment.id,), choices))
             continue
+        pays: list[tuple[PostedDocument, int]] = []
         for document in live:
             amount = min(rest, open_rest[document.key])
-            if amount <= 0:
-                continue
-            rest, open_rest[document.key] = rest - amount, open_rest[document.key] - amount
-            if gateway.mode != "clearing+payouts":
-                continue
+            if amount > 0:
+                rest, open_rest[document.key] = rest - amount, open_rest[document.key] - amount
+                pays.append((document, amount))
+        if gateway.mode != "clearing+payouts":
+            continue
+        if len(pays) > 1:
+            problems.append(_split(payment.id))
+            continue
+        for document, amount in pays:
             parts[payment.id] = parts.get(payment.id, 0) + 1
             key = f"pay:{payment.id.rsplit('/', 1)[-1]}:{parts[payment.id]}"
             booking = Booked(key, payment.id, document.key, amount)
@@ -100,21 +105,31 @@ def bookings(
     return actions, problems
 
 
-def refunds_booked(facts: Facts, books: Books, profile: Profile, returned: Sequence[Returned]) -> list[Action]:
-    """Link each refund transaction to its credit notes, negative (facts 2.11)."""
+def refunds_booked(
+    facts: Facts, books: Books, profile: Profile, returned: Sequence[Returned]
+) -> tuple[list[Action], list[Problem]]:
+    """Link each refund transaction to its credit note, negative (facts 2.11)."""
     done = {(item.payment_id, item.document_key) for item in books.bookings if item.done}
     payments = {item.id: item for item in facts.order.payments}
-    parts: dict[str, int] = {}
     actions: list[Action] = []
+    problems: list[Problem] = []
     for item in returned:
         payment = payments[item.payment_id]
-        parts[payment.id] = parts.get(payment.id, 0) + 1
         gateway = profile.gateway(payment.gateway, manual=payment.manual)
         if gateway is None or gateway.mode != "clearing+payouts" or (payment.id, item.document_key) in done:
             continue
-        key = f"pay:{payment.id.rsplit('/', 1)[-1]}:{parts[payment.id]}"
+        if sum(1 for other in returned if other.payment_id == payment.id) > 1:
+            problems += [_split(payment.id)] if all(payment.id not in known.facts for known in problems) else []
+            continue
+        key = f"pay:{payment.id.rsplit('/', 1)[-1]}:1"
         booking = Booked(key, payment.id, item.document_key, -item.amount)
         after = (_line_key(payment), finalise_key(item.document_key))
         reason = f"The money {payment.gateway} paid back settles this credit note."
         actions.append(Action("book_refund", key, reason, (payment.id,), after, booking=booking))
-    return actions
+    return actions, problems
+
+
+def _split(payment_id: str) -> Problem:
+    """Whether sevdesk links one line to two documents is unproven (bookkeeping section 6): refused by default."""
+    message = "one transaction belongs to several documents, which sevdesk is not known to link"
+    return Problem("PAYMENT-SPLIT", message, (payment_id,), ("link it by hand in sevdesk", "exclude the order"))

@@ -152,7 +152,9 @@ def _posting(
         actions += done
         waiting += still
     if money:
-        actions += refunds_booked(facts, books, profile, chain.returned)
+        back, split = refunds_booked(facts, books, profile, chain.returned)
+        actions += back
+        over += split
     for document in standing:
         actions += _letter(document, books, profile)
     return actions, waiting, over

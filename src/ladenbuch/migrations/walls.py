@@ -70,8 +70,9 @@ def _one_tenant_at_a_time(tx: sa.Connection, name: str) -> None:
 
 
 def sqlite_append_only(tx: sa.Connection, tables: Iterable[str]) -> None:
-    """Refuse UPDATE and DELETE on the tables named."""
-    for table in tables:
+    """Refuse UPDATE and DELETE on the tables named that exist: one that is about to get its revision does not yet."""
+    existing = set(tx.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+    for table in existing.intersection(tables):
         for verb in ("update", "delete"):
             tx.exec_driver_sql(
                 f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb} BEFORE {verb.upper()} ON {table} "

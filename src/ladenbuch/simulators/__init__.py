@@ -1,4 +1,4 @@
-"""Stand-ins for the outside world: Shopify, sevdesk, a mail relay, the weather between us and them, the
+"""Stand-ins for the outside world: Shopify, sevdesk, VIES, a mail relay, the weather between us and them, the
 auditor.
 
 They are a product, not a test helper: `ladenbuch demo` and `ladenbuch simulate` run on them. They import

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from ladenbuch import tenants
 from ladenbuch.db import Database, Door, Store, Transaction
+from ladenbuch.domain.evidence import VatIdAnswer
 from ladenbuch.domain.profile import Profile
+from ladenbuch.domain.rates import RateTable
 from ladenbuch.domain.retry import LADDER
 from ladenbuch.errors import Retryable
 from ladenbuch.mail.transport import Relays
@@ -19,7 +21,10 @@ from ladenbuch.vault import Sealed, Vault
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things wait, in seconds. `ambiguous_wait` runs from the moment a call may have left us."""
+    """How long things wait, in seconds. `ambiguous_wait` runs from the moment a call may have left us.
+
+    `vat_answer_age` is how long before an order the answer about its VAT id may have been given.
+    """
 
     client_timeout: float = 10.0
     ambiguous_wait: float = 30.0
@@ -28,11 +33,15 @@ class Timing:
     claim_ttl: float = 300.0
     poll_overlap: float = 600.0
     lease: float = 60.0
+    vat_answer_age: float = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Everything a workflow may touch. `shopify` and `sevdesk` give the client of one tenant."""
+    """Everything a workflow may touch. `shopify` and `sevdesk` give the client of one tenant.
+
+    `vat_ids` asks whether a VAT id is valid at an instant; None when nobody is asked, so that no answer is available.
+    """
 
     database: Database
     vault: Vault
@@ -48,6 +57,8 @@ class Context:
     mail_from: str = "buchhaltung@example.com"
     wake: Callable[[str], None] = lambda name: None
     observe: Callable[[str, float], None] = lambda name, value: None
+    rates: RateTable = field(default_factory=RateTable)
+    vat_ids: Callable[[str, datetime], VatIdAnswer] | None = None
 
     def door(self, tenant: str) -> Door:
         """The only way to the tenant's rows."""

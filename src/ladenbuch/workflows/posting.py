@@ -1,83 +1,21 @@
-"""How one action reaches sevdesk exactly once, although sevdesk has no idempotency keys.
-
-Four parts, for every kind of action:
-
-    intent    a row with the key and everything it was decided on, committed before any call, behind the run's fence
-    find      by the natural key in the document: an earlier call may have succeeded without telling us
-    call      only when nothing is found, and never sooner after an ambiguous call than `ambiguous_wait`
-    record    after confirming by id
-
-An ambiguous call ends the run (`Ambiguous` is a `Retryable`); the next run begins with the find.
-"""
+"""What the actions of a plan do: drafts compared and finalised, letters promised. Exactly once each (`run.once`)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
-from typing import TypeVar
 
-from ladenbuch import audit, books, outbox, tenants
+from ladenbuch import books, outbox, tenants
 from ladenbuch.db import Store, Transaction
+from ladenbuch.domain.actions import Action
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.document import InvoiceDraft, Party
-from ladenbuch.domain.plan import Action
 from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
-from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.sevdesk.documents import RemoteInvoice, compare, content_hash, with_positions
-from ladenbuch.shopify.admin import Admin
 from ladenbuch.vault import Sealed
-from ladenbuch.workflows.context import Context
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One settle of one order: who writes (the fence) and with what."""
-
-    ctx: Context
-    tenant: str
-    order_id: str
-    run_id: str
-
-    @cached_property
-    def shopify(self) -> Admin:
-        """The tenant's Shopify client."""
-        return self.ctx.shopify(self.tenant)
-
-    @cached_property
-    def sevdesk(self) -> Sevdesk:
-        """The tenant's sevdesk client."""
-        return self.ctx.sevdesk(self.tenant)
-
-    def write(self, fn: Callable[[Transaction], T]) -> T:
-        """One transaction in the books behind this run's fence; refused when a newer run took over or on a stop."""
-
-        def fenced(tx: Transaction) -> T:
-            books.check_fence(tx, self.tenant, self.order_id, self.run_id)
-            reason = tenants.stopped(tx, self.tenant)
-            if reason is not None:
-                raise Retryable("STOPPED", f"writing is stopped: {reason}", after=2.0)
-            return fn(tx)
-
-        return self.ctx.door(self.tenant).run(Store.BOOKS, fenced)
-
-    def record(self, fn: Callable[[Transaction], T]) -> T:
-        """One transaction that records what has already happened: fenced, but not held back by a stop."""
-
-        def fenced(tx: Transaction) -> T:
-            books.check_fence(tx, self.tenant, self.order_id, self.run_id)
-            return fn(tx)
-
-        return self.ctx.door(self.tenant).run(Store.BOOKS, fenced)
-
-    def say(self, tx: Transaction, event: str, sentence: str) -> None:
-        """One readable line in the audit chain, in the transaction of what it tells."""
-        now = self.ctx.clock()
-        audit.append(tx, self.tenant, now, actor="settle", event=event, subject=self.order_id, sentence=sentence)
+from ladenbuch.workflows import booking, correcting
+from ladenbuch.workflows.run import Run, document_of, drifted, not_sent, once, with_lease
 
 
 def carry_out(run: Run, action: Action) -> None:
@@ -85,67 +23,14 @@ def carry_out(run: Run, action: Action) -> None:
     steps: dict[str, Callable[[Run, Action], None]] = {
         "invoice": _draft,
         "finalise": _finalise,
-        "money_line": _money_line,
-        "book_payment": _book,
+        "credit_note": _credit_note,
+        "cancel": correcting.cancel,
+        "money_line": booking.money_line,
+        "book_payment": booking.book_payment,
+        "book_refund": booking.book_refund,
         "letter": _promise_letter,
     }
     steps[action.kind](run, action)
-
-
-def _once(
-    run: Run,
-    key: str,
-    kind: str,
-    reason: str,
-    *,
-    pin: Callable[[Transaction], None] = lambda tx: None,
-    find: Callable[[], T | None],
-    call: Callable[[], T],
-    record: Callable[[Transaction, T], str],
-) -> None:
-    """Intent, find, call, record. `record` returns the id of what now exists in sevdesk."""
-    ctx = run.ctx
-
-    def intend(tx: Transaction) -> books.Intent:
-        known = books.intend(
-            tx, run.tenant, run.order_id, key=key, kind=kind, run_id=run.run_id, reason=reason, now=ctx.clock()
-        )
-        if known.new:
-            pin(tx)
-        return known
-
-    known = run.write(intend)
-    if known.done:
-        return
-    found = find()
-    if found is None:
-        if not known.new:
-            settled = known.called_at + timedelta(seconds=ctx.timing.client_timeout + ctx.timing.ambiguous_wait)
-            wait = (settled - ctx.clock()).total_seconds()
-            if wait > 0:
-                # What was sent may still land: the last look must come after it can no more.
-                raise Ambiguous("UNCONFIRMED", f"{kind} may still arrive", after=wait)
-            run.write(lambda tx: books.call_again(tx, run.tenant, key, run.run_id, ctx.clock()))
-        try:
-            found = call()
-        except Ambiguous:
-            raise
-        except (Rejected, Retryable):
-            run.record(lambda tx: _not_sent(tx, run, key, known.new))
-            raise
-    confirmed = found
-
-    def finish(tx: Transaction) -> None:
-        remote_id = record(tx, confirmed)
-        books.done(tx, run.tenant, key, ctx.clock(), remote_id)
-
-    run.record(finish)
-
-
-def _not_sent(tx: Transaction, run: Run, key: str, new: bool) -> None:
-    """The other side refused or never got the call: nothing can land, so the next run need not wait for it."""
-    long_ago = run.ctx.clock() - timedelta(days=1)
-    books.call_again(tx, run.tenant, key, run.run_id, long_ago)
 
 
 # -- the contact --------------------------------------------------------------------------------------------------
@@ -184,7 +69,7 @@ def _contact(run: Run, party: Party) -> str:
         except Ambiguous:
             raise
         except (Rejected, Retryable):
-            run.record(lambda tx: _not_sent(tx, run, key, intent.new))
+            run.record(lambda tx: not_sent(tx, run, key, intent.new))
             raise
     contact_id = found
 
@@ -204,6 +89,7 @@ def _draft(run: Run, action: Action) -> None:
     document = action.document
     assert document is not None
     draft = document.draft
+    assert isinstance(draft, InvoiceDraft)
     contact_id = _contact(run, draft.party)
 
     def find() -> RemoteInvoice | None:
@@ -214,7 +100,7 @@ def _draft(run: Run, action: Action) -> None:
         run.say(tx, "draft", f"Draft for {draft.note}: {draft.gross} minor units, rule {draft.tax_rule}.")
         return found.id
 
-    _once(
+    once(
         run,
         document.key,
         "invoice",
@@ -257,22 +143,23 @@ def _equal(run: Run, draft: InvoiceDraft, found: RemoteInvoice) -> RemoteInvoice
     if found.is_draft:
         run.sevdesk.delete_draft(found.id)
     what = "; ".join(str(item) for item in differences[:3])
-    reason = f"sevdesk computes {draft.note} differently: {what}"
-    now = run.ctx.clock()
+    drifted(run, f"sevdesk computes {draft.note} differently: {what}")
 
-    def stop(tx: Transaction) -> None:
-        tenants.stop(tx, run.tenant, reason, now)
-        run.say(tx, "stop", f"Posting stopped: {reason}.")
 
-    run.ctx.door(run.tenant).run(Store.BOOKS, stop)
-    raise NeedsAttention("ARITHMETIC-DRIFT", reason, choices=("correct the cause, then go",))
+def _credit_note(run: Run, action: Action) -> None:
+    """The draft of a credit note, for the contact of its invoice."""
+    assert action.document is not None
+    correcting.draft_credit_note(run, action, _contact(run, action.document.draft.party))
 
 
 def _finalise(run: Run, action: Action) -> None:
     """Give the draft its number, after one more look at it (R12), one at a time per tenant; confirmed by id."""
     assert action.document is not None
+    if action.document.kind == "credit_note":
+        correcting.finalise_credit_note(run, action, _contact(run, action.document.draft.party))
+        return
     key = action.document.key
-    document = _document(run, key)
+    document = document_of(run, key)
     invoice_id = document.sevdesk_id
     if invoice_id is None:
         raise Retryable("UNCONFIRMED", "the draft is not confirmed yet")
@@ -301,11 +188,12 @@ def _finalise(run: Run, action: Action) -> None:
         run.say(tx, "finalised", f"Invoice {invoice.number} for {document.draft.note}.")
         return invoice.id
 
-    _once(run, action.key, "finalise", action.reason, find=look, call=send, record=record)
+    once(run, action.key, "finalise", action.reason, find=look, call=send, record=record)
 
 
 def _unchanged(run: Run, document: PostedDocument, invoice: RemoteInvoice) -> None:
     """A draft a person edited is neither overwritten nor sent (R12): sums, dates, texts, address, everything counts."""
+    assert isinstance(document.draft, InvoiceDraft)
     positions = run.sevdesk.invoice_positions(invoice.id)
     differences = compare(document.draft, invoice, positions)
     edited = document.content is not None and content_hash(invoice, positions) != document.content
@@ -315,138 +203,6 @@ def _unchanged(run: Run, document: PostedDocument, invoice: RemoteInvoice) -> No
         raise NeedsAttention("DRAFT-EDITED", f"the draft was changed in sevdesk: {what}", choices=choices)
 
 
-def _document(run: Run, key: str) -> PostedDocument:
-    unseal = run.ctx.unseal(run.tenant, "pins")
-    known = run.ctx.door(run.tenant).read(Store.BOOKS, lambda tx: books.load(tx, run.tenant, run.order_id, unseal))
-    document = next((item for item in known.documents if item.key == key), None)
-    if document is None:
-        raise Retryable("UNCONFIRMED", "the document is not in the books yet")
-    return document
-
-
-def with_lease(run: Run, name: str, fn: Callable[[], object]) -> None:
-    """Hold one of the tenant's exclusive rights while `fn` runs; waits briefly, then comes back later."""
-    ctx = run.ctx
-    door = ctx.door(run.tenant)
-
-    def take(tx: Transaction) -> bool:
-        return books.take_lease(tx, run.tenant, name, run.run_id, ctx.clock(), ctx.until(ctx.timing.lease))
-
-    for _ in range(40):
-        if door.run(Store.BOOKS, take):
-            break
-        ctx.sleep(0.05)
-    else:
-        raise Retryable("LEASE-BUSY", f"another run holds {name}", after=0.5)
-    try:
-        fn()
-    finally:
-        door.run(Store.BOOKS, lambda tx: books.give_lease(tx, run.tenant, name, run.run_id))
-
-
-# -- money --------------------------------------------------------------------------------------------------------
-
-
-def _money_line(run: Run, action: Action) -> None:
-    """Write the transaction on the gateway's account; its purpose carries Shopify's transaction id."""
-    line = action.line
-    assert line is not None
-    account = line.account
-    if account is None:
-        raise NeedsAttention("GATEWAY-ACCOUNT", "the gateway has no account in sevdesk", choices=("name the account",))
-    purpose = f"SHPTX {line.payment_id.rsplit('/', 1)[-1]}"
-    order = run.order_id.rsplit("/", 1)[-1]
-
-    def record(tx: Transaction, transaction_id: str) -> str:
-        books.line_written(tx, run.tenant, run.order_id, line, account, transaction_id)
-        run.say(tx, "money", f"{line.amount} minor units stand on account {account} ({purpose}).")
-        return transaction_id
-
-    def find() -> str | None:
-        lines = run.sevdesk.find_transactions(account, purpose)
-        if not lines:
-            return None
-        # Two lines appear when a call we had given up on landed late; a line nobody linked yet may go.
-        found = next((line for line in lines if line.is_linked), lines[0])
-        for spare in lines:
-            if spare.id != found.id and not spare.is_linked:
-                run.sevdesk.delete_transaction(spare.id)
-            elif spare.id != found.id:
-                choices = ("reset one of them in sevdesk",)
-                raise NeedsAttention("PAID-TWICE", f"{purpose} is linked twice", choices=choices)
-        if found.amount != line.amount:
-            raise NeedsAttention("LINE-DIFFERS", f"{purpose} exists with another amount", choices=("look into it",))
-        return found.id
-
-    def call() -> str:
-        created = run.sevdesk.create_transaction(
-            account, line.amount, line.value_date, f"Bestellung {order}", f"{purpose} order:{order}"
-        )
-        return created.id
-
-    _once(run, action.key, "money_line", action.reason, find=find, call=call, record=record)
-
-
-def _book(run: Run, action: Action) -> None:
-    """Link the money line to the invoice; proved by the line's state and the invoice's paid amount."""
-    booking = action.booking
-    assert booking is not None
-    unseal = run.ctx.unseal(run.tenant, "pins")
-    known = run.ctx.door(run.tenant).read(Store.BOOKS, lambda tx: books.load(tx, run.tenant, run.order_id, unseal))
-    document = next((item for item in known.documents if item.key == booking.document_key), None)
-    line = next((item for item in known.lines if item.payment_id == booking.payment_id), None)
-    if document is None or document.sevdesk_id is None or line is None:
-        raise Retryable("UNCONFIRMED", "invoice or money line are not confirmed yet")
-    if line.sevdesk_id is None or line.account is None:
-        raise Retryable("UNCONFIRMED", "the money line is not confirmed yet")
-    invoice_id, transaction_id, account = document.sevdesk_id, line.sevdesk_id, line.account
-    expected = booking.amount + sum(
-        item.amount for item in known.bookings if item.document_key == document.key and item.done
-    )
-
-    def find() -> int | None:
-        transaction = run.sevdesk.get_transaction(transaction_id)
-        if transaction is None or transaction.deleted:
-            raise NeedsAttention("LINE-GONE", "the money line was deleted in sevdesk", choices=("recreate", "exclude"))
-        return _paid(run, invoice_id, expected) if transaction.is_linked else None
-
-    def call() -> int:
-        try:
-            run.sevdesk.book(invoice_id, booking.amount, line.value_date, account, transaction_id)
-        except Rejected as refusal:
-            if refusal.code == "SEVDESK-750":
-                choices = ("delete our line", "keep both")
-                raise NeedsAttention("PAID-TWICE", "the invoice is already paid", choices=choices) from refusal
-            raise
-        return _paid(run, invoice_id, expected)
-
-    def record(tx: Transaction, paid: int) -> str:
-        books.booked(
-            tx,
-            run.tenant,
-            run.order_id,
-            booking,
-            account=account,
-            transaction_id=transaction_id,
-            booked_on=line.value_date,
-            paid_after=paid,
-            now=run.ctx.clock(),
-        )
-        run.say(tx, "booked", f"{booking.amount} minor units pay invoice {document.number}.")
-        return transaction_id
-
-    _once(run, action.key, "book_payment", action.reason, find=find, call=call, record=record)
-
-
-def _paid(run: Run, invoice_id: str, expected: int) -> int:
-    """The invoice's paid amount, which must contain what was booked."""
-    invoice = run.sevdesk.get_invoice(invoice_id)
-    if invoice is None or invoice.paid < expected:
-        choices = ("look into it in sevdesk",)
-        raise NeedsAttention("PAID-ELSEWHERE", "the money line is linked, but not to this invoice", choices=choices)
-    return invoice.paid
-
-
 # -- the letter ---------------------------------------------------------------------------------------------------
 
 
@@ -454,7 +210,7 @@ def _promise_letter(run: Run, action: Action) -> None:
     """Promise the letter in the transaction that uses its key: once promised, `deliver` sends it once."""
     letter = action.letter
     assert letter is not None
-    document = _document(run, letter.document_key)
+    document = document_of(run, letter.document_key)
     payload = json.dumps({"to": letter.to, "locale": letter.locale, "document": letter.document_key}).encode()
     key_id, ciphertext = run.ctx.seal(run.tenant, "letter")(payload)
     now = run.ctx.clock()

@@ -1,0 +1,136 @@
+"""Money: lines on gateway accounts, and what they pay or give back, each linked and proved (bookkeeping 4.2, R14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from ladenbuch import books
+from ladenbuch.db import Transaction
+from ladenbuch.domain.actions import Action
+from ladenbuch.errors import NeedsAttention, Rejected, Retryable
+from ladenbuch.workflows.run import Run, known_of, once
+
+
+
+
+def money_line(run: Run, action: Action) -> None:
+    """Write the transaction on the gateway's account; its purpose carries Shopify's transaction id."""
+    line = action.line
+    assert line is not None
+    account = line.account
+    if account is None:
+        raise NeedsAttention("GATEWAY-ACCOUNT", "the gateway has no account in sevdesk", choices=("name the account",))
+    purpose = f"SHPTX {line.payment_id.rsplit('/', 1)[-1]}"
+    order = run.order_id.rsplit("/", 1)[-1]
+
+    def record(tx: Transaction, transaction_id: str) -> str:
+        books.line_written(tx, run.tenant, run.order_id, line, account, transaction_id)
+        run.say(tx, "money", f"{line.amount} minor units stand on account {account} ({purpose}).")
+        return transaction_id
+
+    def find() -> str | None:
+        lines = run.sevdesk.find_transactions(account, purpose)
+        if not lines:
+            return None
+        # Two lines appear when a call we had given up on landed late; a line nobody linked yet may go.
+        found = next((line for line in lines if line.is_linked), lines[0])
+        for spare in lines:
+            if spare.id != found.id and not spare.is_linked:
+                run.sevdesk.delete_transaction(spare.id)
+            elif spare.id != found.id:
+                choices = ("reset one of them in sevdesk",)
+                raise NeedsAttention("PAID-TWICE", f"{purpose} is linked twice", choices=choices)
+        if found.amount != line.amount:
+            raise NeedsAttention("LINE-DIFFERS", f"{purpose} exists with another amount", choices=("look into it",))
+        return found.id
+
+    def call() -> str:
+        created = run.sevdesk.create_transaction(
+            account, line.amount, line.value_date, f"Bestellung {order}", f"{purpose} order:{order}"
+        )
+        return created.id
+
+    once(run, action.key, "money_line", action.reason, find=find, call=call, record=record)
+
+
+def book_payment(run: Run, action: Action) -> None:
+    """Link the money line to the invoice; proved by the line's state and the invoice's paid amount."""
+    _book(run, action, run.sevdesk.book, lambda document_id: _paid_on_invoice(run, document_id))
+
+
+def book_refund(run: Run, action: Action) -> None:
+    """Link the negative money line to the credit note; proved in the same way."""
+    _book(run, action, run.sevdesk.book_credit_note, lambda document_id: _paid_on_credit_note(run, document_id))
+
+
+def _book(
+    run: Run,
+    action: Action,
+    book: Callable[[str, int, date, str, str | None], object],
+    paid_on: Callable[[str], int | None],
+) -> None:
+    booking = action.booking
+    assert booking is not None
+    known = known_of(run)
+    document = next((item for item in known.documents if item.key == booking.document_key), None)
+    line = next((item for item in known.lines if item.payment_id == booking.payment_id), None)
+    if document is None or document.sevdesk_id is None or line is None:
+        raise Retryable("UNCONFIRMED", "document or money line are not confirmed yet")
+    if line.sevdesk_id is None or line.account is None:
+        raise Retryable("UNCONFIRMED", "the money line is not confirmed yet")
+    document_id, transaction_id, account = document.sevdesk_id, line.sevdesk_id, line.account
+    booked = sum(item.amount for item in known.bookings if item.document_key == document.key and item.done)
+    expected = abs(booking.amount + booked)
+
+    def paid() -> int:
+        """The document's paid amount, which must contain what was booked."""
+        amount = paid_on(document_id)
+        if amount is None or abs(amount) < expected:
+            choices = ("look into it in sevdesk",)
+            raise NeedsAttention("PAID-ELSEWHERE", "the money line is linked, but not to this document", choices=choices)
+        return amount
+
+    def find() -> int | None:
+        transaction = run.sevdesk.get_transaction(transaction_id)
+        if transaction is None or transaction.deleted:
+            raise NeedsAttention("LINE-GONE", "the money line was deleted in sevdesk", choices=("recreate", "exclude"))
+        return paid() if transaction.is_linked else None
+
+    def call() -> int:
+        try:
+            book(document_id, booking.amount, line.value_date, account, transaction_id)
+        except Rejected as refusal:
+            if refusal.code == "SEVDESK-750":
+                choices = ("delete our line", "keep both")
+                raise NeedsAttention("PAID-TWICE", "the invoice is already paid", choices=choices) from refusal
+            raise
+        return paid()
+
+    def record(tx: Transaction, amount: int) -> str:
+        books.booked(
+            tx,
+            run.tenant,
+            run.order_id,
+            booking,
+            account=account,
+            transaction_id=transaction_id,
+            booked_on=line.value_date,
+            paid_after=amount,
+            now=run.ctx.clock(),
+        )
+        verb = "pay invoice" if booking.amount > 0 else "settle credit note"
+        run.say(tx, "booked", f"{abs(booking.amount)} minor units {verb} {document.number}.")
+        return transaction_id
+
+    once(run, action.key, action.kind, action.reason, find=find, call=call, record=record)
+
+
+def _paid_on_invoice(run: Run, invoice_id: str) -> int | None:
+    invoice = run.sevdesk.get_invoice(invoice_id)
+    return None if invoice is None else invoice.paid
+
+
+def _paid_on_credit_note(run: Run, credit_note_id: str) -> int | None:
+    credit_note = run.sevdesk.get_credit_note(credit_note_id)
+    return None if credit_note is None else credit_note.paid

@@ -1,0 +1,187 @@
+"""Corrections in sevdesk: credit notes for money that went back, cancellations of what was never paid (R4, R5).
+
+A credit note has its number before it is saved, and reading the next number reserves nothing: numbers are read, saved
+and taken under one lease per tenant. A draft whose number another one took is written anew with the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ladenbuch import books
+from ladenbuch.db import Transaction
+from ladenbuch.domain.actions import Action
+from ladenbuch.domain.books import PostedDocument
+from ladenbuch.domain.document import CreditNoteDraft
+from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
+from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, compare_credit_note, credit_note_hash
+from ladenbuch.sevdesk.documents import RemoteInvoice
+from ladenbuch.workflows.run import Run, document_of, drifted, once, with_lease
+
+#: The lease under which credit note numbers are read and taken.
+NUMBER = "credit-note-number"
+
+
+def draft_credit_note(run: Run, action: Action, contact_id: str) -> None:
+    """Create the draft and compare it cent by cent, once the payment of its invoice is linked (R5).
+
+    Raises NeedsAttention("PAYMENT-NOT-LINKED") while nothing is paid on the invoice in sevdesk.
+    """
+    document, draft = _credit_note(action)
+    origin = document_of(run, draft.origin_key)
+    invoice_id = origin.sevdesk_id
+    if invoice_id is None or origin.state == "draft":
+        raise Retryable("UNCONFIRMED", "the invoice is not finalised yet")
+    invoice = run.sevdesk.get_invoice(invoice_id)
+    if invoice is None or invoice.paid <= 0:
+        message = "money went back, and the payment of the invoice is not linked in sevdesk yet"
+        raise NeedsAttention("PAYMENT-NOT-LINKED", message, choices=("link the payment in sevdesk", "correct it by hand"))
+
+    def find() -> RemoteCreditNote | None:
+        return _with_positions(run, _ours(run, draft, contact_id))
+
+    def call() -> RemoteCreditNote:
+        return with_lease(run, NUMBER, lambda: _save(run, draft, contact_id, invoice_id))
+
+    def record(tx: Transaction, found: RemoteCreditNote) -> str:
+        books.drafted(tx, run.tenant, document.key, found.id, credit_note_hash(found, found.positions or ()))
+        run.say(tx, "draft", f"Credit note draft for {draft.note}: {draft.gross} minor units.")
+        return found.id
+
+    once(
+        run,
+        document.key,
+        "credit_note",
+        action.reason,
+        pin=lambda tx: books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins")),
+        find=find,
+        call=call,
+        record=lambda tx, found: record(tx, _equal(run, draft, found)),
+    )
+
+
+def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
+    """Take the draft's number, after one more look at it (R12); written anew where another one took the number."""
+    assert action.document is not None
+    key = action.document.key
+    document = document_of(run, key)
+    draft = document.draft
+    assert isinstance(draft, CreditNoteDraft)
+    origin = document_of(run, draft.origin_key)
+
+    def look() -> RemoteCreditNote | None:
+        found = run.sevdesk.get_credit_note(document.sevdesk_id) if document.sevdesk_id else None
+        found = found or _ours(run, draft, contact_id)  # it may have been written anew before we heard of it
+        if found is None:
+            raise NeedsAttention("DRAFT-GONE", "the draft was deleted in sevdesk", choices=("recreate", "exclude"))
+        if found.is_finalised:
+            return found
+        positions = run.sevdesk.credit_note_positions(found.id)
+        if compare_credit_note(draft, found, positions) or document.content not in (
+            None,
+            credit_note_hash(found, positions),
+        ):
+            choices = ("take theirs", "restore ours")
+            raise NeedsAttention("DRAFT-EDITED", "the draft was changed in sevdesk", choices=choices)
+        return None
+
+    def take() -> RemoteCreditNote:
+        current = _ours(run, draft, contact_id)
+        if current is None:
+            raise Retryable("UNCONFIRMED", "the draft is not to be found")
+        try:
+            return run.sevdesk.finalise_credit_note(current.id)
+        except Rejected as refusal:
+            if refusal.code != "SEVDESK-NUMBER" or origin.sevdesk_id is None:
+                raise
+        run.sevdesk.delete_credit_note_draft(current.id)
+        anew = _equal(run, draft, _save(run, draft, contact_id, origin.sevdesk_id))
+        return run.sevdesk.finalise_credit_note(anew.id)
+
+    def send() -> RemoteCreditNote:
+        sent = with_lease(run, NUMBER, take)
+        found = run.sevdesk.get_credit_note(sent.id)
+        if found is None or not found.is_finalised:
+            raise Ambiguous("UNCONFIRMED", "the credit note has no number yet")
+        return found
+
+    def record(tx: Transaction, found: RemoteCreditNote) -> str:
+        assert found.number is not None
+        books.finalised(tx, run.tenant, key, found.number, run.ctx.clock(), sevdesk_id=found.id)
+        run.say(tx, "finalised", f"Credit note {found.number} for {draft.note}.")
+        return found.id
+
+    once(run, action.key, "finalise", action.reason, find=look, call=send, record=record)
+
+
+def cancel(run: Run, action: Action) -> None:
+    """Cancel an invoice nothing was paid on; sevdesk writes the cancellation itself (R5).
+
+    Raises NeedsAttention("PAID-MEANWHILE") where a payment was matched before we came (errors 390, 750, 170).
+    """
+    assert action.document is not None
+    document = document_of(run, action.document.key)
+    invoice_id, note = document.sevdesk_id, document.draft.note
+    if invoice_id is None or document.state == "draft":
+        raise Retryable("UNCONFIRMED", "the invoice is not finalised yet")
+
+    def call() -> RemoteInvoice:
+        try:
+            return run.sevdesk.cancel_invoice(invoice_id)
+        except Rejected as refusal:
+            if refusal.code in ("SEVDESK-390", "SEVDESK-750", "SEVDESK-170"):
+                message = "the invoice was paid or credited in sevdesk before it could be cancelled"
+                choices = ("correct it by a credit note in sevdesk", "leave the invoice as it is")
+                raise NeedsAttention("PAID-MEANWHILE", message, choices=choices) from refusal
+            raise
+
+    def record(tx: Transaction, found: RemoteInvoice) -> str:
+        books.cancelled(tx, run.tenant, document.key)
+        run.say(tx, "cancelled", f"Invoice {document.number} was cancelled by {found.number or found.id}.")
+        return found.id
+
+    def find() -> RemoteInvoice | None:
+        return run.sevdesk.find_cancellation(note, invoice_id)
+
+    once(run, action.key, "cancel", action.reason, find=find, call=call, record=record)
+
+
+def _credit_note(action: Action) -> tuple[PostedDocument, CreditNoteDraft]:
+    assert action.document is not None
+    draft = action.document.draft
+    assert isinstance(draft, CreditNoteDraft)
+    return action.document, draft
+
+
+def _save(run: Run, draft: CreditNoteDraft, contact_id: str, invoice_id: str) -> RemoteCreditNote:
+    number = run.sevdesk.next_credit_note_number()
+    return run.sevdesk.save_credit_note(draft, contact_id, invoice_id, number)
+
+
+def _ours(run: Run, draft: CreditNoteDraft, contact_id: str) -> RemoteCreditNote | None:
+    """The credit note that carries our note: the finalised one, else the oldest draft; spare drafts are deleted."""
+    found = run.sevdesk.find_credit_notes(draft.note, contact_id)
+    final = [item for item in found if not item.is_draft]
+    if len(final) > 1:
+        choices = ("cancel the surplus credit note in sevdesk",)
+        raise NeedsAttention("DUPLICATE", "several finalised credit notes carry this refund's note", choices=choices)
+    keep = final[0] if final else (found[0] if found else None)
+    for spare in found:
+        if spare.is_draft and keep is not None and spare.id != keep.id:
+            run.sevdesk.delete_credit_note_draft(spare.id)
+    return keep
+
+
+def _with_positions(run: Run, found: RemoteCreditNote | None) -> RemoteCreditNote | None:
+    return None if found is None else replace(found, positions=run.sevdesk.credit_note_positions(found.id))
+
+
+def _equal(run: Run, draft: CreditNoteDraft, found: RemoteCreditNote) -> RemoteCreditNote:
+    """The draft as sevdesk has it, if it equals the pins to the cent (R21); otherwise it goes, and posting stops."""
+    differences = compare_credit_note(draft, found, found.positions or ())
+    if not differences:
+        return found
+    if found.is_draft:
+        run.sevdesk.delete_credit_note_draft(found.id)
+    what = "; ".join(str(item) for item in differences[:3])
+    drifted(run, f"sevdesk computes {draft.note} differently: {what}")

@@ -1,0 +1,177 @@
+"""One settle of one order: the fence behind which it writes, and how an action reaches sevdesk exactly once.
+
+sevdesk has no idempotency keys, so every kind of action has four parts:
+
+    intent    a row with the key and everything it was decided on, committed before any call, behind the run's fence
+    find      by the natural key in the document: an earlier call may have succeeded without telling us
+    call      only when nothing is found, and never sooner after an ambiguous call than `ambiguous_wait`
+    record    after confirming by id
+
+An ambiguous call ends the run (`Ambiguous` is a `Retryable`); the next run begins with the find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import NoReturn, TypeVar
+
+from ladenbuch import audit, books, tenants
+from ladenbuch.db import Store, Transaction
+from ladenbuch.domain.books import Books, PostedDocument
+from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
+from ladenbuch.sevdesk.client import Sevdesk
+from ladenbuch.shopify.admin import Admin
+from ladenbuch.workflows.context import Context
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One settle of one order: who writes (the fence) and with what."""
+
+    ctx: Context
+    tenant: str
+    order_id: str
+    run_id: str
+
+    @cached_property
+    def shopify(self) -> Admin:
+        """The tenant's Shopify client."""
+        return self.ctx.shopify(self.tenant)
+
+    @cached_property
+    def sevdesk(self) -> Sevdesk:
+        """The tenant's sevdesk client."""
+        return self.ctx.sevdesk(self.tenant)
+
+    def write(self, fn: Callable[[Transaction], T]) -> T:
+        """One transaction in the books behind this run's fence; refused when a newer run took over or on a stop."""
+
+        def fenced(tx: Transaction) -> T:
+            books.check_fence(tx, self.tenant, self.order_id, self.run_id)
+            reason = tenants.stopped(tx, self.tenant)
+            if reason is not None:
+                raise Retryable("STOPPED", f"writing is stopped: {reason}", after=2.0)
+            return fn(tx)
+
+        return self.ctx.door(self.tenant).run(Store.BOOKS, fenced)
+
+    def record(self, fn: Callable[[Transaction], T]) -> T:
+        """One transaction that records what has already happened: fenced, but not held back by a stop."""
+
+        def fenced(tx: Transaction) -> T:
+            books.check_fence(tx, self.tenant, self.order_id, self.run_id)
+            return fn(tx)
+
+        return self.ctx.door(self.tenant).run(Store.BOOKS, fenced)
+
+    def say(self, tx: Transaction, event: str, sentence: str) -> None:
+        """One readable line in the audit chain, in the transaction of what it tells."""
+        now = self.ctx.clock()
+        audit.append(tx, self.tenant, now, actor="settle", event=event, subject=self.order_id, sentence=sentence)
+
+
+def once(
+    run: Run,
+    key: str,
+    kind: str,
+    reason: str,
+    *,
+    pin: Callable[[Transaction], None] = lambda tx: None,
+    find: Callable[[], T | None],
+    call: Callable[[], T],
+    record: Callable[[Transaction, T], str],
+) -> None:
+    """Intent, find, call, record. `record` returns the id of what now exists in sevdesk."""
+    ctx = run.ctx
+
+    def intend(tx: Transaction) -> books.Intent:
+        known = books.intend(
+            tx, run.tenant, run.order_id, key=key, kind=kind, run_id=run.run_id, reason=reason, now=ctx.clock()
+        )
+        if known.new:
+            pin(tx)
+        return known
+
+    known = run.write(intend)
+    if known.done:
+        return
+    found = find()
+    if found is None:
+        if not known.new:
+            settled = known.called_at + timedelta(seconds=ctx.timing.client_timeout + ctx.timing.ambiguous_wait)
+            wait = (settled - ctx.clock()).total_seconds()
+            if wait > 0:
+                # What was sent may still land: the last look must come after it can no more.
+                raise Ambiguous("UNCONFIRMED", f"{kind} may still arrive", after=wait)
+            run.write(lambda tx: books.call_again(tx, run.tenant, key, run.run_id, ctx.clock()))
+        try:
+            found = call()
+        except Ambiguous:
+            raise
+        except (Rejected, Retryable):
+            run.record(lambda tx: not_sent(tx, run, key, known.new))
+            raise
+    confirmed = found
+
+    def finish(tx: Transaction) -> None:
+        remote_id = record(tx, confirmed)
+        books.done(tx, run.tenant, key, ctx.clock(), remote_id)
+
+    run.record(finish)
+
+
+def not_sent(tx: Transaction, run: Run, key: str, new: bool) -> None:
+    """The other side refused or never got the call: nothing can land, so the next run need not wait for it."""
+    long_ago = run.ctx.clock() - timedelta(days=1)
+    books.call_again(tx, run.tenant, key, run.run_id, long_ago)
+
+
+def known_of(run: Run) -> Books:
+    """What is posted and pinned for the run's order, as it is now."""
+    unseal = run.ctx.unseal(run.tenant, "pins")
+    return run.ctx.door(run.tenant).read(Store.BOOKS, lambda tx: books.load(tx, run.tenant, run.order_id, unseal))
+
+
+def document_of(run: Run, key: str) -> PostedDocument:
+    """A document of the run's order by its key. Raises Retryable("UNCONFIRMED") while it is not in the books."""
+    document = next((item for item in known_of(run).documents if item.key == key), None)
+    if document is None:
+        raise Retryable("UNCONFIRMED", "the document is not in the books yet")
+    return document
+
+
+def with_lease(run: Run, name: str, fn: Callable[[], T]) -> T:
+    """Hold one of the tenant's exclusive rights while `fn` runs; waits briefly, then comes back later."""
+    ctx = run.ctx
+    door = ctx.door(run.tenant)
+
+    def take(tx: Transaction) -> bool:
+        return books.take_lease(tx, run.tenant, name, run.run_id, ctx.clock(), ctx.until(ctx.timing.lease))
+
+    for _ in range(40):
+        if door.run(Store.BOOKS, take):
+            break
+        ctx.sleep(0.05)
+    else:
+        raise Retryable("LEASE-BUSY", f"another run holds {name}", after=0.5)
+    try:
+        return fn()
+    finally:
+        door.run(Store.BOOKS, lambda tx: books.give_lease(tx, run.tenant, name, run.run_id))
+
+
+def drifted(run: Run, reason: str) -> NoReturn:
+    """sevdesk computed other sums than predicted: posting stops for the tenant and a person looks (R21)."""
+    now = run.ctx.clock()
+
+    def stop(tx: Transaction) -> None:
+        tenants.stop(tx, run.tenant, reason, now)
+        run.say(tx, "stop", f"Posting stopped: {reason}.")
+
+    run.ctx.door(run.tenant).run(Store.BOOKS, stop)
+    raise NeedsAttention("ARITHMETIC-DRIFT", reason, choices=("correct the cause, then go",))
