@@ -455,8 +455,9 @@ class ShopOrder:
             rate = carried.rates[0]
             carried.returned += shipping
             tax = contained(shipping, rate)
-            sales.append((self.sale("SHIPPING", "RETURN", -1, -shipping, [(rate, -tax)], item={"shippingLine": None}),
-                          "SHIPPING", -shipping, {rate: -shipping}))  # fmt: skip
+            item: Node = {"shippingLine": {"id": carried.gid}}
+            back_sale = self.sale("SHIPPING", "RETURN", -1, -shipping, [(rate, -tax)], item=item)
+            sales.append((back_sale, "SHIPPING", -shipping, {rate: -shipping}))
             ship_nodes = [{
                 "id": f"gid://shopify/RefundShippingLine/{self.new_id()}", "subtotalAmountSet": self.bag(shipping),
                 "taxAmountSet": self.bag(tax), "shippingLine": {"id": carried.gid, "title": carried.title,
