@@ -144,7 +144,9 @@ class Replay:
         if not items:
             return
         paper = Paper("invoice", "inv", items, moment, [entry.gid for entry in entries])
-        for sale in (sale for _, node in sold for sale in node["sales"]):
+        sales = [sale for _, node in sold for sale in node["sales"]]
+        untaxed = any(sale["lineType"] == "TIP" for sale in sales)  # then the shop's tax says nothing about a rate
+        for sale in [] if untaxed else sales:
             for rate, tax in taxes_of(sale).items():
                 paper.tax_by_rate[rate] = paper.tax_by_rate.get(rate, 0) + tax
                 paper.roundings[rate] = paper.roundings.get(rate, 0) + 1
