@@ -188,6 +188,7 @@ class Ladenbuch:
             self._http,
             sleep=self._sleep,
             clock=self._clock,
+            chance=self._chance,
             budget=CostGauge(self._clock),
             on_call=self._count_shopify,
             refresh=lambda: self._shopify_token(tenant, shop, refused=True),
@@ -296,7 +297,7 @@ class Ladenbuch:
 
         # Made here, by one thread, before any run can ask for them.
         ctx, metrics, _, _ = self.context, self.metrics, self._http, self._vat_ids
-        workers = self.settings.workers
+        workers, per_tenant = self.settings.workers, self.settings.tenant_workers
 
         def settle_one(tenant: str, order_id: str, run_id: str) -> str:
             if not self._ready.is_set():
@@ -308,7 +309,7 @@ class Ladenbuch:
 
         engine.register(SETTLE, settle_one)
         ticks: dict[str, Callable[[], object]] = {
-            "dispatch": lambda: dispatch(ctx, engine, workers),
+            "dispatch": lambda: dispatch(ctx, engine, workers, per_tenant),
             "deliver": lambda: deliver_all(ctx),
             "poll": lambda: poll_all(ctx),
             "sweep": lambda: sweep(ctx),

@@ -235,12 +235,13 @@ class Database:
             tx = idle.pop()
         except IndexError:
             tx = self._engines[store].connect()
+            tx.begin()  # SQLAlchemy sees one long transaction; the driver begins and commits the real ones
             _driver(tx).execute(f"PRAGMA query_only={'ON' if read else 'OFF'}")
+        driver = _driver(tx)
         try:
-            with tx.begin():
-                # isolation_level=None below: the driver begins nothing on its own, so this is the only BEGIN.
-                _driver(tx).execute("BEGIN" if read else "BEGIN IMMEDIATE")
-                result = fn(tx)
+            driver.execute("BEGIN" if read else "BEGIN IMMEDIATE")
+            result = fn(tx)
+            driver.commit()
         except BaseException:
             tx.close()  # whatever state it is in, the pool puts it right
             raise
@@ -291,6 +292,7 @@ def import_tables(store: Store) -> sa.MetaData:
 
 
 def _sqlite_engine(path: Path) -> sa.Engine:
+    # isolation_level=None: the driver begins nothing on its own; the only BEGIN is that of `Database._in_file`.
     engine = sa.create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS, "isolation_level": None},

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
         description="Take webhooks and show pages (web), settle orders (worker), or both (all).",
     )
     workers: int = Field(8, ge=1, le=256, description="How many orders are settled at the same time.")
+    tenant_workers: int = Field(
+        6, ge=1, le=256, description="How many of them may belong to one tenant, over all machines together."
+    )
     executor_id: str = Field(
         "main",
         pattern=r"^[A-Za-z0-9_.-]{1,64}$",

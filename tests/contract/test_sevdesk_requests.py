@@ -25,8 +25,9 @@ import pytest
 import yaml
 from openapi_schema_validator import OAS30WriteValidator, oas30_format_checker
 
-from ladenbuch.domain.document import InvoiceDraft, Party, Position
+from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft, Party, Position
 from ladenbuch.sevdesk.client import Sevdesk
+from ladenbuch.sevdesk.credit_notes import save_credit_note_body
 from ladenbuch.sevdesk.documents import save_invoice_body
 
 SPECS = Path(os.environ.get("LADENBUCH_SPECS", Path(__file__).parents[2].parent / "shared" / "specs"))
@@ -56,7 +57,24 @@ DRAFT = InvoiceDraft(
     foot_text="Danke",
     time_to_pay=14,
 )
-COMPANY = replace(DRAFT.party, company="Muster GmbH")
+COMPANY = replace(DRAFT.party, company="Muster GmbH", vat_id="FR32123456789")
+OSS = replace(DRAFT, tax_rule=18, delivery_country="FR", party=COMPANY)
+CREDIT_NOTE = CreditNoteDraft(
+    key="cn:9:33",
+    note="s1:refund:9",
+    currency="EUR",
+    tax_rule=18,
+    origin_key=OSS.key,
+    credit_note_date=date(2026, 11, 25),
+    delivery_date=OSS.delivery_date,
+    delivery_until=OSS.delivery_until,
+    delivery_country="FR",
+    party=COMPANY,
+    positions=(Position.of("Erstattung Tasse", 1, 899, Decimal("19"), text="SKU 1"),),
+    money_returned=899,
+    origin_remaining=OSS.claim,
+    head_text="Hallo",
+)
 VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "bookkeeping_version": lambda sevdesk: sevdesk.bookkeeping_version(),
     "tax_rules": lambda sevdesk: sevdesk.tax_rules(),
@@ -67,23 +85,40 @@ VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "country_id": lambda sevdesk: sevdesk.country_id("DE"),
     "unity_id": lambda sevdesk: sevdesk.unity_id(),
     "find_contact": lambda sevdesk: sevdesk.find_contact("S1-1"),
+    "get_contact": lambda sevdesk: sevdesk.get_contact("33"),
     "create_contact": lambda sevdesk: sevdesk.create_contact(DRAFT.party),
     "create_contact (company)": lambda sevdesk: sevdesk.create_contact(COMPANY),
+    "set_vat_number": lambda sevdesk: sevdesk.set_vat_number("33", "FR32123456789"),
+    "contact_addresses": lambda sevdesk: sevdesk.contact_addresses("71"),
+    "add_address": lambda sevdesk: sevdesk.add_address("71", COMPANY),
+    "communication_ways": lambda sevdesk: sevdesk.communication_ways("71"),
+    "add_email": lambda sevdesk: sevdesk.add_email("71", "erika@example.org"),
     "find_invoices": lambda sevdesk: sevdesk.find_invoices("s1-1"),
     "save_draft": lambda sevdesk: sevdesk.save_draft(DRAFT, "71"),
+    "save_draft (OSS)": lambda sevdesk: sevdesk.save_draft(OSS, "71"),
     "get_invoice": lambda sevdesk: sevdesk.get_invoice("33"),
     "invoice_positions": lambda sevdesk: sevdesk.invoice_positions("33"),
     "delete_draft": lambda sevdesk: sevdesk.delete_draft("33"),
     "finalise": lambda sevdesk: sevdesk.finalise("33"),
     "invoice_pdf": lambda sevdesk: sevdesk.invoice_pdf("33"),
-    "find_cancellation": lambda sevdesk: sevdesk.find_cancellation("33"),
-    "cancel": lambda sevdesk: sevdesk.cancel("33"),
+    "find_cancellation": lambda sevdesk: sevdesk.find_cancellation("s1-1", "33"),
+    "cancel_invoice": lambda sevdesk: sevdesk.cancel_invoice("33"),
     "find_transaction": lambda sevdesk: sevdesk.find_transaction("9", "SHPTX 1"),
     "find_transactions": lambda sevdesk: sevdesk.find_transactions("9", "SHPTX 1"),
     "delete_transaction": lambda sevdesk: sevdesk.delete_transaction("4"),
     "create_transaction": lambda sevdesk: sevdesk.create_transaction("9", -1190, date(2026, 11, 22), "E", "SHPTX 1"),
     "get_transaction": lambda sevdesk: sevdesk.get_transaction("4"),
     "book": lambda sevdesk: sevdesk.book("33", 1190, date(2026, 11, 22), "9", "4"),
+    "find_credit_notes": lambda sevdesk: sevdesk.find_credit_notes("s1-2", "71"),
+    "credit_notes_of": lambda sevdesk: sevdesk.credit_notes_of("33", "71"),
+    "next_credit_note_number": lambda sevdesk: sevdesk.next_credit_note_number(),
+    "save_credit_note": lambda sevdesk: sevdesk.save_credit_note(CREDIT_NOTE, "71", "33", "GU-1001"),
+    "get_credit_note": lambda sevdesk: sevdesk.get_credit_note("33"),
+    "credit_note_positions": lambda sevdesk: sevdesk.credit_note_positions("33"),
+    "delete_credit_note_draft": lambda sevdesk: sevdesk.delete_credit_note_draft("33"),
+    "finalise_credit_note": lambda sevdesk: sevdesk.finalise_credit_note("33"),
+    "credit_note_pdf": lambda sevdesk: sevdesk.credit_note_pdf("33"),
+    "book_credit_note": lambda sevdesk: sevdesk.book_credit_note("33", -899, date(2026, 11, 22), "9", "4"),
     "book (offline account)": lambda sevdesk: sevdesk.book("33", 1190, date(2026, 11, 22), "9", None),
 }
 LISTS = {
@@ -91,6 +126,7 @@ LISTS = {
     "/Unity": [{"id": "1", "name": "Stk"}],
     "/StaticCountry": [{"id": "1", "code": "de"}],
 }
+SEQUENCE = {"id": "1", "format": "GU-%NUMBER", "nextSequence": "1001"}
 ANYTHING = {"id": "33", "status": "100", "amount": "-11.9", "checkAccount": {"id": "9"}, "fromStatus": "1"}
 
 
@@ -107,6 +143,10 @@ def capture(verb: str) -> list[httpx2.Request]:
     def answers(path: str) -> dict[str, Any]:
         if path.endswith("/saveInvoice"):
             return {"invoice": ANYTHING, "invoicePos": []}
+        if path.endswith("/saveCreditNote"):
+            return {"creditNote": ANYTHING, "creditNotePos": []}
+        if path == "/SevSequence/Factory/getByType":
+            return SEQUENCE
         if path.endswith("/getPdf"):
             return {"content": "JVBERi0="}
         if path.endswith("/cancelInvoice"):
@@ -216,7 +256,7 @@ def test_every_request_is_what_the_description_and_the_overlay_allow(verb: str) 
 
 
 def test_every_verb_of_the_client_is_captured() -> None:
-    public = {name for name in vars(Sevdesk) if not name.startswith("_")} - {"forget_lookups"}
+    public = {name for name in dir(Sevdesk) if not name.startswith("_")} - {"forget_lookups"}
     assert public == {verb.split(" ")[0] for verb in VERBS}
 
 
@@ -263,6 +303,28 @@ def test_8_2_the_official_description_refuses_the_body_that_works_live() -> None
 def test_the_oracle_still_refuses_what_is_wrong(break_it: Callable[[dict[str, Any]], object], expected: str) -> None:
     body = save_invoice_body(DRAFT, "71", "5", "1", "1")
     description, schema = overlaid(OVERLAY), {"$ref": "#/components/schemas/saveInvoice"}
+    assert body_problems(description, schema, body) == []
+    break_it(body)
+    assert any(expected in problem for problem in body_problems(description, schema, body))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "expected"),
+    [
+        (lambda body: body["creditNote"].update(bookingCategory="REFUND"), "REFUND"),
+        (lambda body: body["creditNote"].pop("bookingCategory"), "bookingCategory"),
+        (lambda body: body["creditNote"].pop("creditNoteNumber"), "creditNoteNumber"),
+        (lambda body: body["creditNote"].pop("deliveryDate"), "deliveryDate"),
+        (lambda body: body["creditNote"].update(status=200), "200"),
+        (lambda body: body["creditNote"]["refSrcInvoice"].update(objectName="CreditNote"), "CreditNote"),
+        (lambda body: body["creditNote"].update(deliveryAddressCountry="FR"), "FR"),
+        (lambda body: body["creditNotePosSave"][0].update(price="-8.99"), "-8.99"),
+        (lambda body: body.update(takeDefaultAddress=False), "takeDefaultAddress"),
+    ],
+)
+def test_the_oracle_refuses_a_wrong_credit_note(break_it: Callable[[dict[str, Any]], object], expected: str) -> None:
+    body = save_credit_note_body(CREDIT_NOTE, "71", "5", "1", "1", invoice_id="33", number="GU-1001")
+    description, schema = overlaid(OVERLAY), {"$ref": "#/components/schemas/saveCreditNote"}
     assert body_problems(description, schema, body) == []
     break_it(body)
     assert any(expected in problem for problem in body_problems(description, schema, body))

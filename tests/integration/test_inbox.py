@@ -22,6 +22,7 @@ from ladenbuch.vault import KeyRing, Vault, generate_key
 T = TypeVar("T")
 NOW = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+LATER = NOW + timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -213,6 +214,28 @@ def test_claims_of_the_dead_are_due_and_those_of_the_living_are_not(run: Any) ->
     assert run(lambda tx: inbox.release_stale(tx, NOW, NOW + SECOND)) == 0
     assert run(lambda tx: inbox.release_stale(tx, NOW + SECOND, NOW + SECOND)) == 1
     assert ("t1", order(2)) in due(run, NOW + SECOND)
+
+
+def test_a_tenant_gets_at_most_so_many_runs_at_once(run: Any) -> None:
+    """DESIGN 3: K runs per tenant, those under way counted; a tenant at its limit takes no place from the others."""
+    for number in range(5):
+        wanted(run, number, tenant="busy")
+    for number in range(5, 8):
+        wanted(run, number, NOW + SECOND, tenant="late")
+
+    def next_two() -> list[tuple[str, str]]:
+        ripe = run(lambda tx: inbox.due(tx, LATER, 2, 2))
+        return [(found.tenant, found.order_id) for found in ripe]
+
+    assert {tenant for tenant, _ in next_two()} == {"busy", "late"}
+    assert claimed(run, 0, "r0", LATER, "busy")
+    assert claimed(run, 1, "r1", LATER, "busy")
+    assert next_two() == [("late", order(5)), ("late", order(6))]
+    assert claimed(run, 5, "r5", LATER, "late")
+    assert claimed(run, 6, "r6", LATER, "late")
+    assert next_two() == []
+    assert run(lambda tx: inbox.settled(tx, "busy", order(0), "r0", 1, LATER, "SETTLED"))
+    assert next_two() == [("busy", order(2))]
 
 
 def test_due_takes_turns_over_tenants(run: Any) -> None:
@@ -438,3 +461,12 @@ def test_what_waited_for_one_cause_is_due_when_the_cause_is_gone(run: Any) -> No
     assert [(mark.order_id, mark.attempts) for mark in run(lambda tx: inbox.due(tx, soon, 9))] == [(order(1), 0)]
     assert run(lambda tx: inbox.resume(tx, None, "STOPPED", soon)) == 1
     assert {mark.order_id for mark in run(lambda tx: inbox.due(tx, soon, 9))} == {order(1), order(3)}
+
+
+def test_sealed_bodies_are_stored_as_they_are(database: Database) -> None:
+    """Ciphertext does not compress: PostgreSQL must not try on every body."""
+    if database.is_sqlite:
+        pytest.skip("SQLite compresses nothing")
+    query = "SELECT attstorage FROM pg_attribute WHERE attrelid = 'inbox.events'::regclass AND attname = 'body'"
+    storage = database.system("doctor").read(Store.INBOX, lambda tx: tx.exec_driver_sql(query).scalar_one())
+    assert storage == "e"

@@ -22,6 +22,7 @@ from ladenbuch.domain.document import InvoiceDraft, rate_text
 from ladenbuch.domain.facts import facts_of
 from ladenbuch.domain.plan import plan
 from ladenbuch.sevdesk import documents as wire
+from ladenbuch.sevdesk import positions as remote
 from ladenbuch.shopify.orders import order_from_envelope
 from ladenbuch.simulators.http import SimRequest
 from ladenbuch.simulators.lives import Life, generate
@@ -51,10 +52,10 @@ class Desk:
     def first(self, path: str, query: list[tuple[str, str]] | None = None) -> str:
         return str(self.ask("GET", path, query=query)[0]["id"])
 
-    def save(self, draft: InvoiceDraft) -> tuple[wire.RemoteInvoice, tuple[wire.RemotePosition, ...]]:
+    def save(self, draft: InvoiceDraft) -> tuple[wire.RemoteInvoice, tuple[remote.RemotePosition, ...]]:
         body = wire.save_invoice_body(draft, self.contact, self.person, self.country, self.unity)
         saved = self.ask("POST", "/Invoice/Factory/saveInvoice", body)
-        return wire.remote_invoice(saved["invoice"]), wire.remote_positions(saved["invoicePos"])
+        return wire.remote_invoice(saved["invoice"]), remote.remote_positions(saved["invoicePos"])
 
 
 def cents(bag: dict[str, Any]) -> int:
@@ -77,7 +78,7 @@ def deviations(desk: Desk, life: Life) -> list[str]:
     for sale in sold:
         for entry in sale["taxes"]:
             tax[rate_text(Decimal(str(entry["taxLine"]["ratePercentage"])))] += cents(entry["amount"])
-    for rate, (gross, _, ours) in wire.sums_per_rate(positions).items():
+    for rate, (gross, _, ours) in remote.sums_per_rate(positions).items():
         lines = sum(1 for position in positions if position.rate == rate)
         entries = sum(1 for sale in sold for _ in sale["taxes"])
         if gross != life.label.gross_by_rate.get(rate_text(rate), 0):
@@ -127,7 +128,7 @@ def _one_more(minor: int, currency: str = "EUR") -> str:
     [
         (drafts, "net_of_gross", _down, None, 0.5),
         (folding, "split_by_rate", _by_tax, "split_shipping_tax", 0.5),
-        (wire, "to_decimal", _one_more, None, 1.0),
+        (remote, "to_decimal", _one_more, None, 1.0),
     ],
 )
 def test_a_planted_error_does_not_survive(

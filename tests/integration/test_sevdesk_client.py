@@ -199,19 +199,20 @@ def test_an_unpaid_invoice_is_cancelled_once(tenant: Tenant) -> None:
     sevdesk = tenant.sevdesk
     contact = sevdesk.create_contact(PARTY)
     invoice = sevdesk.finalise(sevdesk.save_draft(draft(), contact).id)
-    assert sevdesk.find_cancellation(invoice.id) is None
-    cancellation = sevdesk.cancel(invoice.id)
+    assert sevdesk.find_cancellation(draft().note, invoice.id) is None
+    cancellation = sevdesk.cancel_invoice(invoice.id)
     assert (cancellation.kind, cancellation.gross, cancellation.origin_id) == ("SR", -6077, invoice.id)
     assert cancellation.number not in (None, invoice.number)
-    found = sevdesk.find_cancellation(invoice.id)
+    found = sevdesk.find_cancellation(draft().note, invoice.id)
     assert found is not None
     assert found.id == cancellation.id
-    assert code(lambda: sevdesk.cancel(invoice.id)) == "SEVDESK-421"
+    assert sevdesk.cancel_invoice(invoice.id).id == cancellation.id, "421 adopts what is there"
+    assert [one["type"] for one in tenant.state("invoices")] == ["RE", "SR"]
 
     partly = sevdesk.finalise(sevdesk.save_draft(draft("s1-2"), contact).id)
     line = sevdesk.create_transaction(tenant.account, 1000, date(2026, 11, 22), "E", "SHPTX 1 s1-2")
     sevdesk.book(partly.id, 1000, date(2026, 11, 22), tenant.account, line.id)
-    assert code(lambda: sevdesk.cancel(partly.id)) == "SEVDESK-390"
+    assert code(lambda: sevdesk.cancel_invoice(partly.id)) == "SEVDESK-390"
     again = sevdesk.get_invoice(partly.id)
     assert again is not None
     assert (again.status, again.paid) == (750, 1000)

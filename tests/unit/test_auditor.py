@@ -51,6 +51,17 @@ def money_in(order: dict[str, Any]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def paid_on(order: dict[str, Any], gross: int) -> list[str]:
+    """The instant at which the money covered `gross`, if it ever did."""
+    kept = 0
+    for payment in sorted(order["transactions"], key=lambda t: t["processedAt"]):
+        if payment["status"] == "SUCCESS" and payment["kind"] in ("SALE", "CAPTURE"):
+            kept += cents(payment["amountSet"])
+            if kept >= gross:
+                return [payment["processedAt"]]
+    return []
+
+
 def post(run: Run, life: Life, done: datetime) -> None:
     """What a correct connector leaves in sevdesk and in the buyer's mailbox for a documented life."""
     order, label, number = life.final, life.label, len(run.state["invoices"]) + 1
@@ -58,12 +69,8 @@ def post(run: Run, life: Life, done: datetime) -> None:
     rates = [
         (rate, gross, gross - round(gross / (1 + float(rate) / 100))) for rate, gross in label.gross_by_rate.items()
     ]
-    dates = [
-        t["processedAt"] for t in order["transactions"] if t["status"] == "SUCCESS" and t["kind"] != "AUTHORIZATION"
-    ]
     shipped = [f["createdAt"] for f in order["fulfillments"]]
-    complete = max(dates) if dates else None
-    delivered = min([*shipped, *([complete] if complete else [])])
+    delivered = min([*shipped, *paid_on(order, label.invoice_gross or 0)])
     bookings = []
     for payment in money_in(order):
         line = 9000 + len(run.state["transactions"])

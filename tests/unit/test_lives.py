@@ -14,7 +14,7 @@ from graphql import FieldNode, FragmentSpreadNode, OperationDefinitionNode, Sele
 
 from ladenbuch.simulators.lives import EVERY_SITUATION_FROM, Life, generate, situations
 from ladenbuch.simulators.lives.arithmetic import contained, half_up, spread
-from ladenbuch.simulators.owed import owed_by
+from ladenbuch.simulators.owed import Chain, chain_of, owed_by
 
 END = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SPAN = timedelta(days=30)
@@ -39,6 +39,12 @@ def domestic() -> list[Life]:
 @pytest.fixture(scope="module")
 def wide() -> list[Life]:
     return make("wide", 2000)
+
+
+@pytest.fixture(scope="module")
+def complete() -> list[Life]:
+    """The same lives, labelled by the complete rules."""
+    return make("domestic", 1000, complete=True) + make("wide", 2000, complete=True)
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +229,64 @@ def test_label_agrees_with_an_independent_fold(lives: list[Life]) -> None:
             assert label.letters == (1 if life.final["email"] else 0)
         elif label.outcome == "excluded":
             assert owed.reason == label.code
+
+
+def documents(chain: Chain) -> list[tuple[str, int, dict[str, int], int]]:
+    return [(paper.kind, paper.gross, paper.by_rate, paper.rule) for paper in chain.documents]
+
+
+def test_complete_labels_agree_with_an_independent_replay(complete: list[Life]) -> None:
+    """R2-R6, 1.4, 3.1: outcome, code, every document per rate and rule, and the money on them."""
+    kinds: Counter[str] = Counter()
+    for life in complete:
+        chain, label = chain_of(life.final), life.label
+        assert chain.outcome == label.outcome, label.situation
+        assert (chain.questions[0] if chain.questions else chain.reason) == label.code, label.situation
+        assert chain.questions in ((), (label.code,)), label.situation
+        expected = [(due.kind, due.gross, due.by_rate, due.rule) for due in label.documents]
+        assert documents(chain) == expected, label.situation
+        if label.outcome == "documented":
+            booked = [b.cents for paper in chain.documents for b in paper.bookings if b.clearing]
+            assert sum(cents for cents in booked if cents > 0) == label.paid_cents, label.situation
+            assert -sum(cents for cents in booked if cents < 0) == label.refunded_cents, label.situation
+        kinds.update(due.kind for due in label.documents)
+    assert min(kinds[kind] for kind in ("invoice", "supplementary", "credit_note", "cancellation")) > 10
+    assert {due.rule for life in complete for due in life.label.documents} == {1, 2, 3, 18}
+
+
+def test_only_real_questions_stay_under_the_complete_rules(complete: list[Life]) -> None:
+    asked = {life.label.situation: life.label.code for life in complete if life.label.outcome == "attention"}
+    assert asked.pop("deposit") == "PARTIAL-PREPAYMENT"
+    assert asked == {
+        "overpaid": "OVERPAID", "chargeback_lost": "DISPUTE", "paid_with_gift_card": "GATEWAY-UNMAPPED",
+        "paid_with_store_credit": "GATEWAY-UNMAPPED", "unknown_gateway": "GATEWAY-UNMAPPED",
+        "refund_store_credit": "GATEWAY-UNMAPPED", "helgoland": "TAX-PLACE", "buesingen": "TAX-PLACE",
+        "gift_card_sold": "GIFT-CARD", "cash_rounding": "CASH-ROUNDING", "foreign_money": "CURRENCY",
+        "channel_liable": "TAX-CHANNEL", "estimated_taxes": "TAX-ESTIMATED", "ship_from_poland": "TAX-SHIP-FROM",
+        "wrong_rate": "TAX-RATE", "shipping_other_rate": "TAX-SHIPPING", "untaxed_line": "TAX-ZERO",
+    }  # fmt: skip
+
+
+def test_complete_changes_labels_and_nothing_else(wide: list[Life], complete: list[Life]) -> None:
+    """The switch tells the same lives; the chain is told either way."""
+    for plain, full in zip(wide, complete[1000:], strict=True):
+        assert plain.events == full.events
+        assert plain.label.documents == full.label.documents
+        if plain.label.outcome != "attention":
+            assert plain.label == full.label
+
+
+def test_completing_event_of_the_chain(complete: list[Life]) -> None:
+    """From the completing event on every document is due; before it a document or money is missing."""
+    for life in complete:
+        label = life.label
+        if label.outcome != "documented":
+            continue
+        assert label.completes is not None
+        final = documents(chain_of(life.final))
+        assert documents(chain_of(life.events[label.completes].snapshot)) == final, label.situation
+        if label.completes and len(final) > 1:
+            assert len(chain_of(life.events[label.completes - 1].snapshot).documents) < len(final), label.situation
 
 
 def test_completing_event_holds_everything_due(lives: list[Life]) -> None:

@@ -281,21 +281,48 @@ def test_the_cancellation_is_found_by_its_origin() -> None:
     """Facts 5.1.16: it shares the note, so the kind and the origin decide."""
     other = {**INVOICE, "id": "40", "invoiceType": "SR", "status": "1000", "origin": {"id": "32"}}
     ours = {**other, "id": "41", "origin": {"id": "33"}}
-    answers = {("GET", "/Invoice/33"): INVOICE, ("GET", "/Invoice"): [INVOICE, other, ours]}
-    found = Stub(answers).client.find_cancellation("33")
+    answers = {("GET", "/Invoice"): [INVOICE, other, ours]}
+    found = Stub(answers).client.find_cancellation("s1-1", "33")
     assert found is not None
     assert found.id == "41"
-    assert Stub({**answers, ("GET", "/Invoice"): [INVOICE, other]}).client.find_cancellation("33") is None
+    assert Stub({**answers, ("GET", "/Invoice"): [INVOICE, other]}).client.find_cancellation("s1-1", "33") is None
 
 
 def test_cancel_reads_the_cancellation_and_an_error_inside_200() -> None:
     made = {**INVOICE, "id": "41", "invoiceType": "SR", "status": "1000", "origin": {"id": "33"}}
-    assert Stub({("POST", "/Invoice/33/cancelInvoice"): made}).client.cancel("33").kind == "SR"
-    for number, status in ((390, 200), (421, 422)):
+    assert Stub({("POST", "/Invoice/33/cancelInvoice"): made}).client.cancel_invoice("33").kind == "SR"
+    for number, status in ((390, 200), (750, 422)):
         stub = Stub({("POST", "/Invoice/33/cancelInvoice"): _missing(number, status)})
-        assert code(lambda stub=stub: stub.client.cancel("33")) == f"SEVDESK-{number}"  # type: ignore[misc]
+        assert code(lambda stub=stub: stub.client.cancel_invoice("33")) == f"SEVDESK-{number}"  # type: ignore[misc]
     with pytest.raises(Ambiguous):
-        Stub({("POST", "/Invoice/33/cancelInvoice"): INVOICE}).client.cancel("33")
+        Stub({("POST", "/Invoice/33/cancelInvoice"): INVOICE}).client.cancel_invoice("33")
+
+
+def test_cancelled_already_is_success_where_the_cancellation_is_found() -> None:
+    """Facts 6.3.5: 421 is adopted; without a note, or without our origin, a person must look."""
+    made = {**INVOICE, "id": "41", "invoiceType": "SR", "status": "1000", "origin": {"id": "33"}}
+    answers = {
+        ("POST", "/Invoice/33/cancelInvoice"): _missing(421, 422),
+        ("GET", "/Invoice/33"): INVOICE,
+        ("GET", "/Invoice"): [INVOICE, made],
+    }
+    assert Stub(answers).client.cancel_invoice("33").id == "41"
+    for change in (
+        {("GET", "/Invoice/33"): {**INVOICE, "customerInternalNote": None}},
+        {("GET", "/Invoice"): [INVOICE, {**made, "origin": {"id": "32"}}]},
+        {("GET", "/Invoice/33"): _missing(151, 404)},
+    ):
+        stub = Stub({**answers, **change})
+        assert code(lambda stub=stub: stub.client.cancel_invoice("33")) == "SEVDESK-421"  # type: ignore[misc]
+
+
+def test_r5_the_credit_note_in_the_way_is_named() -> None:
+    """Facts 1.7: 170 carries it in error.data."""
+    error = {"message": "x", "code": 170, "data": [{"id": "55", "objectName": "CreditNote"}, "noise"]}
+    answer = httpx2.Response(422, json={"objects": None, "error": error})
+    with pytest.raises(Rejected) as caught:
+        Stub({("POST", "/Invoice/33/cancelInvoice"): answer}).client.cancel_invoice("33")
+    assert (caught.value.code, caught.value.detail["ids"]) == ("SEVDESK-170", ["55"])
 
 
 # -- PDF ---------------------------------------------------------------------------------------------

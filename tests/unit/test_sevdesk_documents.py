@@ -15,8 +15,10 @@ import pytest
 from ladenbuch.domain.document import InvoiceDraft, Party, Position
 from ladenbuch.domain.money import to_minor
 from ladenbuch.errors import Rejected
-from ladenbuch.sevdesk import documents
-from ladenbuch.sevdesk.documents import Difference, compare, content_hash
+from ladenbuch.sevdesk import contacts, documents
+from ladenbuch.sevdesk import positions as lines
+from ladenbuch.sevdesk.documents import compare, content_hash
+from ladenbuch.sevdesk.positions import Difference
 
 SAMPLES = Path(os.environ.get("LADENBUCH_SAMPLES", Path(__file__).parents[2].parent / "shared" / "samples"))
 PARTY = Party(
@@ -79,9 +81,9 @@ def answer_to(of: InvoiceDraft) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return invoice, positions
 
 
-def read(of: InvoiceDraft) -> tuple[documents.RemoteInvoice, tuple[documents.RemotePosition, ...]]:
+def read(of: InvoiceDraft) -> tuple[documents.RemoteInvoice, tuple[lines.RemotePosition, ...]]:
     invoice, positions = answer_to(of)
-    return documents.remote_invoice(invoice), documents.remote_positions(positions)
+    return documents.remote_invoice(invoice), lines.remote_positions(positions)
 
 
 # -- writing ----------------------------------------------------------------------------------------
@@ -215,13 +217,13 @@ def test_only_tax_rules_for_invoices() -> None:
 
 def test_contacts_are_persons_or_organisations() -> None:
     """Facts 2.2: `surename` is the first name, and `name` makes an organisation for good."""
-    person = documents.contact_body(PARTY)
+    person = contacts.contact_body(PARTY)
     assert (person["surename"], person["familyname"], person["customerNumber"]) == ("Erika", "Muster", "S1-70012")
     assert "name" not in person
-    company = documents.contact_body(dataclasses.replace(PARTY, company="Muster GmbH"))
+    company = contacts.contact_body(dataclasses.replace(PARTY, company="Muster GmbH"))
     assert company["name"] == "Muster GmbH"
     assert "surename" not in company
-    nameless = documents.contact_body(Party(customer_number="x", name="Gast"))
+    nameless = contacts.contact_body(Party(customer_number="x", name="Gast"))
     assert (nameless["surename"], nameless["familyname"]) == ("", "Gast")
 
 
@@ -266,14 +268,14 @@ def test_an_invoice_without_identity_is_refused() -> None:
 
 def test_measured_sums_of_a_gross_document() -> None:
     """Facts 5.2, measured: 1 x 11.90 + 2 x 5.00 at 19 % -> 21.90 / 18.40 / 3.50."""
-    positions = documents.remote_positions(
+    positions = lines.remote_positions(
         [
             {"id": 2, "positionNumber": "1", "quantity": "2", "price": "5", "taxRate": "19"},
             {"id": 1, "positionNumber": "0", "quantity": True, "price": "11.9", "taxRate": "19.00"},
         ]
     )
     assert [position.id for position in positions] == ["1", "2"]
-    assert documents.sums_per_rate(positions) == {Decimal("19"): (2190, 1840, 350)}
+    assert lines.sums_per_rate(positions) == {Decimal("19"): (2190, 1840, 350)}
 
 
 # -- comparing --------------------------------------------------------------------------------------
@@ -368,7 +370,7 @@ def test_golden_documents_are_written_and_read_back_to_the_cent(case: dict[str, 
     ]
     remote, returned = read(wanted)
     expected = {Decimal(rate): tuple(sums) for rate, sums in case["expect"].items()}
-    assert documents.sums_per_rate(returned) == expected
+    assert lines.sums_per_rate(returned) == expected
     assert remote.gross == case["shop_total"]
     assert compare(wanted, remote, returned) == []
 
@@ -385,11 +387,11 @@ def test_r12_the_fingerprint_does_not_change_by_finalising_and_paying() -> None:
 
 def test_r12_the_fingerprint_is_the_same_however_sevdesk_spells_its_answer() -> None:
     invoice, items = answer_to(draft())
-    posted = content_hash(documents.remote_invoice(invoice), documents.remote_positions(items))
+    posted = content_hash(documents.remote_invoice(invoice), lines.remote_positions(items))
     invoice.update(sumGross=f"{invoice['sumGross']}0", showNet=False, timeToPay=None, taxRule={"id": 1})
     for item in items:
         item.update(quantity=f"{int(item['quantity'])}.0", price=Decimal(item["price"]), positionNumber=None)
-    assert content_hash(documents.remote_invoice(invoice), documents.remote_positions(items)) == posted
+    assert content_hash(documents.remote_invoice(invoice), lines.remote_positions(items)) == posted
 
 
 @pytest.mark.parametrize(
@@ -409,9 +411,9 @@ def test_r12_the_fingerprint_is_the_same_however_sevdesk_spells_its_answer() -> 
 )
 def test_r12_the_fingerprint_changes_when_a_person_edits_the_document(change: dict[str, Any]) -> None:
     invoice, items = answer_to(draft())
-    posted = content_hash(documents.remote_invoice(invoice), documents.remote_positions(items))
+    posted = content_hash(documents.remote_invoice(invoice), lines.remote_positions(items))
     invoice.update(change)
-    assert content_hash(documents.remote_invoice(invoice), documents.remote_positions(items)) != posted
+    assert content_hash(documents.remote_invoice(invoice), lines.remote_positions(items)) != posted
 
 
 @pytest.mark.parametrize(
@@ -420,9 +422,9 @@ def test_r12_the_fingerprint_changes_when_a_person_edits_the_document(change: di
 def test_r12_the_fingerprint_changes_when_a_person_edits_a_position(change: dict[str, Any]) -> None:
     invoice, items = answer_to(draft())
     remote = documents.remote_invoice(invoice)
-    posted = content_hash(remote, documents.remote_positions(items))
+    posted = content_hash(remote, lines.remote_positions(items))
     items[1].update(change)
-    assert content_hash(remote, documents.remote_positions(items)) != posted
+    assert content_hash(remote, lines.remote_positions(items)) != posted
 
 
 def test_no_names_in_representations() -> None:

@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from ladenbuch.db import Transaction, inbox_metadata, to_micros
+from ladenbuch.inbox.arrays import array_text
 
 events = sa.Table(
     "events",
@@ -28,14 +29,6 @@ events = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Index("ix_events_order", "tenant", "order_id"),
     sa.Index("ix_events_received_at", "received_at"),
-)
-# Ciphertext does not compress; without this the server would try it on every body.
-sa.event.listen(
-    events,
-    "after_create",
-    sa.DDL(  # type: ignore[no-untyped-call]
-        "ALTER TABLE %(fullname)s ALTER body SET STORAGE EXTERNAL"
-    ).execute_if(dialect="postgresql"),
 )
 
 
@@ -110,23 +103,13 @@ def record_all(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> list[bool
     *columns, bodies = (list(values) for values in zip(*rows, strict=True))
     lengths = [len(body) for body in bodies]
     starts = list(accumulate(lengths, initial=1))[:-1]
-    parameters = (b"".join(bodies), *map(_array, [*columns, starts, lengths]))
+    parameters = (b"".join(bodies), *map(array_text, [*columns, starts, lengths]))
     new = {tuple(key) for key in tx.exec_driver_sql(_RECORD_POSTGRESQL, parameters)}
     answers = []
     for row in rows:
         answers.append(row[:2] in new)
         new.discard(row[:2])
     return answers
-
-
-def _array(values: Sequence[object]) -> str:
-    """A PostgreSQL array as text; the driver's own way puts each element through two regular expressions."""
-    text = ",".join(["NULL" if value is None else f'"{value}"' for value in values])
-    if "\\" in text or text.count('"') != 2 * (len(values) - values.count(None)):
-        escaped = [str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values]
-        pairs = zip(values, escaped, strict=True)
-        text = ",".join(["NULL" if value is None else f'"{element}"' for value, element in pairs])
-    return "{" + text + "}"
 
 
 _COLUMNS = ", ".join(column.name for column in events.columns)

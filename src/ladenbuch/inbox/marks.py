@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ladenbuch.db import Statement, Transaction, from_micros, inbox_metadata, to_micros, upsert
+from ladenbuch.inbox.arrays import array_text
 
 order_marks = sa.Table(
     "order_marks",
@@ -101,8 +102,7 @@ def want_all(tx: Transaction, orders: Iterable[tuple[str, str]], now: datetime, 
     if tx.dialect.name == "sqlite":
         tx.connection.cursor().executemany(_WANT_SQLITE, rows)
     else:
-        tenants, ids, dues, ats = (list(values) for values in zip(*rows, strict=True))
-        tx.exec_driver_sql(_WANT_POSTGRESQL, (tenants, ids, dues, ats))
+        tx.exec_driver_sql(_WANT_POSTGRESQL, tuple(map(array_text, zip(*rows, strict=True))))
 
 
 # Built once, here and below: putting a statement together costs more than running it.
@@ -138,6 +138,7 @@ _RIPE_TENANTS = Statement(
     .order_by(sa.func.min(_c.due_at), _c.tenant)
     .limit(_LIMIT)
 )
+_HELD_BY = Statement(sa.select(_c.tenant, sa.func.count()).where(_held).group_by(_c.tenant))
 _RIPE = Statement(
     sa.select(_c.order_id, _c.wanted, _c.attempts)
     .where(_ripe, _c.tenant == sa.bindparam("t"))
@@ -146,13 +147,19 @@ _RIPE = Statement(
 )
 
 
-def due(tx: Transaction, now: datetime, limit: int) -> list[Due]:
+def due(tx: Transaction, now: datetime, limit: int, per_tenant: int | None = None) -> list[Due]:
     """At most `limit` unclaimed marks whose time has come, taking turns over tenants, each one's oldest first.
 
-    So one shop's backlog of ten thousand orders delays the single order of another by one place.
+    So one shop's backlog of ten thousand orders delays the single order of another by one place. With `per_tenant`, a
+    tenant gets no more than that many runs at once, those under way anywhere counted.
     """
     at = to_micros(now)
-    shares = _shares({tenant: int(count) for tenant, count in _RIPE_TENANTS.rows(tx, now=at, n=limit)}, limit)
+    held = {} if per_tenant is None else {tenant: int(count) for tenant, count in _HELD_BY.rows(tx)}
+    full = sum(1 for count in held.values() if per_tenant is not None and count >= per_tenant)
+    waiting = {tenant: int(count) for tenant, count in _RIPE_TENANTS.rows(tx, now=at, n=limit + full)}
+    if per_tenant is not None:
+        waiting = {tenant: min(count, max(0, per_tenant - held.get(tenant, 0))) for tenant, count in waiting.items()}
+    shares = _shares({tenant: count for tenant, count in waiting.items() if count}, limit)
     queues: deque[deque[Due]] = deque()
     for tenant, share in shares.items():
         rows = _RIPE.rows(tx, now=at, t=tenant, n=share)

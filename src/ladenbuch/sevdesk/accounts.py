@@ -1,13 +1,19 @@
-"""Payment accounts, the lines on them, and bookings, as sevdesk holds them. Amounts in cents."""
+"""Payment accounts, the lines on them, and bookings: as sevdesk holds them, and the verbs. Amounts in cents."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
-from ladenbuch.sevdesk import reading
+from ladenbuch.domain.money import to_decimal
+from ladenbuch.errors import Rejected
+from ladenbuch.sevdesk import finding, reading
+from ladenbuch.sevdesk.paper import line as one_line
+from ladenbuch.sevdesk.paper import reference
 from ladenbuch.sevdesk.reading import Json
+from ladenbuch.sevdesk.room import Room, checked, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class RemoteTransaction:
 
 @dataclass(frozen=True, slots=True)
 class BookingLog:
-    """sevdesk's record of a booking: the invoice's status before and after, and the amount in cents where it
+    """sevdesk's record of a booking: the document's status before and after, and the amount in cents where it
     says so.
     """
 
@@ -87,6 +93,103 @@ def transaction(row: Json, *, account_id: str | None = None) -> RemoteTransactio
     )
 
 
+def booking(answer: Any) -> BookingLog:
+    """The log record that `bookAmount` answers with."""
+    log = reading.one(answer, "booking")
+    before, after, paid = (log.get(name) for name in ("fromStatus", "toStatus", "ammountPayed"))
+    return BookingLog(
+        from_status=None if before is None else reading.integer(before, "fromStatus"),
+        to_status=None if after is None else reading.integer(after, "toStatus"),
+        amount=None if paid is None else reading.cents(paid, "ammountPayed"),
+    )
+
+
 def contains_words(haystack: Sequence[str], needle: Sequence[str]) -> bool:
     width = len(needle)
     return any(list(haystack[at : at + width]) == list(needle) for at in range(len(haystack) - width + 1))
+
+
+class Accounts(Room):
+    """Payment accounts and the lines on them."""
+
+    def check_accounts(self) -> list[CheckAccount]:
+        """All payment accounts of the tenant, in the order of their ids."""
+        found = [account(row) for row in finding.everything(self._calls, "/CheckAccount")]
+        return sorted(found, key=lambda account: int(account.id))
+
+    def create_file_import_account(self, name: str) -> CheckAccount:
+        """A payment account that takes transactions by API. Look through `check_accounts()` first."""
+        body = {"name": name, "importType": "CSV"}
+        answer = self._calls.json("POST", (path := "/CheckAccount/Factory/fileImportAccount"), path, body=body)
+        return written(lambda: account(reading.one(answer, "payment account")))
+
+    def stop_auto_mapping(self, account_id: str) -> None:
+        """Tell sevdesk not to match transactions of this account on its own (it may pick another invoice)."""
+        path = f"/CheckAccount/{checked(account_id)}"
+        self._calls.json("PUT", "/CheckAccount/{id}", path, body={"autoMapTransaction": "0"})
+
+    def find_transaction(self, account_id: str, key: str) -> RemoteTransaction | None:
+        """The line on this account that carries `key`; several: `Rejected("SEVDESK-DUPLICATE")`.
+
+        Money must not be booked on a guess; `find_transactions` shows them all.
+        """
+        found = self.find_transactions(account_id, key)
+        if len(found) > 1:
+            ids = [line.id for line in found]
+            raise Rejected("SEVDESK-DUPLICATE", "several lines carry the same key", detail={"ids": ids})
+        return found[0] if found else None
+
+    def find_transactions(self, account_id: str, key: str) -> list[RemoteTransaction]:
+        """The lines on this account whose purpose contains `key` as whole words, oldest first, without deleted ones.
+
+        sevdesk searches for substrings (`SHPTX 1` finds `SHPTX 12`), so words are compared here.
+        """
+        words = key.split()
+        if not words:
+            raise Rejected("SEVDESK-KEY", "an empty key would find everything")
+        query = [
+            ("checkAccount[id]", checked(account_id)),
+            ("checkAccount[objectName]", "CheckAccount"),
+            ("paymtPurpose", key),
+        ]
+        found = []
+        for row in finding.matching(self._calls, "/CheckAccountTransaction", query):
+            line = transaction(row)
+            if line.account_id != account_id or key.casefold() not in line.purpose.casefold():
+                raise finding.implausible("/CheckAccountTransaction")
+            if not line.deleted and contains_words(line.purpose.split(), words):
+                found.append(line)
+        return sorted(found, key=lambda line: int(line.id))
+
+    def delete_transaction(self, transaction_id: str) -> None:
+        """Delete an unlinked line (a double that a given-up call left behind); one that is gone is fine."""
+        path = f"/CheckAccountTransaction/{checked(transaction_id)}"
+        self._delete("/CheckAccountTransaction/{id}", path)
+
+    def create_transaction(
+        self, account_id: str, amount: int, value_date: date, payer: str, purpose: str
+    ) -> RemoteTransaction:
+        """A new line on a file-import account; `amount` in cents, negative for money out. Find first."""
+        body = {
+            "valueDate": reading.german(value_date),
+            "amount": to_decimal(amount),
+            "status": 100,
+            "payeePayerName": one_line(payer) or "-",
+            "paymtPurpose": reading.plain(purpose),
+            "checkAccount": reference(checked(account_id), "CheckAccount"),
+        }
+        answer = self._calls.json("POST", (path := "/CheckAccountTransaction"), path, body=body)
+
+        def created() -> RemoteTransaction:
+            line = transaction(reading.one(answer, "transaction"), account_id=account_id)
+            if (line.amount, line.account_id) != (amount, account_id):
+                raise reading.shape("transaction")
+            return line
+
+        return written(created)
+
+    def get_transaction(self, transaction_id: str) -> RemoteTransaction | None:
+        """A line as it is now, deleted ones too; None only when sevdesk says it does not know it."""
+        path = f"/CheckAccountTransaction/{checked(transaction_id)}"
+        row = finding.by_id(self._calls, "/CheckAccountTransaction/{id}", path, transaction_id)
+        return transaction(row) if row is not None else None

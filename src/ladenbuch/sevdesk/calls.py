@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -63,6 +63,8 @@ MEANINGS: Mapping[int, str] = {
 _FRAGMENTS: Sequence[tuple[tuple[str, ...], str, str]] = (
     (("expected array", "objectname"), "SEVDESK-REFERENCE", "a reference in the request is not complete"),
     (("already enshrined",), "SEVDESK-ENSHRINED", "the document is already enshrined"),
+    (("number", "already in use"), "SEVDESK-NUMBER", "the document number is taken"),
+    (("number", "already exists"), "SEVDESK-NUMBER", "the document number is taken"),
     (("tax rate",), "SEVDESK-TAX-RATE", "sevdesk does not accept the tax rate"),
     (("taxrate",), "SEVDESK-TAX-RATE", "sevdesk does not accept the tax rate"),
     (("tax rule",), "SEVDESK-TAX-RULE", "sevdesk does not accept the tax rule"),
@@ -318,6 +320,8 @@ def _refusal(call: str, status: int, problem: Any, *, write: bool, sent: Mapping
         "remote_code": code,
         "said": scrub(said, sent),
     }
+    if ids := list(_named_in(fields.get("data"))):
+        detail["ids"] = ids
     if code is not None and code in MEANINGS:
         return Rejected(f"SEVDESK-{code}", MEANINGS[code], detail=detail)
     words = said.lower()
@@ -327,6 +331,14 @@ def _refusal(call: str, status: int, problem: Any, *, write: bool, sent: Mapping
     if status in (200, 201, 400) and write:
         return Ambiguous("SEVDESK-UNCLEAR", "sevdesk reported an error we do not know", detail=detail)
     return Rejected(f"SEVDESK-HTTP-{status}", "sevdesk refused the request", detail=detail)
+
+
+def _named_in(data: Any) -> Iterator[str]:
+    """Ids of the objects an error names: of the credit note that is in the way (170)."""
+    for item in data if isinstance(data, list) else [data]:
+        with contextlib.suppress(Rejected):
+            if isinstance(item, Mapping):
+                yield reading.identity(item, "id")
 
 
 def _number(value: Any) -> int | None:

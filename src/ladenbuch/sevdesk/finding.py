@@ -50,9 +50,9 @@ def pages(
     raise implausible(template or path)
 
 
-def everything(calls: Caller, path: str, *, template: str | None = None) -> list[Json]:
-    """A whole list."""
-    return list(pages(calls, path, template=template, size=LIST_PAGE, most=LIST_PAGES))
+def everything(calls: Caller, path: str, query: Query = (), *, template: str | None = None) -> list[Json]:
+    """A whole list, not yet compared with a filter."""
+    return list(pages(calls, path, query, template=template, size=LIST_PAGE, most=LIST_PAGES))
 
 
 def matching(calls: Caller, path: str, query: Query) -> Iterator[Json]:

@@ -21,9 +21,9 @@ class Pdf:
     content: bytes = field(repr=False)
 
 
-def unwrap_pdf(reply: Reply, answer: Any) -> Pdf:
+def unwrap_pdf(reply: Reply, answer: Any, *, untitled: str = "Rechnung") -> Pdf:
     """The file in any of its wrappings: raw PDF, base64 in `objects` (object or list of one), flags spelt
-    either way.
+    either way. `untitled` names a file that has no name: that of a draft.
     """
     name, content = "", reply.body
     if answer is not None:
@@ -44,4 +44,4 @@ def unwrap_pdf(reply: Reply, answer: Any) -> Pdf:
         raise Retryable("SEVDESK-PDF", "sevdesk sent something else than a PDF")
     stem = re.sub(r"[^\w.-]+", "_", name.rsplit("/")[-1].rsplit("\\")[-1]).strip("._")
     stem = stem.removesuffix(".pdf").removesuffix("pdf").strip("._")[:80]
-    return Pdf(filename=f"{stem or 'Rechnung'}.pdf", content=content)
+    return Pdf(filename=f"{stem or untitled}.pdf", content=content)

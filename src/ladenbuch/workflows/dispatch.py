@@ -1,4 +1,4 @@
-"""Due marks -> runs: fair over tenants, one run per order, never more than this process can carry.
+"""Due marks -> runs: fair over tenants, one run per order, never more than this process or one tenant can carry.
 
 The mark is the truth and the engine a hint. A claim is a compare-and-set on the mark, so any number of workers may
 dispatch at once; a lost start leaves a claim that is given back when its executor starts again or its time is up.
@@ -18,8 +18,11 @@ from ladenbuch.workflows.context import Context
 SETTLE = "settle"
 
 
-def dispatch(ctx: Context, engine: Engine, workers: int) -> int:
-    """Claim due marks while there is room and start a run for each; returns how many were started."""
+def dispatch(ctx: Context, engine: Engine, workers: int, per_tenant: int | None = None) -> int:
+    """Claim due marks while there is room and start a run for each; returns how many were started.
+
+    `per_tenant` is how many runs one tenant may have at once, on all machines together; None for no such limit.
+    """
     room = workers - engine.running()
     if room <= 0:
         return 0
@@ -31,7 +34,7 @@ def dispatch(ctx: Context, engine: Engine, workers: int) -> int:
 
     def claim(tx: Transaction) -> list[tuple[str, str, str]]:
         claimed = []
-        for mark in inbox.due(tx, now, room):
+        for mark in inbox.due(tx, now, room, per_tenant):
             run_id = f"{ctx.executor}:{ctx.new_id()}"
             held = inbox.claim(tx, mark.tenant, mark.order_id, run_id=run_id, executor=ctx.executor, now=now)
             if held is not None:

@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ladenbuch.simulators.lives.domestic import DOMESTIC
-from ladenbuch.simulators.lives.model import Event, Label, Life
+from ladenbuch.simulators.lives.model import Due, Event, Label, Life
 from ladenbuch.simulators.lives.order import CLEARING, ShopOrder
 from ladenbuch.simulators.lives.snapshot import snapshot
-from ladenbuch.simulators.lives.stage import People, Situation
+from ladenbuch.simulators.lives.stage import Later, People, Situation
 from ladenbuch.simulators.lives.wide import WIDE
 
-__all__ = ["MIXES", "Event", "Label", "Life", "generate", "situations"]
+__all__ = ["MIXES", "Due", "Event", "Label", "Life", "generate", "situations"]
 
 MIXES = ("domestic", "wide")
 #: From this many orders on, every situation of the mix is present.
@@ -28,11 +28,15 @@ _SLACK = 60
 _IDS_PER_ORDER = 4096
 
 
-def generate(seed: int, orders: int, *, shop: str, mix: str = "domestic", end: datetime, span: timedelta) -> list[Life]:
+def generate(
+    seed: int, orders: int, *, shop: str, mix: str = "domestic", end: datetime, span: timedelta, complete: bool = False
+) -> list[Life]:
     """Lives of `orders` orders of `shop`, in order of creation, every event within [end - span, end].
 
     The same arguments give the same lives. Waiting times shrink where the span is too short for them. `mix` domestic
     holds German consumer orders without any attention case; wide is three fifths of that plus everything else.
+    `complete` labels the same lives by the complete rules, for a regular-taxed seller registered for OSS who taxes tips
+    with the goods and has not said what his gift cards are.
     Raises ValueError for an unknown mix, a naive `end` or a span under ten minutes.
     """
     if mix not in MIXES:
@@ -50,7 +54,7 @@ def generate(seed: int, orders: int, *, shop: str, mix: str = "domestic", end: d
     plan.sort(key=lambda entry: entry[0])
     people = People(rng, base // 2)
     return [
-        _live(seed, shop, mix, base, index, start, situation, pace, people)
+        _live(seed, shop, mix, base, index, start, situation, pace, people, complete)
         for index, (start, situation, pace) in enumerate(plan)
     ]
 
@@ -82,35 +86,64 @@ def _share(rng: random.Random, orders: int, table: tuple[Situation, ...], every:
 
 
 def _live(
-    seed: int, shop: str, mix: str, base: int, index: int, start: int, situation: Situation, pace: float, people: People
-) -> Life:
+    seed: int, shop: str, mix: str, base: int, index: int, start: int, situation: Situation, pace: float,
+    people: People, complete: bool,
+) -> Life:  # fmt: skip
     rng = random.Random(f"{seed}/{shop}/{mix}/{index}")
     order = ShopOrder(rng, base + index * _IDS_PER_ORDER, 1001 + index, start, pace)
     order.snapshot = snapshot
     people.buy(order)
     later = situation.script(order)
-    if order.paid_over_months():
-        situation = replace(situation, outcome="attention", code="PARTIAL-PREPAYMENT", invoiced=False)
-    invoiced = situation.outcome == "documented" or (situation.outcome == "attention" and situation.invoiced)
-    gross, by_rate = order.first_document() if invoiced and order.tax_point is not None else (None, {})
-    charges = [node for node in order.payments if _clears(node)]
-    if situation.outcome == "attention":  # money after the tax point belongs to what a person decides
-        charges = [node for node in charges if node["_second"] <= (order.tax_point or 0)]
-    paid = sum(node["_cents"] for node in charges)
-    completes = None
-    if gross is not None:
-        moment = max([order.tax_point or 0, *(node["_second"] for node in charges)])
-        completes = next(index for index, event in enumerate(order.events) if event.second >= moment)
-    label = Label(
-        situation=situation.name, outcome=situation.outcome, code=situation.code, invoice_gross=gross,
-        gross_by_rate=by_rate, paid_cents=paid if gross is not None else 0,
-        letters=1 if gross is not None and order.email else 0, later=later, also=situation.also, completes=completes,
-    )  # fmt: skip
+    if order.paid_over_months() and not order.shipped_only:
+        asked = ("attention", "PARTIAL-PREPAYMENT")
+        situation = replace(situation, outcome=asked[0], code=asked[1], invoiced=False, complete=asked)
+    documents = _chain(order, situation, later)
+    if complete and situation.outcome == "attention":
+        outcome, code = situation.complete
+        situation = replace(situation, outcome=outcome, code=code, also=())
+    label = _label(order, situation, later, documents, complete)
     events = tuple(Event(datetime.fromtimestamp(e.second, UTC), e.topics, e.snapshot) for e in order.events)
     return Life(f"gid://shopify/Order/{order.id}", f"#{order.number}", shop, events, label)
 
 
-def _clears(payment: dict[str, Any]) -> bool:
-    """Money that came in on a clearing account."""
-    kept = payment["status"] == "SUCCESS" and payment["kind"] in ("SALE", "CAPTURE")
+def _chain(order: ShopOrder, situation: Situation, later: Later | None) -> tuple[Due, ...]:
+    """Every document the complete rules make of this life; none where it waits, is excluded or must be asked about."""
+    stopped = situation.outcome == "attention" and situation.complete[0] == "attention" and not situation.invoiced
+    if order.tax_point is None or stopped or situation.outcome in ("waiting", "excluded"):
+        return ()
+    gross, by_rate = order.first_document()
+    more = (later or {}).get("documents", [])
+    whole = bool(more) and more[0]["kind"] == "invoice"  # the script told the first document itself
+    first = [] if whole else [Due("invoice", gross, by_rate, order.rule)]
+    return (*first, *(Due(one["kind"], one["gross"], one["by_rate"], order.rule) for one in more))
+
+
+def _label(
+    order: ShopOrder, situation: Situation, later: Later | None, documents: tuple[Due, ...], complete: bool
+) -> Label:
+    invoiced = situation.outcome == "documented" or (situation.outcome == "attention" and situation.invoiced)
+    gross, by_rate = order.first_document() if invoiced and order.tax_point is not None else (None, {})
+    if complete and documents:
+        gross, by_rate = documents[0].gross, documents[0].by_rate
+    charges = [node for node in order.payments if _clears(node)]
+    refunds = [node for node in order.payments if _clears(node, "REFUND")] if complete and len(documents) > 1 else []
+    if situation.outcome == "attention":  # money after the tax point belongs to what a person decides
+        charges = [node for node in charges if node["_second"] <= (order.tax_point or 0)]
+    completes = None
+    if gross is not None:
+        moment = max([order.tax_point or 0, *(node["_second"] for node in charges + refunds)])
+        completes = next(index for index, event in enumerate(order.events) if event.second >= moment)
+        if complete and len(documents) > 1:
+            completes = len(order.events) - 1
+    return Label(
+        situation=situation.name, outcome=situation.outcome, code=situation.code, invoice_gross=gross,
+        gross_by_rate=by_rate, paid_cents=sum(node["_cents"] for node in charges) if gross is not None else 0,
+        letters=1 if gross is not None and order.email else 0, later=later, also=situation.also, completes=completes,
+        documents=documents, refunded_cents=sum(node["_cents"] for node in refunds),
+    )  # fmt: skip
+
+
+def _clears(payment: dict[str, Any], *kinds: str) -> bool:
+    """Money that came in (or of these kinds) on a clearing account."""
+    kept = payment["status"] == "SUCCESS" and payment["kind"] in (kinds or ("SALE", "CAPTURE"))
     return bool(kept and payment["gateway"] in CLEARING)

@@ -20,6 +20,16 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Due:
+    """A document the complete rules make: invoice, supplementary, credit_note or cancellation; cents are positive."""
+
+    kind: str
+    gross: int
+    by_rate: dict[str, int]
+    rule: int
+
+
+@dataclass(frozen=True)
 class Label:
     """The expected outcome once every event has been seen. Money in cents.
 
@@ -30,6 +40,9 @@ class Label:
     accounts (of an attention case: up to the tax point), `letters` the letters owed for that document.
     `later` says what the complete rule set would add: `{"documents": [{"kind", "gross", "by_rate"}], "note": str}`.
     `completes` is the index of the event after which everything due for the first document can be done.
+    `documents` is the whole chain the complete rules make, oldest first; none where a question stops it. In lives
+    generated with `complete` the other fields follow it: outcome and code are those of the complete rules, `paid_cents`
+    counts all money in, `refunded_cents` the money back on credit notes, `completes` is about the whole chain.
     """
 
     situation: str
@@ -42,6 +55,8 @@ class Label:
     later: dict[str, Any] | None = None
     also: tuple[str, ...] = ()
     completes: int | None = None
+    documents: tuple[Due, ...] = ()
+    refunded_cents: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The label as a JSON object with the field names above."""

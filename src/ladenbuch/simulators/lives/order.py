@@ -3,7 +3,7 @@
 The shop's rules: a percentage is taken of the discounted base and rounded once, its shares sum exactly; tax is rounded
 per line (contained in gross prices, added to net prices); every change of what was sold is one dated agreement whose
 sales are totals after discounts and tax. `emit` freezes the order as an event and finds the tax point: the first
-instant at which the money is complete or something was shipped.
+instant at which the money is complete or something was shipped (exports: shipped).
 """
 
 from __future__ import annotations
@@ -132,12 +132,18 @@ class ShopOrder:
         self.cancelled: tuple[int, str] | None = None
         self.edited = False
         self.expired = False
+        self.rule = 1  # sevdesk's tax rule of its documents
         self.tax_point: int | None = None
         self.first: Counter[int] = Counter()
         self.events: list[Event] = []
         self.snapshot: Callable[[ShopOrder], Node] | None = None
 
     # time and ids ------------------------------------------------------------------------------------------------
+
+    @property
+    def shipped_only(self) -> bool:
+        """Exports and intra-Community supplies: no tax point before the goods move."""
+        return self.rule in (2, 3)
 
     def new_id(self) -> int:
         """The next numeric id; ids of one order are close together and belong to no other order."""
@@ -455,8 +461,9 @@ class ShopOrder:
             rate = carried.rates[0]
             carried.returned += shipping
             tax = contained(shipping, rate)
-            sales.append((self.sale("SHIPPING", "RETURN", -1, -shipping, [(rate, -tax)], item={"shippingLine": None}),
-                          "SHIPPING", -shipping, {rate: -shipping}))  # fmt: skip
+            item: Node = {"shippingLine": {"id": carried.gid}}
+            back_sale = self.sale("SHIPPING", "RETURN", -1, -shipping, [(rate, -tax)], item=item)
+            sales.append((back_sale, "SHIPPING", -shipping, {rate: -shipping}))
             ship_nodes = [{
                 "id": f"gid://shopify/RefundShippingLine/{self.new_id()}", "subtotalAmountSet": self.bag(shipping),
                 "taxAmountSet": self.bag(tax), "shippingLine": {"id": carried.gid, "title": carried.title,
@@ -510,7 +517,8 @@ class ShopOrder:
         self.updated = self.now
         if self.tax_point is None and self.cancelled is None:
             claim = self.claim()
-            if self.fulfilments or (claim > 0 and self.received() - self.refunded() >= claim):
+            paid = not self.shipped_only and claim > 0 and self.received() - self.refunded() >= claim
+            if self.fulfilments or paid:
                 self.tax_point = self.now
                 self.first = self.by_rate()
         assert self.snapshot is not None

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ladenbuch.simulators.lives.order import Line, ShopOrder
+from ladenbuch.simulators.lives.arithmetic import rate_key, spread
+from ladenbuch.simulators.lives.order import Agreed, Line, ShopOrder
 from ladenbuch.simulators.lives.people import GOODS, Product, address, customer, mailbox
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -26,6 +27,45 @@ class Situation:
     longest: int = 8 * DAY
     invoiced: bool = True  # for attention: a first document may exist
     also: tuple[str, ...] = ()
+    complete: tuple[str, str | None] = ("documented", None)  # for attention: outcome and code of the complete rules
+
+
+def asked(code: str) -> tuple[str, str]:
+    """Stays a question under the complete rules, for the default profile."""
+    return "attention", code
+
+
+def row(name: str, code: str, script: Callable[[ShopOrder], Later | None], weight: int = 10, *, invoiced: bool = False,
+        longest: int = 14 * DAY, also: tuple[str, ...] = (),
+        complete: tuple[str, str | None] = ("documented", None)) -> Situation:  # fmt: skip
+    """An attention case of the first version."""
+    return Situation(name, weight, "attention", code, script, longest, invoiced, also, complete)
+
+
+def nothing(note: str) -> Later:
+    """The complete rule set adds no document."""
+    return {"documents": [], "note": note}
+
+
+def document(kind: str, by_rate: dict[int, int], note: str) -> Later:
+    """One document the complete rule set adds; gross cents per rate, positive."""
+    rates = {rate_key(rate): cents for rate, cents in sorted(by_rate.items(), reverse=True) if cents}
+    return {"documents": [{"kind": kind, "gross": sum(rates.values()), "by_rate": rates}], "note": note}
+
+
+def returned(agreed: Agreed, sign: int = -1) -> dict[int, int]:
+    """Gross per rate of an agreement, as a positive number for returns."""
+    total: dict[int, int] = {}
+    for _, _, parts in agreed.sold:
+        for rate, cents in parts.items():
+            total[rate] = total.get(rate, 0) + sign * cents
+    return total
+
+
+def over_rates(cents: int, weights: dict[int, int]) -> dict[int, int]:
+    """Money spread over rates in proportion."""
+    rates = sorted((rate for rate, weight in weights.items() if weight > 0), reverse=True)
+    return dict(zip(rates, spread(cents, [weights[rate] for rate in rates]), strict=True))
 
 
 class People:

@@ -1,4 +1,4 @@
-"""What one order of a shop owes to the books, worked out from its snapshot alone.
+"""The first document an order owes, worked out from its snapshot alone (R2).
 
 Deliberately a second, separate reading of the rules: the auditor must not share an error with the product or with the
 generator of lives. Money in integer cents, rates in percent as text ("19", "25.5"), instants aware UTC, days in Berlin.
@@ -7,15 +7,12 @@ generator of lives. Money in integer cents, rates in percent as text ("19", "25.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-Node = Mapping[str, Any]
-BERLIN = ZoneInfo("Europe/Berlin")
-_IN = {"SALE": 1, "CAPTURE": 1, "REFUND": -1, "CHANGE": -1}
+from ladenbuch.simulators.owed.reading import DIRECTION, Node, berlin_day, cents, instant, split, taxes_of
 
 
 @dataclass(frozen=True)
@@ -49,38 +46,18 @@ class Owed:
         return sum(self.by_rate.values())
 
 
-def cents(value: Node | None) -> int:
-    """The shop amount of a MoneyBag; ValueError when it has more than two places."""
-    text = "0" if value is None else str(value["shopMoney"]["amount"])
-    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
-    whole, _, part = digits.partition(".")
-    if len(part.rstrip("0")) > 2:
-        raise ValueError("an amount finer than a cent")
-    return sign * (int(whole) * 100 + int((part + "00")[:2]))
-
-
-def instant(text: str) -> datetime:
-    """An instant as Shopify or a simulator writes it."""
-    return datetime.fromisoformat(text)
-
-
-def berlin_day(moment: datetime) -> date:
-    """The calendar day in Germany."""
-    return moment.astimezone(BERLIN).date()
-
-
 def owed_by(snapshot: Node, clearing: Collection[str]) -> Owed:
     """Work out the first document, its payments on the `clearing` gateways, its days and its reader."""
     owed = Owed(str(snapshot["id"]).rsplit("/", 1)[-1], str(snapshot["name"]), "waiting")
     ledger = [(instant(a["happenedAt"]), a) for a in snapshot.get("agreements") or []]
     money = [
-        (instant(p["processedAt"]), _IN[p["kind"]] * cents(p["amountSet"]), p)
+        (instant(p["processedAt"]), DIRECTION[p["kind"]] * cents(p["amountSet"]), p)
         for p in snapshot.get("transactions") or []
-        if p["status"] == "SUCCESS" and p["kind"] in _IN
+        if p["status"] == "SUCCESS" and p["kind"] in DIRECTION
     ]
     shipments = [instant(f["createdAt"]) for f in snapshot.get("fulfillments") or [] if f["status"] == "SUCCESS"]
     owed.tax_point = _tax_point(ledger, [(at, amount) for at, amount, _ in money], shipments)
-    owed.reason = _exclusion(snapshot, owed.tax_point, any(amount for _, amount, _ in money), ledger)
+    owed.reason = exclusion(snapshot, owed.tax_point, any(amount for _, amount, _ in money), ledger)
     if owed.reason is not None:
         owed.outcome = "excluded"
         return owed
@@ -110,9 +87,7 @@ def _tax_point(
     return min(shipments) if shipments else None
 
 
-def _exclusion(
-    snapshot: Node, tax_point: datetime | None, paid: bool, ledger: list[tuple[datetime, Any]]
-) -> str | None:
+def exclusion(snapshot: Node, tax_point: datetime | None, paid: bool, ledger: list[tuple[datetime, Any]]) -> str | None:
     if snapshot.get("test"):
         return "TEST"
     if snapshot.get("sourceName") == "pos":
@@ -125,11 +100,6 @@ def _exclusion(
     return "CANCELLED-BEFORE" if (before or lapsed) and not paid else None
 
 
-def _rate(tax: Node) -> str:
-    text = f"{float(tax['taxLine']['ratePercentage']):.4f}".rstrip("0").rstrip(".")
-    return text or "0"
-
-
 def _fold(owed: Owed, agreements: list[Node]) -> None:
     """Gross, shop tax and number of roundings per rate of everything sold in these agreements."""
     gross: dict[str, int] = defaultdict(int)
@@ -139,7 +109,7 @@ def _fold(owed: Owed, agreements: list[Node]) -> None:
     several: list[tuple[int, dict[str, int]]] = []
     for sale in (sale for agreement in agreements for sale in agreement["sales"]):
         total = cents(sale["totalAmount"])
-        taxes = {_rate(entry): cents(entry["amount"]) for entry in sale["taxes"]}
+        taxes = taxes_of(sale)
         for rate, amount in taxes.items():
             tax[rate] += amount
             count[rate] += 1
@@ -151,34 +121,7 @@ def _fold(owed: Owed, agreements: list[Node]) -> None:
         if sale["lineType"] == "PRODUCT":
             goods[rate] += total
     for total, taxes in several:
-        for rate, part in _split(total, taxes, goods).items():
+        for rate, part in split(total, taxes, goods).items():
             gross[rate] += part
     owed.by_rate = {rate: amount for rate, amount in gross.items() if amount}
     owed.tax_by_rate, owed.roundings = dict(tax), dict(count)
-
-
-def _split(total: int, taxes: dict[str, int], goods: Mapping[str, int]) -> dict[str, int]:
-    """One price with several taxes: in the goods' proportion, moved by as little as makes every tax come out."""
-    rates = sorted(taxes, key=float, reverse=True)
-    weights = [goods.get(rate, 0) for rate in rates]
-    whole = sum(weights) or 1
-    parts = [total * weight // whole for weight in weights]
-    by_rest = sorted(range(len(rates)), key=lambda i: (-(total * weights[i] % whole), i))
-    for index in by_rest[: total - sum(parts)]:
-        parts[index] += 1
-    first = dict(zip(rates, parts, strict=True))
-    if len(rates) != 2:
-        return first
-    for distance in range(121):
-        for step in (distance, -distance):
-            moved = {rates[0]: parts[0] + step, rates[1]: parts[1] - step}
-            if min(moved.values()) >= 0 and all(tax_inside(moved[r], r) == taxes[r] for r in rates):
-                return moved
-    return first
-
-
-def tax_inside(gross: int, rate: str) -> int:
-    """Gross less the net price rounded to the cent, as sevdesk computes it."""
-    share = round(float(rate) * 100)  # percent has at most two places: exact in an int
-    net = (2 * gross * 10_000 + (10_000 + share)) // (2 * (10_000 + share))
-    return gross - net

@@ -1,0 +1,65 @@
+"""The whole chain of documents an order owes, from its snapshot alone."""
+
+from __future__ import annotations
+
+from ladenbuch.simulators.owed.first import OwedPayment, exclusion
+from ladenbuch.simulators.owed.ledger import Facts, facts_of
+from ladenbuch.simulators.owed.papers import Chain, Seller
+from ladenbuch.simulators.owed.places import place_of
+from ladenbuch.simulators.owed.reading import Node, berlin_day, number_of
+from ladenbuch.simulators.owed.replay import Replay
+
+_LOST = ("LOST", "ACCEPTED")
+
+
+def chain_of(snapshot: Node, seller: Seller | None = None) -> Chain:
+    """Replay the order's facts and say which documents, with which money on them, it owes so far.
+
+    In goes an order as the Admin API shows it (connections as plain lists) and what the seller decided. The same facts
+    seen later give the same chain, longer at most.
+    """
+    seller = seller or Seller()
+    facts, place = facts_of(snapshot), place_of(snapshot, seller)
+    chain = Chain(number_of(str(snapshot["id"])), str(snapshot["name"]), "waiting", rule=place.rule)
+    replay = Replay(facts, seller.clearing, seller.tips, place.shipped_only)
+    replay.run()
+    chain.tax_point = replay.tax_point
+    chain.reason = exclusion(snapshot, replay.tax_point, bool(facts.money), facts.agreements)
+    if chain.reason is not None or (replay.closed and not replay.kept):
+        chain.outcome, chain.reason = "excluded", chain.reason or "CANCELLED-BEFORE"
+        return chain
+    chain.payments = [
+        OwedPayment(number_of(money.gid), money.cents, berlin_day(money.at), money.at)
+        for money in facts.money
+        if money.gateway in seller.clearing
+    ]
+    moved = bool(facts.money) or replay.tax_point is not None
+    questions = list(place.questions) if moved else []
+    if not place.shipped_only and replay.prepaid_over_a_month_end():
+        questions.append("PARTIAL-PREPAYMENT")
+    if not questions:
+        chain.documents = [paper.owed(place.rule) for paper in replay.papers]
+    questions += [*replay.questions, *_beside(snapshot, facts, seller)]
+    chain.questions = tuple(questions)
+    if chain.questions:
+        chain.outcome, chain.reason = "attention", questions[0]
+    elif chain.documents:
+        chain.outcome = "documented"
+    else:
+        chain.reason = "UNSHIPPED" if place.shipped_only and replay.kept else "UNPAID"
+        if replay.closed:
+            chain.reason = "REFUND-DUE"
+    if chain.documents and replay.tax_point is not None:
+        chain.email = snapshot.get("email")
+        chain.delivery_days = {berlin_day(replay.tax_point), *map(berlin_day, facts.shipments)}
+    return chain
+
+
+def _beside(snapshot: Node, facts: Facts, seller: Seller) -> list[str]:
+    """Questions that stop no document: money on an account nobody named, a dispute that was lost."""
+    found = []
+    if any(money.gateway not in seller.clearing and not money.manual for money in facts.money):
+        found.append("GATEWAY-UNMAPPED")
+    if any(dispute.get("status") in _LOST for dispute in snapshot.get("disputes") or []):
+        found.append("DISPUTE")
+    return found
