@@ -313,7 +313,7 @@ def test_a_sample_through_the_plan(row: Row) -> None:
     paid = payment(9, sum(one.total for item in made.order.agreements for one in item.sales), at(60))
     whole = replace(made.order, payments=(paid,), fulfilments=(shipped(3, at(60)),))
     result = plan(facts_of(whole), Books(), [made.profile], T0 + timedelta(days=2), made.evidence)
-    assert [item.code for item in result.attention] == []
+    assert {item.code for item in result.attention} <= {"PAYMENT-SPLIT"}  # about the money, not about the tax
     documents = [action.document for action in result.actions if action.kind == "invoice" and action.document]
     written = [f"{one.draft.tax_rule} @{', '.join(_rate(rate) for rate, _ in one.draft.claim)}" for one in documents]
     assert " + ".join(written) == row["expected"]
