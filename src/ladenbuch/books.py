@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from ladenbuch.db import Statement, Transaction, books_metadata, from_micros, insert_new, to_micros, upsert
 from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedLine
-from ladenbuch.domain.document import InvoiceDraft
+from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft
 from ladenbuch.errors import Retryable
 
 Seal = Callable[[bytes], tuple[str, bytes]]
@@ -217,6 +217,7 @@ _FINALISED = Statement(
     .where(_OF_DOCUMENT)
     .values(state="final", number=sa.bindparam("n"), finalised_at=sa.bindparam("at"))
 )
+_CANCELLED = Statement(sa.update(documents).where(_OF_DOCUMENT).values(state="cancelled"))
 _CONTACT = Statement(
     sa.select(contacts.c.sevdesk_id).where(contacts.c.tenant == _T, contacts.c.customer_number == sa.bindparam("n"))
 )
@@ -330,7 +331,7 @@ def pin_document(tx: Transaction, tenant: str, order_id: str, document: PostedDo
         order_id=order_id,
         kind=document.kind,
         state="intended",
-        invoice_date=draft.invoice_date.isoformat(),
+        invoice_date=draft.issued_on.isoformat(),
         gross=draft.gross,
         sums=json.dumps(sums),
         tax=json.dumps(dict(document.tax), ensure_ascii=False),
@@ -355,6 +356,11 @@ def drafted(tx: Transaction, tenant: str, key: str, sevdesk_id: str, content: st
 def finalised(tx: Transaction, tenant: str, key: str, number: str, now: datetime) -> None:
     """The document has its number and is in the tenant's books."""
     _FINALISED.change(tx, t=tenant, k=key, n=number, at=to_micros(now))
+
+
+def cancelled(tx: Transaction, tenant: str, key: str) -> None:
+    """sevdesk's cancellation of the document exists: it carries nothing any more."""
+    _CANCELLED.change(tx, t=tenant, k=key)
 
 
 def line_written(tx: Transaction, tenant: str, order_id: str, line: PostedLine, account: str, sevdesk_id: str) -> None:
@@ -450,10 +456,11 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
 
 
 def _document(row: Any, covered: list[Cover], unseal: Unseal) -> PostedDocument:
+    pins = json.loads(unseal(row.key_id, row.pins))
     return PostedDocument(
         key=row.key,
         kind=row.kind,
-        draft=InvoiceDraft.from_json(json.loads(unseal(row.key_id, row.pins))),
+        draft=(CreditNoteDraft if row.kind == "credit_note" else InvoiceDraft).from_json(pins),
         covers=tuple(sorted(covered, key=lambda cover: cover.fact_id)),
         state=row.state,
         sevdesk_id=row.sevdesk_id,

@@ -64,13 +64,12 @@ class Action:
 
 
 def _document_json(draft: InvoiceDraft | CreditNoteDraft) -> dict[str, Any]:
-    issued = draft.invoice_date if isinstance(draft, InvoiceDraft) else draft.credit_note_date
     return {
         "note": draft.note,
         "currency": draft.currency,
         "gross_minor": draft.gross,
         "tax_rule": draft.tax_rule,
-        "invoice_date": issued.isoformat(),
+        "invoice_date": draft.issued_on.isoformat(),
         "delivery_date": draft.delivery_date.isoformat(),
         "positions": [position.as_json() for position in draft.positions],
         "sums": {

@@ -173,6 +173,11 @@ class InvoiceDraft:
             raise Rejected("DRAFT-DATES", "the delivery must not lie after the invoice date")
 
     @property
+    def issued_on(self) -> date:
+        """The day of issue (UStG §14 (4) no. 3)."""
+        return self.invoice_date
+
+    @property
     def sums(self) -> dict[Decimal, RateSum]:
         """Predicted sums per rate."""
         return sums_of(self.positions)
@@ -266,6 +271,11 @@ class CreditNoteDraft:
         last = self.delivery_until or self.delivery_date
         if last > self.credit_note_date or last < self.delivery_date:
             raise Rejected("DRAFT-DATES", "the delivery must not lie after the credit note's date")
+
+    @property
+    def issued_on(self) -> date:
+        """The day of issue (UStG §14 (4) no. 3)."""
+        return self.credit_note_date
 
     @property
     def sums(self) -> dict[Decimal, RateSum]:

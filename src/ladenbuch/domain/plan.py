@@ -31,10 +31,10 @@ from ladenbuch.domain.prepayment import partial_prepayment
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.tax import foreign_money, taxed_at_supply
 
-__all__ = ["Action", "Letter", "Plan", "finalise_key", "plan", "without_letter_address"]
+__all__ = ["HELD", "Action", "Letter", "Plan", "finalise_key", "plan", "without_letter_address"]
 
 #: Questions that answer themselves in time: nothing is decided, and nobody is asked yet (3.3 no. 7).
-_HELD = frozenset({"VAT-ID-UNCHECKED", "VAT-ID-UNAVAILABLE"})
+HELD = frozenset({"VAT-ID-UNCHECKED", "VAT-ID-UNAVAILABLE"})
 
 
 def plan(
@@ -60,9 +60,9 @@ def plan(
         return _before_tax_point(facts, books, profile, now)
     documents, problems = first_documents(facts, books, profile, tax_point, now, evidence)
     foreign = foreign_money(order, profile)
-    attention = [item for item in problems if item.code not in _HELD]
+    attention = [item for item in problems if item.code not in HELD]
     attention += [item for item in foreign if item not in problems]
-    waiting = [item for item in problems if item.code in _HELD]
+    waiting = [item for item in problems if item.code in HELD]
     chain = Chain(documents=documents)
     changed = changed_facts(facts, books)
     attention += changed

@@ -48,16 +48,9 @@ _OUTSIDE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("GR", ("63086", "63087"), "Mount Athos"),
 )
 #: ISO codes of their own for the same places.
-_OUTSIDE_CODES = {
-    "IC": ("ES", "Canary Islands"),
-    "EA": ("ES", "Ceuta and Melilla"),
-    "AX": ("FI", "Åland"),
-    "GP": ("FR", "French overseas territories"),
-    "MQ": ("FR", "French overseas territories"),
-    "GF": ("FR", "French overseas territories"),
-    "RE": ("FR", "French overseas territories"),
-    "YT": ("FR", "French overseas territories"),
-}
+_OUTSIDE_CODES = {"IC": "Canary Islands", "EA": "Ceuta and Melilla", "AX": "Åland"} | dict.fromkeys(
+    ("GP", "MQ", "GF", "RE", "YT"), "French overseas territories"
+)
 #: Inside the VAT area, with rates of their own that a shop's tables rarely know.
 _OWN_RATES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("AT", ("6691", "6991", "6992", "6993"), "Jungholz and Mittelberg"),
@@ -109,7 +102,7 @@ def territory_of(address: Address | None, *, goods: bool) -> Territory | None:
     if country == "GB" and not plain and goods:
         return Territory("GB", THIRD, UNPLACED)
     if country in _OUTSIDE_CODES:
-        return Territory(country, THIRD, _OUTSIDE_CODES[country][1])
+        return Territory(country, THIRD, _OUTSIDE_CODES[country])
     if code == "8238" and country in ("CH", "DE"):  # Büsingen has a Swiss postal code as well
         return Territory(country, THIRD, "Büsingen")
     if country not in MEMBER_STATES:

@@ -12,8 +12,6 @@ from ladenbuch.errors import NeedsAttention, Rejected, Retryable
 from ladenbuch.workflows.run import Run, known_of, once
 
 
-
-
 def money_line(run: Run, action: Action) -> None:
     """Write the transaction on the gateway's account; its purpose carries Shopify's transaction id."""
     line = action.line
@@ -88,7 +86,9 @@ def _book(
         amount = paid_on(document_id)
         if amount is None or abs(amount) < expected:
             choices = ("look into it in sevdesk",)
-            raise NeedsAttention("PAID-ELSEWHERE", "the money line is linked, but not to this document", choices=choices)
+            raise NeedsAttention(
+                "PAID-ELSEWHERE", "the money line is linked, but not to this document", choices=choices
+            )
         return amount
 
     def find() -> int | None:

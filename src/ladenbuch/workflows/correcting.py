@@ -35,7 +35,9 @@ def draft_credit_note(run: Run, action: Action, contact_id: str) -> None:
     invoice = run.sevdesk.get_invoice(invoice_id)
     if invoice is None or invoice.paid <= 0:
         message = "money went back, and the payment of the invoice is not linked in sevdesk yet"
-        raise NeedsAttention("PAYMENT-NOT-LINKED", message, choices=("link the payment in sevdesk", "correct it by hand"))
+        raise NeedsAttention(
+            "PAYMENT-NOT-LINKED", message, choices=("link the payment in sevdesk", "correct it by hand")
+        )
 
     def find() -> RemoteCreditNote | None:
         return _with_positions(run, _ours(run, draft, contact_id))
@@ -107,7 +109,9 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
 
     def record(tx: Transaction, found: RemoteCreditNote) -> str:
         assert found.number is not None
-        books.finalised(tx, run.tenant, key, found.number, run.ctx.clock(), sevdesk_id=found.id)
+        if found.id != document.sevdesk_id:
+            books.drafted(tx, run.tenant, key, found.id, document.content or "")
+        books.finalised(tx, run.tenant, key, found.number, run.ctx.clock())
         run.say(tx, "finalised", f"Credit note {found.number} for {draft.note}.")
         return found.id
 
@@ -184,4 +188,4 @@ def _equal(run: Run, draft: CreditNoteDraft, found: RemoteCreditNote) -> RemoteC
     if found.is_draft:
         run.sevdesk.delete_credit_note_draft(found.id)
     what = "; ".join(str(item) for item in differences[:3])
-    drifted(run, f"sevdesk computes {draft.note} differently: {what}")
+    raise drifted(run, f"sevdesk computes {draft.note} differently: {what}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import date
 from email.message import EmailMessage
 
 from ladenbuch import audit, books, outbox, tenants
@@ -108,7 +107,7 @@ def _compose(ctx: Context, letter: outbox.Letter) -> tuple[EmailMessage, str, st
     pdf = ctx.sevdesk(tenant).invoice_pdf(document.sevdesk_id)
     profile = ctx.profiles(tenant)[-1]
     draft = document.draft
-    booked = sum(item.amount for item in known.bookings if item.done)
+    booked = sum(item.amount for item in known.bookings if item.done and item.document_key == document.key)
     context = InvoiceLetter(
         letter_key=letter.id,
         to_email=payload["to"],
@@ -119,7 +118,7 @@ def _compose(ctx: Context, letter: outbox.Letter) -> tuple[EmailMessage, str, st
         reply_to=ctx.mail_from,
         invoice_number=document.number,
         order_name=draft.note.split(" / ")[0],
-        invoice_date=date.fromisoformat(draft.invoice_date.isoformat()),
+        invoice_date=draft.issued_on,
         gross_minor=draft.gross,
         currency=draft.currency,
         paid=booked >= draft.gross,

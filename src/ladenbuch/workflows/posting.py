@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 
-from ladenbuch import books, outbox, tenants
+from ladenbuch import books, outbox
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.actions import Action
 from ladenbuch.domain.books import PostedDocument
@@ -143,7 +143,7 @@ def _equal(run: Run, draft: InvoiceDraft, found: RemoteInvoice) -> RemoteInvoice
     if found.is_draft:
         run.sevdesk.delete_draft(found.id)
     what = "; ".join(str(item) for item in differences[:3])
-    drifted(run, f"sevdesk computes {draft.note} differently: {what}")
+    raise drifted(run, f"sevdesk computes {draft.note} differently: {what}")
 
 
 def _credit_note(run: Run, action: Action) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from ladenbuch import audit, books, tenants
 from ladenbuch.db import Store, Transaction
@@ -165,8 +165,8 @@ def with_lease(run: Run, name: str, fn: Callable[[], T]) -> T:
         door.run(Store.BOOKS, lambda tx: books.give_lease(tx, run.tenant, name, run.run_id))
 
 
-def drifted(run: Run, reason: str) -> NoReturn:
-    """sevdesk computed other sums than predicted: posting stops for the tenant and a person looks (R21)."""
+def drifted(run: Run, reason: str) -> NeedsAttention:
+    """sevdesk computed other sums than predicted: posting stops for the tenant; what to raise comes back (R21)."""
     now = run.ctx.clock()
 
     def stop(tx: Transaction) -> None:
@@ -174,4 +174,4 @@ def drifted(run: Run, reason: str) -> NoReturn:
         run.say(tx, "stop", f"Posting stopped: {reason}.")
 
     run.ctx.door(run.tenant).run(Store.BOOKS, stop)
-    raise NeedsAttention("ARITHMETIC-DRIFT", reason, choices=("correct the cause, then go",))
+    return NeedsAttention("ARITHMETIC-DRIFT", reason, choices=("correct the cause, then go",))

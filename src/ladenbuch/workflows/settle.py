@@ -16,12 +16,15 @@ import zlib
 from ladenbuch import audit, books, inbox
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.certificate import certificate
+from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import Facts, Problem, facts_of
-from ladenbuch.domain.plan import Plan, plan
+from ladenbuch.domain.plan import HELD, Plan, plan
 from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, NeedsAttention, Rejected, Retryable
 from ladenbuch.workflows.context import Context, profiles_in
-from ladenbuch.workflows.posting import Run, carry_out
+from ladenbuch.workflows.evidence import gather
+from ladenbuch.workflows.posting import carry_out
+from ladenbuch.workflows.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
     except Exception:
         log.exception("settle failed", extra={"tenant": tenant, "order": order_id})
         return _later(run, "BUG", max(claim.attempts, 1), None)
+    if code in HELD:
+        return _later(run, code, claim.attempts, None)
     now = ctx.clock()
     door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, order_id, run_id, claim.wanted, now, code))
     return code
@@ -61,26 +66,27 @@ def _converge(run: Run) -> str:
         if fetched.order is None:
             return _invisible(run, fetched.reason or "the order cannot be read")
         facts = facts_of(fetched.order)
-        left = _plan(run, facts)
+        evidence = gather(run.ctx, run.tenant, fetched.order, run.ctx.clock())
+        left = _plan(run, facts, evidence)
         if left.later is not None:
             raise Retryable("ORDER-INCOMPLETE", left.later)
         parked: list[Problem] = []
         if left.due(run.ctx.clock()):
             parked = _carry_out(run, left)
-            left = _plan(run, facts)
+            left = _plan(run, facts, evidence)
             if run.shopify.updated_at(run.order_id) != fetched.order.updated_at:
                 continue
         return _record(run, facts, left, parked, json.dumps(fetched.envelope, default=str).encode())
     raise Retryable("ORDER-MOVING", "the order changed while it was settled", after=1.0)
 
 
-def _plan(run: Run, facts: Facts) -> Plan:
+def _plan(run: Run, facts: Facts, evidence: Evidence) -> Plan:
     ctx, tenant = run.ctx, run.tenant
     unseal = ctx.unseal(tenant, "pins")
     known, profiles = ctx.door(tenant).read(
         Store.BOOKS, lambda tx: (books.load(tx, tenant, run.order_id, unseal), profiles_in(tx, tenant))
     )
-    return plan(facts, known, profiles, ctx.clock())
+    return plan(facts, known, profiles, ctx.clock(), evidence)
 
 
 def _carry_out(run: Run, left: Plan) -> list[Problem]:
