@@ -15,7 +15,7 @@ from ladenbuch.domain.party import party_of
 from ladenbuch.domain.positions import fold
 from ladenbuch.domain.prepayment import partial_prepayment
 from ladenbuch.domain.profile import Profile
-from ladenbuch.domain.tax import TaxDecision, TaxedPart, decide_tax
+from ladenbuch.domain.tax import TaxDecision, TaxedPart, decide_tax, taxed_at_supply
 from ladenbuch.domain.texts import advance_note, one_line
 from ladenbuch.errors import Rejected
 
@@ -78,7 +78,8 @@ def first_documents(
     sheet = first_sheet(facts, tax_point)
     if not sheet.agreements and not problems:
         problems.append(Problem("LEDGER", "money or goods moved before anything was sold", (order.id,)))
-    problems += partial_prepayment(facts, profile, tax_point.at)
+    if not taxed_at_supply(order, sheet.agreements, profile):  # money for exempt supplies is not taxed on receipt
+        problems += partial_prepayment(facts, profile, tax_point.at)
     if problems:
         return pinned, problems
     documents, problems = documents_of(facts, sheet, profile, now, evidence)

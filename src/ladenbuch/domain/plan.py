@@ -46,7 +46,8 @@ def plan(
     `evidence` is what was looked up outside the order: without it only German rates are known, and no VAT id.
     """
     order, evidence = facts.order, evidence or Evidence()
-    if taxed_at_supply(order, facts.agreements, profile_at(profiles, order.processed_at)):
+    at_supply = taxed_at_supply(order, facts.agreements, profile_at(profiles, order.processed_at))
+    if at_supply:
         facts = replace(facts, tax_point=facts.first_supply)
     if not facts.complete:
         return Plan(order.id, later=f"parts of the order could not be read: {', '.join(order.gaps[:3])}")
@@ -57,7 +58,7 @@ def plan(
         late = refunded_since(facts, profile.go_live) if excluded.code == "BEFORE-GO-LIVE" else ()
         return Plan(order.id, attention=late, exclusion=None if late else excluded, tax_point=tax_point)
     if tax_point is None and books.invoice is None:
-        return _before_tax_point(facts, books, profile, now)
+        return _before_tax_point(facts, books, profile, now, at_supply)
     documents, problems = first_documents(facts, books, profile, tax_point, now, evidence)
     foreign = foreign_money(order, profile)
     attention = [item for item in problems if item.code not in HELD]
@@ -93,7 +94,7 @@ def plan(
     return Plan(order.id, tuple(actions), tuple(waiting), tuple(attention), tax_point=tax_point, noted=noted)
 
 
-def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetime) -> Plan:
+def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetime, at_supply: bool) -> Plan:
     """Nothing is taxed yet: wait. Money already received is written to its account at once (bookkeeping 4.2)."""
     order = facts.order
     attention = [item for item in facts.problems if item.code == "TEST-PAYMENT"]
@@ -114,10 +115,13 @@ def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetim
         elif facts.claim <= 0 < facts.money and not facts.problems:
             choices = ("refund the difference", "keep it as credit", "book by hand")
             attention.append(Problem("OVERPAID", "money came in and nothing is owed any more", paid, choices))
-        else:
+        elif not at_supply:
             attention += partial_prepayment(facts, profile, now)
     what = "authorised, not captured" if order.financial_status == "AUTHORIZED" else "not paid and not shipped"
     waiting = Problem("UNPAID", f"{what}: the invoice follows payment or shipment", (order.id,))
+    if at_supply:
+        what = "the exemption hangs on the shipment: the invoice follows it (3.1)"
+        waiting = Problem("UNSHIPPED", what, (order.id,))
     return Plan(order.id, tuple(actions), (waiting,), tuple(attention))
 
 

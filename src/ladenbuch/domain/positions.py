@@ -30,6 +30,7 @@ class _Item:
     gross: int = 0
     taxes: dict[Decimal, int] = field(default_factory=dict)
     sales: list[str] = field(default_factory=list)
+    ties: dict[Decimal, int] = field(default_factory=dict)
 
     def add(self, sale: Sale) -> None:
         self.quantity += sale.quantity or 0
@@ -37,6 +38,7 @@ class _Item:
         self.sales.append(sale.id)
         for tax in sale.taxes:
             self.taxes[tax.rate] = self.taxes.get(tax.rate, 0) + tax.amount
+            self.ties[tax.rate] = self.ties.get(tax.rate, 0) + _is_tie(sale.total, tax.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def fold(order: Order, agreements: Iterable[Agreement]) -> tuple[Fold | None, li
             problems.append(problem)
         for rate, amount in item.taxes.items():
             shop_tax[rate] = shop_tax.get(rate, 0) + amount
-            roundings[rate] = roundings.get(rate, 0) + (len(item.sales) if item.gross else 0)
+            roundings[rate] = roundings.get(rate, 0) + (len(item.sales) + item.ties.get(rate, 0) if item.gross else 0)
     if not problems:
         problems += _within_bound(positions, shop_tax, roundings)
     if problems:
@@ -163,13 +165,18 @@ def _off(sale: Sale) -> Problem:
     return Problem("TAX-BOUND", f"the tax of a line is not {rate} % of its price", (sale.id,), _CHOICES)
 
 
+def _is_tie(gross: int, rate: Decimal) -> bool:
+    """Whether the tax is an exact half cent (at 20, 12 and 4 %): the shop rounds the tax up, sevdesk the net (2.3)."""
+    return (2 * gross * rate) % (100 + rate) == 0 and (gross * rate) % (100 + rate) != 0
+
+
 def _within_bound(
     positions: list[Position], shop_tax: dict[Decimal, int], roundings: dict[Decimal, int]
 ) -> list[Problem]:
     """R21: Shopify's tax per rate and ours differ by rounding only, at most (n + 1) / 2 cents.
 
     n counts positions with money, or ledger entries where several were folded into one position (each was rounded by
-    itself).
+    itself); an exact half cent counts twice, because there both sides are half a cent off.
     """
     found = []
     ours = {rate: total.tax for rate, total in sums_of(positions).items()}

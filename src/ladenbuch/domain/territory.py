@@ -82,6 +82,9 @@ GERMAN: Mapping[str, str] = MappingProxyType(
         "Monaco": "Monaco",
         "Isle of Man": "Insel Man",
         "Northern Ireland": "Nordirland",
+        "Jungholz and Mittelberg": "Jungholz und Mittelberg",
+        "Madeira": "Madeira",
+        "Azores": "Azoren",
     }
 )
 
