@@ -125,6 +125,7 @@ class _Replay:
         self.carriers = [carrier_of(item, self.sales) for item in first]
         self.additions: list[_Addition] = []
         self.refunds: list[_Money] = []
+        self.away = 0  # money that went back and no credit note carries yet
         self.fallen: list[Sale] = []
         covered = {cover.fact_id for item in first for cover in item.covers}
         self.later = [
@@ -204,7 +205,7 @@ class _Replay:
             return None
         if len(moved_rates) > 1 or any(len(rates) != 1 for rates in moved_rates):
             message = "an exchange moved value between tax rates"
-            self._ask("EXCHANGE", message, agreement.id)
+            self._ask("EXCHANGE-RATES", message, agreement.id)
         rates = next(iter(moved_rates))
         mine = [sale for sale in agreement.sales if frozenset(tax.rate for tax in sale.taxes) == rates]
         shown = next((sale for sale in mine if (sale.total > 0) == (net > 0)), mine[0])
@@ -214,18 +215,21 @@ class _Replay:
         return replace(agreement, sales=(one,))
 
     def _went_back(self, payment: Payment) -> None:
+        """Money of a refund left; the credit note is over all of it, so it waits for the last of several (R4)."""
         refund = next((item for item in self.order.refunds if payment.id in item.transaction_ids), None)
         agreed = [item for item in self.facts.agreements if refund is not None and item.refund_id == refund.id]
         if agreed and all(item not in self.later for item in agreed):
             self.chain.noted[payment.id] = "its refund lies before the tax point: the invoice is smaller by it"
             return
+        self.away += payment.amount
+        ids = refund.transaction_ids if refund is not None else (payment.id,)
+        together = [item for item in self.order.payments if item.id in ids and item.kind == "REFUND"]
+        moved_out = sorted((moved_at(p) or self.point.at, p.id, p.amount) for p in together if moved(p) < 0)
+        if any(item.status == "PENDING" for item in together) or payment.id != moved_out[-1][1]:
+            return
         key = (refund.id if refund else payment.id).rsplit("/", 1)[-1]
-        known = next((item for item in self.refunds if item.key == key), None)
-        if known is None:
-            known = _Money(key, refund, [], 0)
-            self.refunds.append(known)
-        known.payments.append((payment.id, payment.amount))
-        known.left += payment.amount
+        parts = [(identity, amount) for _, identity, amount in moved_out]
+        self.refunds.append(_Money(key, refund, parts, sum(amount for _, amount in parts)))
 
     # -- what it makes of the documents ---------------------------------------------------------------------------
 
@@ -265,13 +269,10 @@ class _Replay:
             claim = min(claim, kept)
         cut = documented - max(claim, min(documented, kept)) if claim < documented else 0
         for money in self.refunds:
-            if cut <= 0:
-                break
-            part = min(money.left, cut)
-            if part > 0:
-                self._credit(money, part)
-                cut -= part
-        if cut <= 0:
+            if 0 < money.left <= cut:  # more money than the ledger fell by: the ledger may follow (R4)
+                cut -= money.left
+                self._credit(money, money.left)
+        if cut <= 0 or self.away > 0:
             return
         if any(item.kind == "money" and item.amount > 0 and item.at <= at for item in self.facts.items):
             message = f"{cut} minor units of a partly paid invoice are not owed any more and were never paid"
@@ -382,6 +383,7 @@ class _Replay:
         """Which refund transactions pay this credit note, oldest first."""
         rest = document.draft.gross
         money.left -= rest
+        self.away -= rest
         for index, (payment, free) in enumerate(money.payments):
             part = min(rest, free)
             if part > 0:

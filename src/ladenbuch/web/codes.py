@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ladenbuch.domain.territory import GERMAN
 from ladenbuch.web.figures import country, money
 from ladenbuch.web.words import Language
 
@@ -37,6 +38,26 @@ SENTENCES: dict[str, _Text] = {
     "CANCELLED-BEFORE": (
         "Storniert, bevor bezahlt oder versandt wurde: kein Beleg nötig.",
         "Cancelled before anything was paid or shipped: no document.",
+    ),
+    "PAYMENT-SPLIT": (
+        "Eine Zahlung gehört zu mehreren Belegen; das kann sevdesk nicht sicher verknüpfen.",
+        "One payment belongs to several documents, which sevdesk is not known to link.",
+    ),
+    "REFUND-PENDING": (
+        "Es ist weniger geschuldet; die Rechnungskorrektur folgt, sobald das Geld zurückgeht.",
+        "Less is owed; the credit note follows the money when it goes back.",
+    ),
+    "REFUND-NOT-IN-LEDGER": (
+        "Geld ging zurück, aber Shopifys Verkaufsbuch verlangt es noch.",
+        "Money went back, and Shopify's sales ledger still claims it.",
+    ),
+    "REFUND-EXCEEDS": (
+        "Es ging mehr zurück, als die Belege noch tragen.",
+        "More went back than the documents still carry.",
+    ),
+    "DISPUTE-OPEN": (
+        "Die Bank des Käufers hat noch nicht entschieden.",
+        "The buyer's bank has not decided yet.",
     ),
     "STOPPED": ("Es gilt ein Schreibstopp.", "Writing is stopped."),
     "UNCONFIRMED": (
@@ -78,19 +99,84 @@ SENTENCES: dict[str, _Text] = {
 #: `{sum}` an amount, other groups stay as they are.
 _MESSAGES: tuple[tuple[str, str, str], ...] = (
     (
-        r"the destination is (?P<place>[A-Z]{2}), not Germany",
-        "Das Ziel liegt nicht in Deutschland, sondern hier: {place}.",
-        "The destination is not Germany: {place}.",
-    ),
-    (
         r"no country of destination is known",
         "Es ist kein Zielland bekannt.",
         "No country of destination is known.",
     ),
     (
-        r"(?P<what>\w+) lies outside the German VAT territory.*",
-        "{what} liegt außerhalb des deutschen Umsatzsteuergebiets (§ 1 Abs. 2 UStG).",
-        "{what} lies outside the German VAT territory (§ 1 (2) UStG).",
+        r"the postal code does not tell which VAT area of (?P<place>[A-Z]{2}) it is in",
+        "Die Postleitzahl sagt nicht, zu welchem Steuergebiet die Anschrift gehört: {place}.",
+        "The postal code does not tell which VAT area the address belongs to: {place}.",
+    ),
+    (
+        r"(?P<area>.+) has VAT rates of its own",
+        "{area}: Dort gelten eigene Umsatzsteuersätze.",
+        "{area} has VAT rates of its own.",
+    ),
+    (
+        r"(?P<area>.+) lies outside the EU's VAT area, and tax was charged: no rule of ours covers it",
+        "{area}: außerhalb des Mehrwertsteuergebiets der EU, und es wurde Steuer berechnet. Keine Steuerregel passt.",
+        "{area} lies outside the EU's VAT area, and tax was charged: no tax rule covers it.",
+    ),
+    (
+        r"the destination is (?P<place>[A-Z]{2}), and tax was charged: no rule of ours covers it",
+        "Das Ziel ist ein Drittland ({place}), und es wurde Steuer berechnet. Keine Steuerregel passt.",
+        "The destination is a third country ({place}), and tax was charged: no tax rule covers it.",
+    ),
+    (
+        r"the destination is (?P<place>[A-Z]{2}): its VAT was charged without an OSS registration",
+        "Das Ziel ist {place}: Dessen Umsatzsteuer wurde ohne OSS-Registrierung berechnet.",
+        "The destination is {place}: its VAT was charged without an OSS registration.",
+    ),
+    (
+        r"a service used in (?P<place>[A-Z]{2}) is taxed there from the first euro, without an OSS registration",
+        "Eine dort genutzte Leistung ist ab dem ersten Euro dort zu versteuern ({place}); die OSS-Registrierung fehlt.",
+        "A service used there ({place}) is taxed there from the first euro; there is no OSS registration.",
+    ),
+    (
+        r"the VAT rates of (?P<place>[A-Z]{2}) are not known",
+        "Die Umsatzsteuersätze dieses Landes sind nicht bekannt: {place}.",
+        "The VAT rates of this country are not known: {place}.",
+    ),
+    (
+        r"it is not known whether what is not shipped is an electronic or another service",
+        "Es ist nicht festgelegt, ob das nicht Versandte eine elektronische oder eine andere Leistung ist.",
+        "It is not known whether what is not shipped is an electronic or another service.",
+    ),
+    (
+        r"a small business charged VAT, which it would owe \(§14c UStG\)",
+        "Ein Kleinunternehmer hat Umsatzsteuer berechnet und würde sie schulden (§ 14c UStG).",
+        "A small business charged VAT, which it would owe (§ 14c UStG).",
+    ),
+    (
+        r"tax was charged although the buyer has a valid VAT id",
+        "Es wurde Steuer berechnet, obwohl der Käufer eine gültige USt-IdNr. hat.",
+        "Tax was charged although the buyer has a valid VAT id.",
+    ),
+    (
+        r"an EU company was charged no tax and gave no VAT id",
+        "Einer Firma in der EU wurde keine Steuer berechnet, und sie hat keine USt-IdNr. angegeben.",
+        "A company in the EU was charged no tax and gave no VAT id.",
+    ),
+    (
+        r"no tax was charged, and the VAT id is invalid",
+        "Es wurde keine Steuer berechnet, und die USt-IdNr. ist ungültig.",
+        "No tax was charged, and the VAT id is invalid.",
+    ),
+    (
+        r"no tax was charged, and the VAT id is not of another member state",
+        "Es wurde keine Steuer berechnet, und die USt-IdNr. stammt nicht aus einem anderen Mitgliedstaat.",
+        "No tax was charged, and the VAT id is not of another member state.",
+    ),
+    (
+        r"the VAT id could not be checked yet; that is not invalid",
+        "Die USt-IdNr. konnte noch nicht geprüft werden. Das heißt nicht, dass sie ungültig ist.",
+        "The VAT id could not be checked yet; that does not mean it is invalid.",
+    ),
+    (
+        r"(?P<rate>[\d.]+) % was not a rate of (?P<place>[A-Z]{2}) on that day",
+        "{rate} % war an diesem Tag kein Steuersatz dieses Landes: {place}.",
+        "{rate} % was not a rate of this country on that day: {place}.",
     ),
     (r"shipped from (?P<place>[A-Z]{2})", "Versandt aus: {place}.", "Shipped from: {place}."),
     (
@@ -118,18 +204,21 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
         "Der Versand ist mit einem Satz besteuert, den keine der Waren hat.",
         "Shipping was taxed at a rate none of the goods has.",
     ),
-    (
-        r"the buyer is a business.*",
-        "Der Käufer ist ein Unternehmen (Firma oder USt-IdNr.).",
-        "The buyer is a business (company or VAT id).",
-    ),
-    (r"payment terms '(?P<what>.*)'", "Zahlungsziel: {what}.", "Payment terms: {what}."),
     (r"the total was rounded for cash", "Der Betrag wurde für Bargeld gerundet.", "The total was rounded for cash."),
     (r"change was given in cash", "Es wurde Wechselgeld herausgegeben.", "Change was given in cash."),
+    (
+        r"a tip that is passed to staff is not on the invoice",
+        "Trinkgeld, das an die Mitarbeiter geht, steht nicht auf der Rechnung.",
+        "A tip that is passed to staff is not on the invoice.",
+    ),
     (r"a tip", "Der Käufer hat Trinkgeld gegeben.", "The buyer gave a tip."),
     (r"a gift card was sold", "Es wurde ein Gutschein verkauft.", "A gift card was sold."),
     (r"import duties were charged", "Es wurden Einfuhrabgaben berechnet.", "Import duties were charged."),
-    (r"an? (additional )?fee was charged", "Es wurde eine Gebühr berechnet.", "A fee was charged."),
+    (
+        r"an? (additional )?fee was charged without tax",
+        "Es wurde eine Gebühr ohne Steuer berechnet.",
+        "A fee was charged without tax.",
+    ),
     (
         r"nobody has decided how gateway '(?P<what>.*)' is booked",
         "Für die Zahlungsart {what} ist nicht festgelegt, wie sie gebucht wird.",
@@ -246,15 +335,18 @@ CHOICES: dict[str, str] = {
     "decide by hand": "von Hand entscheiden",
     "decide the tax rule by hand": "die Steuerregel von Hand entscheiden",
     "delete our line": "unsere Buchungszeile löschen",
+    "electronic": "elektronische Leistung",
     "exclude": "ausnehmen",
     "exclude the order": "die Bestellung ausnehmen",
     "follow the goods": "den Waren folgen",
+    "fraud": "Betrug",
     "goodwill": "Kulanz",
     "keep both": "beide behalten",
     "keep it as credit": "als Guthaben behalten",
     "keep the documents": "die Belege behalten",
     "leave the invoice as it is": "die Rechnung lassen, wie sie ist",
     "liability": "Verbindlichkeit",
+    "link it by hand in sevdesk": "in sevdesk von Hand verknüpfen",
     "look into it": "nachsehen",
     "look into it in sevdesk": "in sevdesk nachsehen",
     "look it up in Shopify": "in Shopify nachsehen",
@@ -269,6 +361,8 @@ CHOICES: dict[str, str] = {
     "refund the difference": "die Differenz zurückzahlen",
     "reset one of them in sevdesk": "eine davon in sevdesk zurücksetzen",
     "restore ours": "unseren Entwurf wiederherstellen",
+    "service": "andere Leistung",
+    "service at the place of use": "Leistung am Ort der Nutzung",
     "single-purpose: taxed now": "Einzweckgutschein: jetzt versteuern",
     "take theirs": "den geänderten Entwurf übernehmen",
     "taxed at the main rate of the goods": "zum Hauptsatz der Waren versteuern",
@@ -291,11 +385,6 @@ _CAUSES: dict[str, _Text] = {
     ),
     "not paid yet": ("noch nicht bezahlt", "not paid yet"),
 }
-_COUNTERFACTUALS = {
-    "Shipped to another EU country it would fall under the distance-selling rules (§3c UStG).": (
-        "Beim Versand in ein anderes EU-Land gälten die Fernverkaufsregeln (§ 3c UStG)."
-    ),
-}
 
 
 def sentence(language: Language, code: str | None, message: str = "") -> str:
@@ -313,6 +402,8 @@ def _named(language: Language, groups: dict[str, str]) -> dict[str, str]:
     values = dict(groups)
     if "place" in values:
         values["place"] = country(language, values["place"])
+    if "area" in values and language == "de":
+        values["area"] = GERMAN.get(values["area"], values["area"])
     if "sum" in values:
         values["sum"] = money(language, int(values["sum"]))
     if "rate" in values and language == "de":
@@ -330,11 +421,6 @@ def cause(language: Language, text: str) -> str:
     if text in _CAUSES:
         return _CAUSES[text][0 if language == "de" else 1]
     return sentence(language, text) or text.removeprefix("attention ")
-
-
-def counterfactual(language: Language, text: str) -> str:
-    """What would have been decided otherwise."""
-    return _COUNTERFACTUALS.get(text, text) if language == "de" else text
 
 
 def source(language: Language, text: str) -> str:

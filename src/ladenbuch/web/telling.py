@@ -118,11 +118,13 @@ class _Teller:
     def _decided(self) -> Iterable[Entry]:
         for document in self._life.documents:
             tax = json.loads(document.tax)
-            reason = tax.get("reason_de") if self._language == "de" else tax.get("reason")
+            german = "_de" if self._language == "de" else ""
+            reason = tax.get(f"reason{german}")
+            otherwise = tax.get(f"counterfactual{german}") or tax.get("counterfactual", "")
             detail = {
                 self._t("tell.source"): codes.source(self._language, str(tax.get("source", ""))),
                 self._t("tell.point"): self._at(document.tax_point),
-                self._t("tell.otherwise"): codes.counterfactual(self._language, str(tax.get("counterfactual", ""))),
+                self._t("tell.otherwise"): str(otherwise),
             }
             intent = self._intents.get(document.key)
             if intent is not None:

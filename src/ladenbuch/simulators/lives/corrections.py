@@ -316,7 +316,7 @@ CORRECTIONS: tuple[Situation, ...] = (
     _after("refund_pending", "REFUND", refund_pending),
     _after("refund_failed", "REFUND", refund_failed),
     _after("refund_with_fee", "REFUND", refund_with_fee),
-    _after("refund_over_both", "REFUND", refund_over_both, also=("EDIT", "OVERPAID")),
+    _after("refund_over_both", "REFUND", refund_over_both, also=("EDIT", "OVERPAID"), complete=asked("PAYMENT-SPLIT")),
     _after("refund_store_credit", "REFUND", refund_store_credit, also=("GATEWAY-UNMAPPED",),
            complete=asked("GATEWAY-UNMAPPED")),
     _after("return_no_refund", "RETURN", return_no_refund, also=("REFUND", "OVERPAID")),
