@@ -27,6 +27,7 @@ from ladenbuch.domain.tax import TaxDecision, decide_tax
 from ladenbuch.domain.tax_cases import CASES
 from ladenbuch.domain.territory import MEMBER_STATES
 from ladenbuch.vat_rates import rate_table
+from ladenbuch.web.codes import choice, sentence
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "tax-decision.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -301,6 +302,16 @@ def test_every_rule_and_every_refusal_of_a_decision_has_a_row() -> None:
     expected = {code for _, row in THEMES for code in row["expected"].split(", ") if "@" not in code}
     assert codes - {"TAX-BOUND"} <= expected
     assert {case for _, row in THEMES for case in row["case"].split(" + ")} - {"–"} == set(CASES)
+
+
+def test_every_refusal_of_the_page_is_asked_in_german() -> None:
+    for _, row in THEMES:
+        made = sold(row)
+        _, problems = decide_tax(made.order, made.order.agreements, made.profile, made.when, made.evidence)
+        for problem in problems:
+            assert sentence("de", problem.code, problem.message) != problem.message, problem
+            assert sentence("en", problem.code, problem.message).endswith("."), problem
+            assert all(choice("de", one) != one for one in problem.choices), problem
 
 
 SAMPLE = [row for _, row in THEMES if "@" in row["expected"]] + [row for row in EU_ROWS[::7] if "@" in row["expected"]]

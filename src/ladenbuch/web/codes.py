@@ -21,6 +21,10 @@ SENTENCES: dict[str, _Text] = {
         "Weder bezahlt noch versandt: Die Rechnung folgt mit Zahlung oder Versand.",
         "Neither paid nor shipped: the invoice follows payment or shipment.",
     ),
+    "UNSHIPPED": (
+        "Die Steuerfreiheit hängt am Versand: Die Rechnung folgt ihm.",
+        "The exemption hangs on the shipment: the invoice follows it.",
+    ),
     "DRAFT-ONLY": (
         "Nur Entwürfe: Eine Person schließt den Entwurf in sevdesk ab.",
         "Drafts only: a person finalises the draft in sevdesk.",
