@@ -59,6 +59,10 @@ SENTENCES: dict[str, _Text] = {
         "Es ging mehr zurück, als die Belege noch tragen.",
         "More went back than the documents still carry.",
     ),
+    "EXCHANGE-RATES": (
+        "Ein Umtausch hat Wert zwischen Steuersätzen verschoben.",
+        "An exchange moved value between tax rates.",
+    ),
     "DISPUTE-OPEN": (
         "Die Bank des Käufers hat noch nicht entschieden.",
         "The buyer's bank has not decided yet.",
