@@ -34,8 +34,16 @@ GATEWAYS = {
     "paypal": {"mode": "clearing+payouts"},
     "bank_deposit": {"mode": "bank"},
     "cash_on_delivery": {"mode": "off"},
+    "invoice_on_delivery": {"mode": "off"},
 }
-PROFILE = {"shop_key": TENANT, "shop_name": "Seifenladen Demo", "gateways": GATEWAYS}
+PROFILE = {
+    "shop_key": TENANT,
+    "shop_name": "Seifenladen Demo",
+    "gateways": GATEWAYS,
+    "oss_from": "2026-01-01",
+    "unshipped": "electronic",
+    "tips": "taxed",
+}
 #: The waiting ladders are settings: the demo squeezes a day into seconds, so it waits seconds where a shop waits hours.
 PATIENCE = {
     "LADENBUCH_CLIENT_TIMEOUT_SECONDS": "2",

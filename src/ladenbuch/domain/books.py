@@ -41,9 +41,14 @@ class PostedDocument:
     profile_version: int = 1
 
 
+def transaction_of(part: str) -> str:
+    """The Shopify transaction a line or booking is for: `gid://shopify/OrderTransaction/9/2` is part 2 of number 9."""
+    return "/".join(part.split("/")[:5])
+
+
 @dataclass(frozen=True, slots=True)
 class PostedLine:
-    """A money line on a gateway's account in sevdesk, written for one Shopify transaction."""
+    """A money line on a gateway's account in sevdesk, written for one Shopify transaction or a part of it."""
 
     key: str
     payment_id: str

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from ladenbuch.domain.books import Books, PostedDocument
+from ladenbuch.domain.books import Books, PostedDocument, transaction_of
 from ladenbuch.domain.document import rate_text
 from ladenbuch.domain.facts import Fact, Facts
 from ladenbuch.domain.plan import Plan
@@ -94,7 +94,8 @@ def certificate(facts: Facts, books: Books, plan: Plan) -> Certificate:
     booked: dict[str, int] = {}
     done = [item for item in books.bookings if item.done]
     for booking in [*done, *(item.booking for item in plan.actions if item.booking is not None)]:
-        booked[booking.payment_id] = booked.get(booking.payment_id, 0) + booking.amount
+        transaction = transaction_of(booking.payment_id)
+        booked[transaction] = booked.get(transaction, 0) + booking.amount
     ours = _on_our_accounts(facts, books, plan)
     open_minor = documented - sum(booked.values())
     return Certificate(
@@ -166,7 +167,8 @@ def _posted(document: PostedDocument) -> dict[Decimal, int]:
 
 def _on_our_accounts(facts: Facts, books: Books, plan: Plan) -> list[Fact]:
     """Money facts of the gateways whose money stands on an account of ours, refunds included."""
-    lines = {item.payment_id for item in books.lines} | {item.line.payment_id for item in plan.actions if item.line}
+    written = [*books.lines, *(item.line for item in plan.actions if item.line)]
+    lines = {transaction_of(item.payment_id) for item in written}
     gateways = {item.gateway for item in facts.order.payments if item.id in lines}
     theirs = {item.id for item in facts.order.payments if item.gateway in gateways}
     return [fact for fact in facts.items if fact.kind == "money" and fact.id in theirs]
@@ -239,7 +241,7 @@ def _coverage(
     if noted is not None:
         return Coverage(fact, _status(noted, books), noted)
     if fact.kind == "money" and fact.id in booked:
-        done = any(item.payment_id == fact.id and item.done for item in books.bookings)
+        done = any(transaction_of(item.payment_id) == fact.id and item.done for item in books.bookings)
         return Coverage(fact, "covered" if done else "planned", f"pay:{fact.id.rsplit('/', 1)[-1]}:1")
     for problem in plan.attention:
         if fact.id in problem.facts:

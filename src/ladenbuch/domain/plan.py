@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ladenbuch.domain.actions import Action, Letter, Plan, finalise_key, without_letter_address
-from ladenbuch.domain.bookings import bookings, money_lines, refunds_booked
+from ladenbuch.domain.bookings import Money, money
 from ladenbuch.domain.books import Books, PostedDocument
 from ladenbuch.domain.chain import Chain, chain_of
 from ladenbuch.domain.document import CreditNoteDraft
@@ -74,15 +74,15 @@ def plan(
         waiting += chain.waiting + open_disputes(order)
     elif not documents:
         attention += later_facts(facts, tax_point)
-    actions: list[Action] = []
+    cancelled_keys = {item.document_key for item in chain.cancels}
+    standing = [i for i in chain.documents if i.kind != "credit_note" and i.key not in cancelled_keys]
+    made = Money()
     if not foreign:
-        lines, line_problems = money_lines(facts, books, profile)
-        actions += lines
-        attention += line_problems
-    done, still, over = _posting(facts, books, profile, chain, now, money=not foreign)
-    actions += done
+        invoiced = standing if chain.documents else None
+        made = money(facts, books, profile, invoiced, chain.returned, chain.overpaid_back)
+    attention += made.problems
+    actions, still = _posting(books, profile, chain, standing, made, now)
     waiting += still
-    attention += over
     flap = [item for item in actions if item.key in books.applied]
     if flap:
         keys = tuple(item.key for item in flap)
@@ -107,9 +107,9 @@ def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetim
         if foreign:
             attention += foreign
         else:
-            lines, problems = money_lines(facts, books, profile)
-            actions += lines if not profile.draft_only else ()
-            attention += problems
+            made = money(facts, books, profile)
+            actions += made.lines if not profile.draft_only else ()
+            attention += made.problems
         if order.cancelled_at is not None:
             attention.append(cancelled(order))
         elif facts.claim <= 0 < facts.money and not facts.problems:
@@ -126,17 +126,14 @@ def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetim
 
 
 def _posting(
-    facts: Facts, books: Books, profile: Profile, chain: Chain, now: datetime, *, money: bool
-) -> tuple[list[Action], list[Problem], list[Problem]]:
-    """Documents in the order of the chain, then what pays them, then what corrects them: a credit note needs the
-    payment linked first (R5)."""
-    actions: list[Action] = []
+    books: Books, profile: Profile, chain: Chain, standing: list[PostedDocument], made: Money, now: datetime
+) -> tuple[list[Action], list[Problem]]:
+    """Money on its accounts, documents in the order of the chain, then what pays them, then what corrects them: a
+    credit note needs the payment linked first (R5)."""
+    actions = list(made.lines)
     waiting: list[Problem] = []
-    over: list[Problem] = []
     cancels = {item.document_key: item for item in chain.cancels}
-    invoices = [item for item in chain.documents if item.kind != "credit_note"]
-    credit_notes = [item for item in chain.documents if item.kind == "credit_note"]
-    for document in invoices:
+    for document in (item for item in chain.documents if item.kind != "credit_note"):
         done, still = _document_actions(document, profile, now)
         actions += done
         waiting += still
@@ -144,24 +141,18 @@ def _posting(
         if cancel is not None and cancel.key not in books.applied:
             after = (finalise_key(document.key),)
             actions.append(Action("cancel", cancel.key, cancel.reason, cancel.covers, after, document=document))
-    standing = [item for item in invoices if item.key not in cancels]
-    if money:
-        booked, over = bookings(facts, books, profile, standing, chain.overpaid_back)
-        actions += booked
-    for document in credit_notes:
+    actions += made.payments
+    for document in (item for item in chain.documents if item.kind == "credit_note"):
         assert isinstance(document.draft, CreditNoteDraft)
         origin = document.draft.origin_key
-        first = [item.key for item in actions if item.booking is not None and item.booking.document_key == origin]
-        done, still = _document_actions(document, profile, now, (finalise_key(origin), *first))
+        paid = [item.key for item in made.payments if item.booking and item.booking.document_key == origin]
+        done, still = _document_actions(document, profile, now, (finalise_key(origin), *paid))
         actions += done
         waiting += still
-    if money:
-        back, split = refunds_booked(facts, books, profile, chain.returned)
-        actions += back
-        over += split
+    actions += made.refunds
     for document in standing:
         actions += _letter(document, books, profile)
-    return actions, waiting, over
+    return actions, waiting
 
 
 def _document_actions(

@@ -19,7 +19,7 @@ def money_line(run: Run, action: Action) -> None:
     account = line.account
     if account is None:
         raise NeedsAttention("GATEWAY-ACCOUNT", "the gateway has no account in sevdesk", choices=("name the account",))
-    purpose = f"SHPTX {line.payment_id.rsplit('/', 1)[-1]}"
+    purpose = f"SHPTX {'/'.join(line.payment_id.split('/')[4:])}"
     order = run.order_id.rsplit("/", 1)[-1]
 
     def record(tx: Transaction, transaction_id: str) -> str:

@@ -15,7 +15,6 @@ from ladenbuch.simulators.lives.people import GIFT_CARD, GOODS, Product, address
 from ladenbuch.simulators.lives.stage import (
     DAY,
     MINUTE,
-    Later,
     Situation,
     asked,
     basket,
@@ -35,7 +34,7 @@ from ladenbuch.simulators.lives.stage import (
 OSS, EXPORT, INTRA_COMMUNITY = 18, 2, 3
 
 
-def abroad(order: ShopOrder, *, place: str, rate: int | None, sent: bool = True) -> Later:
+def abroad(order: ShopOrder, *, place: str, rate: int | None, sent: bool = True) -> Added:
     """Sold to another VAT territory at its rate; or untaxed, then the tax point is the shipment."""
     order.rule = EXPORT if rate is None else 1 if len(place) > 2 else OSS
     order.billing = order.delivery = address(order.rng, place)
@@ -50,11 +49,11 @@ def abroad(order: ShopOrder, *, place: str, rate: int | None, sent: bool = True)
     if rate is None and sent:
         shipped(order)
     if rate is None and not sent:
-        return nothing("an export that has not left yet: its documents wait for the shipment (3.1)")
-    return document("invoice", dict(order.by_rate()), f"supply to {place}")
+        return []  # an export that has not left yet: its documents wait for the shipment (3.1)
+    return [document(order, "invoice", dict(order.by_rate()))]  # supply to {place}
 
 
-def eu_business(order: ShopOrder) -> Later:
+def eu_business(order: ShopOrder) -> Added:
     order.rule = INTRA_COMMUNITY
     company(order, "FR", "FR40303265045")
     order.extra["taxExempt"] = True
@@ -64,7 +63,7 @@ def eu_business(order: ShopOrder) -> Later:
     order.place()
     card(order)
     shipped(order)
-    return document("invoice", dict(order.by_rate()), "intra-Community supply, rule 3, at fulfilment only (3.1)")
+    return [document(order, "invoice", dict(order.by_rate()))]  # intra-Community supply, rule 3, at fulfilment only (3.1)
 
 
 def company(order: ShopOrder, place: str = "DE", vat_id: str | None = "DE136695976") -> None:
@@ -102,64 +101,64 @@ def terms(order: ShopOrder, total: int) -> None:
     }  # fmt: skip
 
 
-def business_terms(order: ShopOrder) -> Later:
+def business_terms(order: ShopOrder) -> Added:
     company(order)
     order.extra["poNumber"] = "PO-2026-118"
     basket(order)
     terms(order, order.claim())
     ordered(order)
     shipped(order)
-    return document("invoice", dict(order.first), "invoice at fulfilment with due date, stays open (1.4)")
+    return [document(order, "invoice", dict(order.first))]  # invoice at fulfilment with due date, stays open (1.4)
 
 
-def consumer_terms(order: ShopOrder) -> Later:
+def consumer_terms(order: ShopOrder) -> Added:
     basket(order)
     terms(order, order.claim())
     ordered(order)
     shipped(order)
-    return document("invoice", dict(order.first), "invoice at fulfilment with due date")
+    return [document(order, "invoice", dict(order.first))]  # invoice at fulfilment with due date
 
 
-def business_card(order: ShopOrder) -> Later:
+def business_card(order: ShopOrder) -> Added:
     company(order)
     bought(order, (190, 70))
-    return document("invoice", dict(order.first), "invoice to the company with PO and VAT id")
+    return [document(order, "invoice", dict(order.first))]  # invoice to the company with PO and VAT id
 
 
-def gift_card_sold(order: ShopOrder) -> Later:
+def gift_card_sold(order: ShopOrder) -> Added:
     order.add(GIFT_CARD, rates=(), kind="GIFT_CARD")
     order.delivery = None
     order.place()
     card(order)
-    return nothing("multi-purpose: liability, no revenue document; single-purpose: taxed now (2.5)")
+    return []  # multi-purpose: liability, no revenue document; single-purpose: taxed now (2.5)
 
 
-def paid_with(order: ShopOrder, *, gateway: str) -> Later:
+def paid_with(order: ShopOrder, *, gateway: str) -> Added:
     """Part of the price comes from a gift card or store credit: a payment, not a discount."""
     basket(order)
     order.pay(gateway, order.claim() // 2)
     order.pay("shopify_payments")
     ordered(order, "order_transactions/create", "orders/paid")
-    return nothing("a payment from the liability account; the invoice stays full (2.5)")
+    return []  # a payment from the liability account; the invoice stays full (2.5)
 
 
-def unknown_gateway(order: ShopOrder) -> Later:
+def unknown_gateway(order: ShopOrder) -> Added:
     basket(order)
     order.pay("mollie")
     ordered(order, "order_transactions/create", "orders/paid")
-    return nothing("booked once somebody decides how this gateway is booked (4.2)")
+    return []  # booked once somebody decides how this gateway is booked (4.2)
 
 
-def tip(order: ShopOrder) -> Later:
+def tip(order: ShopOrder) -> Added:
     fill(order)
     parcel(order)
     order.add(Product("Trinkgeld", "", 300, 0, ships=False), rates=(), kind="TIP")
     order.place()
     card(order)
-    return document("invoice", {190: order.claim()}, "a tip in a web shop is consideration at the goods' rate (2.5)")
+    return [document(order, "invoice", {190: order.claim()})]  # a tip in a web shop is consideration at the goods' rate (2.5)
 
 
-def duty(order: ShopOrder) -> Later:
+def duty(order: ShopOrder) -> Added:
     order.rule = EXPORT
     order.billing = order.delivery = address(order.rng, "US")
     line = order.add(pick(order, 190), rates=())
@@ -171,10 +170,10 @@ def duty(order: ShopOrder) -> Later:
     order.place([(order.sale("DUTY", "ORDER", 1, 420, [], item={"duty": {"id": node["id"]}}), "DUTY", 420, {0: 420})])
     card(order)
     shipped(order)
-    return document("invoice", dict(order.by_rate()), "export with duties paid by the seller: part of the export")
+    return [document(order, "invoice", dict(order.by_rate()))]  # export with duties paid by the seller: part of the export
 
 
-def additional_fee(order: ShopOrder) -> Later:
+def additional_fee(order: ShopOrder) -> Added:
     fill(order)
     parcel(order)
     tax = contained(250, 190)
@@ -185,89 +184,89 @@ def additional_fee(order: ShopOrder) -> Later:
                      item={"additionalFee": {"id": node["id"], "name": node["name"]}})  # fmt: skip
     order.place([(fee, "ADDITIONAL_FEE", 250, {190: 250})])
     card(order)
-    return document("invoice", dict(order.first), "the fee is a position at its own rate")
+    return [document(order, "invoice", dict(order.first))]  # the fee is a position at its own rate
 
 
-def cash_rounding(order: ShopOrder) -> Later:
+def cash_rounding(order: ShopOrder) -> Added:
     order.extra["totalCashRoundingAdjustment"] = {"paymentSet": order.bag(2), "refundSet": order.bag(0)}
     basket(order)
     order.pay("cash_on_delivery")
     order.payments[-1]["amountRoundingSet"] = order.bag(2)
     ordered(order, "order_transactions/create", "orders/paid")
-    return nothing("rounded for cash: the difference goes to a rounding account")
+    return []  # rounded for cash: the difference goes to a rounding account
 
 
-def foreign_money(order: ShopOrder) -> Later:
+def foreign_money(order: ShopOrder) -> Added:
     order.money_terms = ("EUR", "CHF", 943)
     bought(order)
-    return nothing("the buyer paid in CHF: refused in v1 (5.26)")
+    return []  # the buyer paid in CHF: refused in v1 (5.26)
 
 
-def channel_liable(order: ShopOrder) -> Later:
+def channel_liable(order: ShopOrder) -> Added:
     for line in fill(order):
         line.channel_liable = True
     parcel(order)
     order.place()
     card(order)
-    return nothing("the channel owes the tax: no own VAT is booked")
+    return []  # the channel owes the tax: no own VAT is booked
 
 
-def estimated(order: ShopOrder) -> Later:
+def estimated(order: ShopOrder) -> Added:
     order.extra["estimatedTaxes"] = True
     bought(order)
-    return document("invoice", dict(order.first), "once Shopify's taxes are final")
+    return [document(order, "invoice", dict(order.first))]  # once Shopify's taxes are final
 
 
-def ship_from_poland(order: ShopOrder) -> Later:
+def ship_from_poland(order: ShopOrder) -> Added:
     basket(order)
     order.pay("klarna", kind="AUTHORIZATION")
     ordered(order, "order_transactions/create")
     shipped(order, "PL")
-    return nothing("goods left from Poland: another place of supply (3.3 no. 13)")
+    return []  # goods left from Poland: another place of supply (3.3 no. 13)
 
 
-def overpaid(order: ShopOrder) -> Later:
+def overpaid(order: ShopOrder) -> Added:
     bought(order)
     order.wait(5, 10 * MINUTE)
     order.pay("shopify_payments", order.claim())
     paid_now(order)
-    return nothing("charged twice: the second charge is owed back, open by its amount")
+    return []  # charged twice: the second charge is owed back, open by its amount
 
 
-def deposit(order: ShopOrder) -> Later:
+def deposit(order: ShopOrder) -> Added:
     basket(order)
     order.pay("shopify_payments", order.claim() // 3)
     ordered(order, "order_transactions/create")
     order.wait(10 * DAY, 40 * DAY)
     order.pay("shopify_payments")
     paid_now(order)
-    return nothing("over a month end: taxable on receipt, an advance invoice for the part (3.1)")
+    return []  # over a month end: taxable on receipt, an advance invoice for the part (3.1)
 
 
-def wrong_rate(order: ShopOrder) -> Later:
+def wrong_rate(order: ShopOrder) -> Added:
     for product in order.rng.sample(GOODS[190], 2):
         order.add(product, rates=(160,))
     order.ship_by("DHL Paket", 490, (160,))
     order.place()
     card(order)
-    return nothing("16 % was not a German rate on that day: the shop must be corrected")
+    return []  # 16 % was not a German rate on that day: the shop must be corrected
 
 
-def shipping_other_rate(order: ShopOrder) -> Later:
+def shipping_other_rate(order: ShopOrder) -> Added:
     fill(order, (70,))
     parcel(order, 190)
     order.place()
     card(order)
-    return document("invoice", dict(order.first), "as charged, or following the goods, by policy (2.4)")
+    return [document(order, "invoice", dict(order.first))]  # as charged, or following the goods, by policy (2.4)
 
 
-def untaxed_line(order: ShopOrder) -> Later:
+def untaxed_line(order: ShopOrder) -> Added:
     fill(order)
     order.add(pick(order, 70), rates=())
     parcel(order)
     order.place()
     card(order)
-    return nothing("a priced line without any tax line and without a reason")
+    return []  # a priced line without any tax line and without a reason
 
 
 _after = partial(row, invoiced=True)

@@ -487,10 +487,5 @@ def _delivery_row(delivery: Delivery) -> dict[str, Any]:
 
 
 def _plain(label: Any) -> Any:
-    if label is None or isinstance(label, dict | str):
-        return label
-    return (
-        dict(vars(label))
-        if hasattr(label, "__dict__")
-        else {name: getattr(label, name) for name in getattr(label, "__slots__", ())}
-    )
+    """A label as JSON: what was loaded as JSON already, or a value that knows its JSON."""
+    return label if label is None or isinstance(label, dict | str) else label.to_json()
