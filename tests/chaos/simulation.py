@@ -37,6 +37,8 @@ from ladenbuch.simulators.lives import generate
 from ladenbuch.simulators.mail import MailSimulator
 from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN, SevdeskSimulator
 from ladenbuch.simulators.shopify import Shop, ShopifySimulator
+from ladenbuch.simulators.vies import PATH as VIES_PATH
+from ladenbuch.simulators.vies import ViesSimulator
 from ladenbuch.simulators.weather import Weather
 from ladenbuch.vault import KeyRing, Vault
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
@@ -51,6 +53,7 @@ GATEWAYS = {
     "paypal": {"mode": "clearing+payouts"},
     "bank_deposit": {"mode": "bank"},
     "cash_on_delivery": {"mode": "off"},
+    "invoice_on_delivery": {"mode": "off"},
 }
 
 
@@ -158,7 +161,7 @@ class Simulation:
     orders: int = 100
     faults: str | None = None  # None: by the seed, half of them storms
     crash_rate: float = 0.0006
-    mix: str = "domestic"
+    mix: str | None = None  # None: by the seed, one in five with every situation there is
     span: timedelta = timedelta(minutes=10)
     retry_scale: float = 1.0  # of Shopify's webhook retries, which otherwise take hours
     folder: Path | None = None
@@ -177,6 +180,11 @@ class Simulation:
             finally:
                 self.database.close()
         return self.report
+
+    @property
+    def world(self) -> str:
+        """The mix of lives."""
+        return self.mix or ("wide" if self.seed % 5 == 4 else "domestic")
 
     def _build(self, folder: Path) -> None:
         rng = random.Random(f"ladenbuch/{self.seed}")
@@ -198,18 +206,20 @@ class Simulation:
         )
         self.shopify.set_webhooks("https://connector.example/webhooks")
         self.shopify.load(
-            generate(self.seed, self.orders, shop=SHOP, mix=self.mix, end=START + self.span, span=self.span)
+            generate(self.seed, self.orders, shop=SHOP, mix=self.world, end=START + self.span, span=self.span)
         )
         self.sevdesk = SevdeskSimulator(self.clock.now, DEFAULT_TOKEN, self.seed)
         self.mail = MailSimulator(weather=weather[3], clock=self.clock.now)
         self.routes = [
             Route("http://shopify.test/", self.shopify, weather[1]),
             Route("http://sevdesk.test/", self.sevdesk, weather[2]),
+            Route("http://vies.test/", ViesSimulator(self.clock.now)),
         ]
         self.settings = Settings.read(
             {
                 "LADENBUCH_SHOPIFY_URL": "http://shopify.test/{shop}",
                 "LADENBUCH_SEVDESK_URL": "http://sevdesk.test/api/v1",
+                "LADENBUCH_VIES_URL": f"http://vies.test{VIES_PATH}",
                 "LADENBUCH_KEYS": KEY,
                 "LADENBUCH_CLIENT_TIMEOUT_SECONDS": "10",
                 "LADENBUCH_POLL_SECONDS": "120",
@@ -228,7 +238,7 @@ class Simulation:
         secrets = {CLIENT_ID: "chaos", CLIENT_SECRET: SECRET, SEVDESK_TOKEN: DEFAULT_TOKEN}
         calm, self.routes[1] = self.routes[1], Route("http://sevdesk.test/", self.sevdesk)
         self._open()
-        profile = {"shop_key": "c1", "gateways": GATEWAYS}
+        profile = {"shop_key": "c1", "gateways": GATEWAYS, "oss_from": "2026-01-01", "tips": "taxed"}
         provision(self.house, SHOP, "chaos", profile, START - timedelta(days=1), secrets, create_accounts=True)
         go_live(self.house, "chaos")
         self.routes[1] = calm

@@ -19,7 +19,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from chaos.simulation import KEY, SHOP, Crash, MortalTransport, Simulation, SocketlessRelays
+from chaos.simulation import KEY, SHOP, VIES_PATH, Crash, MortalTransport, Simulation, SocketlessRelays
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.engine.dbos import DbosEngine
 from ladenbuch.settings import Settings
@@ -70,7 +70,7 @@ class EngineSimulation(Simulation):
             self.real = RealClock()
             self.clock = self.real  # type: ignore[assignment]
             end = datetime.now(UTC)
-            lives = generate(self.seed, self.orders, shop=SHOP, mix=self.mix, end=end, span=timedelta(hours=24))
+            lives = generate(self.seed, self.orders, shop=SHOP, mix=self.world, end=end, span=timedelta(hours=24))
             state = self.shopify._states[SHOP]
             self.shopify._pending.clear()
             state.orders.clear()
@@ -92,6 +92,7 @@ class EngineSimulation(Simulation):
             {
                 "LADENBUCH_SHOPIFY_URL": "http://shopify.test/{shop}",
                 "LADENBUCH_SEVDESK_URL": "http://sevdesk.test/api/v1",
+                "LADENBUCH_VIES_URL": f"http://vies.test{VIES_PATH}",
                 "LADENBUCH_KEYS": KEY,
                 "LADENBUCH_CLIENT_TIMEOUT_SECONDS": "0.1",
                 "LADENBUCH_AMBIGUOUS_WAIT_SECONDS": "0.5",

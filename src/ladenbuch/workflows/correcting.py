@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ladenbuch import books
-from ladenbuch.db import Transaction
+from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.actions import Action
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.document import CreditNoteDraft
@@ -69,11 +69,25 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
     document = document_of(run, key)
     draft = document.draft
     assert isinstance(draft, CreditNoteDraft)
-    origin = document_of(run, draft.origin_key)
+    origin_id = document_of(run, draft.origin_key).sevdesk_id
+    anew_key = f"anew:{key}"
+
+    def given_up(tx: Transaction) -> bool:
+        """Whether we deleted the draft ourselves, to write it anew."""
+        return books.intent(tx, run.tenant, anew_key) is not None
+
+    def give_up(tx: Transaction) -> None:
+        reason = "Another credit note took the number: the draft is written anew with the next."
+        now = run.ctx.clock()
+        books.intend(
+            tx, run.tenant, run.order_id, key=anew_key, kind="renumber", run_id=run.run_id, reason=reason, now=now
+        )
 
     def look() -> RemoteCreditNote | None:
         found = run.sevdesk.get_credit_note(document.sevdesk_id) if document.sevdesk_id else None
         found = found or _ours(run, draft, contact_id)  # it may have been written anew before we heard of it
+        if found is None and run.ctx.door(run.tenant).read(Store.BOOKS, given_up):
+            return None
         if found is None:
             raise NeedsAttention("DRAFT-GONE", "the draft was deleted in sevdesk", choices=("recreate", "exclude"))
         if found.is_finalised:
@@ -88,16 +102,18 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
         return None
 
     def take() -> RemoteCreditNote:
+        if origin_id is None:
+            raise Retryable("UNCONFIRMED", "the invoice is not confirmed yet")
         current = _ours(run, draft, contact_id)
-        if current is None:
-            raise Retryable("UNCONFIRMED", "the draft is not to be found")
-        try:
-            return run.sevdesk.finalise_credit_note(current.id)
-        except Rejected as refusal:
-            if refusal.code != "SEVDESK-NUMBER" or origin.sevdesk_id is None:
-                raise
-        run.sevdesk.delete_credit_note_draft(current.id)
-        anew = _equal(run, draft, _save(run, draft, contact_id, origin.sevdesk_id))
+        if current is not None:
+            try:
+                return run.sevdesk.finalise_credit_note(current.id)
+            except Rejected as refusal:
+                if refusal.code != "SEVDESK-NUMBER":
+                    raise
+            run.write(give_up)
+            run.sevdesk.delete_credit_note_draft(current.id)
+        anew = _equal(run, draft, _save(run, draft, contact_id, origin_id))
         return run.sevdesk.finalise_credit_note(anew.id)
 
     def send() -> RemoteCreditNote:
