@@ -9,7 +9,8 @@ from typing import Any
 from ladenbuch.cli.files import read_json, say_json
 from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedLine
 from ladenbuch.domain.certificate import certificate
-from ladenbuch.domain.document import InvoiceDraft, rate_text
+from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft, rate_text
+from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import Facts, Problem, facts_of
 from ladenbuch.domain.money import to_decimal
 from ladenbuch.domain.plan import Plan, plan
@@ -23,6 +24,7 @@ DEFAULT_PROFILE = Profile(draft_only=False, default_gateway=Gateway("clearing+pa
 def plan_order(order: Path, profile: Path | None, books: Path | None, today: str | None, *, as_json: bool) -> int:
     """Print the plan for one order; exit 1 when a person is needed. Nothing is written."""
     from ladenbuch.shopify.orders import order_from_envelope
+    from ladenbuch.vat_rates import rate_table
 
     facts = facts_of(order_from_envelope(read_json(order)))
     rules = DEFAULT_PROFILE
@@ -30,7 +32,8 @@ def plan_order(order: Path, profile: Path | None, books: Path | None, today: str
         data = read_json(profile)
         rules = Profile.from_json({"draft_only": False} | data)
     known = books_from_json(read_json(books)) if books is not None else Books()
-    made = plan(facts, known, [rules], _noon(today) if today else datetime.now(UTC))
+    now = _noon(today) if today else datetime.now(UTC)
+    made = plan(facts, known, [rules], now, Evidence(rate_table()))
     if as_json:
         say_json(plan_json(facts, known, made))
     else:
@@ -64,12 +67,13 @@ def books_from_json(data: dict[str, Any]) -> Books:
             PostedDocument(
                 key=item["key"],
                 kind=item.get("kind", "invoice"),
-                draft=InvoiceDraft.from_json(item["draft"]),
+                draft=_draft(item),
                 covers=tuple(Cover(cover["fact"], cover["amount_minor"]) for cover in item["covers"]),
                 state=item.get("state", "final"),
                 sevdesk_id=item.get("sevdesk_id"),
                 number=item.get("number"),
                 tax_point=datetime.fromisoformat(item["tax_point"]),
+                tax=item.get("tax", {}),
             )
             for item in data.get("documents", ())
         )
@@ -93,6 +97,11 @@ def books_from_json(data: dict[str, Any]) -> Books:
     return Books(documents, lines, bookings, letters, applied)
 
 
+def _draft(item: dict[str, Any]) -> InvoiceDraft | CreditNoteDraft:
+    made = CreditNoteDraft if item.get("kind") == "credit_note" else InvoiceDraft
+    return made.from_json(item["draft"])
+
+
 def show(facts: Facts, made: Plan) -> None:
     """The plan as a table for people."""
     from rich.console import Console
@@ -113,7 +122,7 @@ def show(facts: Facts, made: Plan) -> None:
     if made.actions:
         console.print(table)
     for action in made.actions:
-        if action.kind == "invoice" and action.document is not None:
+        if action.kind in ("invoice", "credit_note") and action.document is not None:
             for rate, total in action.document.draft.sums.items():
                 gross, net, tax = (to_decimal(value) for value in (total.gross, total.net, total.tax))
                 console.print(f"  {rate_text(rate)} %: gross {gross}, net {net}, tax {tax}")

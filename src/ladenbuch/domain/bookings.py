@@ -40,8 +40,9 @@ def money(
 ) -> Money:
     """Put every transaction on its account and link it, oldest first.
 
-    `documents` are the invoices that stand (None: nothing is invoiced yet), `returned` what went back on which credit note. Never more is linked than
-    an invoice carries; what is left over is OVERPAID, except what was given back meanwhile (`given_back`, minor units).
+    `documents` are the invoices that stand (None: nothing is invoiced yet), `returned` what went back on which credit
+    note. Never more is linked than an invoice carries; what is left over is OVERPAID, except what was given back
+    meanwhile (`given_back`, minor units).
     """
     made = Money()
     shares, over = _shares(facts, books, documents, given_back)
