@@ -30,7 +30,7 @@ class Run:
         self.next = 1
 
     def audit(self, **more: Any) -> AuditReport:
-        return audit(self.truth, self.state, self.messages, **{"note_prefix": "s1", "complete": True, **more})
+        return audit(self.truth, self.state, self.messages, **{"note_prefix": "s1", **more})
 
     def tell(self, life: Life) -> None:
         """Add a life with everything it owes."""
@@ -100,7 +100,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def lives() -> list[Life]:
-    return generate(3, 900, shop=SHOP, mix="wide", end=END, span=timedelta(days=30), complete=True)
+    return generate(3, 900, shop=SHOP, mix="wide", end=END, span=timedelta(days=30))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def only(lives: list[Life], situation: str) -> Run:
 
 
 def test_a_correct_run_passes(correct: Run, lives: list[Life]) -> None:
-    """No false alarm over every situation of the wide mix under the complete rules."""
+    """No false alarm over every situation of the wide mix."""
     report = correct.audit()
     assert report.findings == []
     kinds = [due.kind for life in lives for due in life.label.documents]
@@ -201,11 +201,18 @@ MUTATIONS: list[tuple[str, str, Spoil, str, str]] = [
          "id": 7, "kind": "Invoice", "type": "RE", "status": 200, "number": "RE-7", "gross_cents": 1190,
          "note": "s1:" + r.truth[0]["snapshot"]["legacyResourceId"], "positions": [], "bookings": [],
      }), "cent_deviation", "exists although the order is waiting"),
-    ("letter with the credit note missing", "refund_partial", lambda r: r.messages.pop(), "missing", "no letter with"),
+    ("letter with the supplementary missing", "edit_up_after_invoice", lambda r: r.messages.pop(), "missing",
+     "no letter with"),
     ("delivery date of its own", "refund_partial", lambda r: note(r).update(delivery_date="2026-01-01"), "wrong_dates",
      "delivery date"),
     ("wrong label", "refund_partial", lambda r: r.truth[0]["label"]["documents"][1].update(gross=1), "findings",
      "the label says"),
+    ("wrong label of the first document", "refund_partial",
+     lambda r: r.truth[0]["label"].update(invoice_gross=1), "findings", "of the first document"),
+    ("wrong label of the money in", "refund_partial", lambda r: r.truth[0]["label"].update(paid_cents=1), "findings",
+     "other money than"),
+    ("wrong label of the money back", "refund_partial", lambda r: r.truth[0]["label"].update(refunded_cents=1),
+     "findings", "other money than"),
 ]  # fmt: skip
 
 
@@ -233,11 +240,13 @@ def test_attention_may_lack_documents_but_not_have_wrong_ones(lives: list[Life])
 
 
 def test_which_letters_are_owed_is_an_argument(lives: list[Life]) -> None:
+    """Credit notes are not mailed yet: their letter may be there, and is missed only where it is asked for."""
     run = only(lives, "refund_partial")
     run.messages.pop()
-    assert run.audit(letters=("invoice",)).ok
-
-
-def test_first_documents_alone_are_still_what_is_asked_by_default(lives: list[Life]) -> None:
-    run = only(lives, "card_paid")
-    assert run.audit(complete=False).ok
+    assert run.audit().ok
+    report = run.audit(letters=("invoice", "supplementary", "credit_note"))
+    assert report.missing == 1
+    assert any("no letter with" in finding for finding in report.findings)
+    run.messages.pop()
+    assert run.audit(letters=()).ok
+    assert run.audit().missing == 1

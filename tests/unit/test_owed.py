@@ -243,8 +243,8 @@ def test_the_rule_follows_the_place() -> None:
     assert at("FR", ("a", 19, 999)).chain().questions == ("TAX-RATE",)
     assert at("FR", ("a", 19, 999)).chain(oss=False).documents[0].rule == 1
     assert at("FR", ("a", None, 999)).chain().questions == ("TAX-ZERO",)
-    assert at("CH", ("a", 19, 999)).chain().questions == ("TAX-PLACE",)
-    assert at("DE", ("a", 19, 999), zip_code="27498").chain().questions == ("TAX-PLACE",)
+    assert at("CH", ("a", 19, 999)).chain().questions == ("TAX-FOREIGN",)
+    assert at("DE", ("a", 19, 999), zip_code="27498").chain().questions == ("TAX-FOREIGN",)
     for shop, rule in (
         (at("CH", ("a", None, 999)), 2), (at("DE", ("a", None, 999), zip_code="78266"), 2),
         (at("FR", ("a", None, 999)), 3),

@@ -57,9 +57,7 @@ def planned(facts: Facts, books: Books, now: datetime) -> Plan:
 
 
 def lives_of(mix: str, orders: int, seed: int = 7) -> list[Life]:
-    return generate(
-        seed, orders, shop="seifenladen.myshopify.com", mix=mix, end=END, span=timedelta(days=45), complete=True
-    )
+    return generate(seed, orders, shop="seifenladen.myshopify.com", mix=mix, end=END, span=timedelta(days=45))
 
 
 def facts_at(snapshot: dict[str, Any]) -> Facts:

@@ -1,8 +1,7 @@
 """The auditor: compares what the shop really sold with what stands in sevdesk and what buyers received.
 
 It reads the shop's truth, sevdesk's state and the mail inbox, and nothing of the product. What must exist it works out
-itself (`owed`); the label of a life is only asked whether an order is an attention case, and is checked otherwise.
-`auditing` holds the two audits, of first documents and of whole chains.
+itself, from the whole chain of documents each order owes (`owed`); the label of a life is only checked against that.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ladenbuch.simulators.auditing.chain import LETTERS, Chains
-from ladenbuch.simulators.auditing.first import FirstDocuments
 from ladenbuch.simulators.auditing.ground import AuditReport
 from ladenbuch.simulators.owed import Node
 
@@ -28,7 +26,6 @@ def audit(
     clearing: Collection[str] = CLEARING,
     foreign: Collection[str | int] = (),
     uncertain_letters: Collection[str] = (),
-    complete: bool = False,
     letters: Collection[str] = LETTERS,
 ) -> AuditReport:
     """Audit a finished run (every event of every life has happened).
@@ -37,12 +34,8 @@ def audit(
     index. `sevdesk_state`: what the sevdesk simulator's control API tells. `messages`: the mails buyers got, each with
     `to`, `subject` and file names of attachments. `note_prefix`: the shop key in front of `:<order id>` in a note, or
     one per shop domain. `foreign`: ids of documents a person made, which are nobody's. `uncertain_letters`: names of
-    orders whose letter is known to be uncertain; their missing letter is counted apart.
-
-    `complete`: the whole chain of documents is owed, not only the first; then `letters` names the kinds of documents
-    each of which owes a letter (a document of another kind may have one).
+    orders whose letter is known to be uncertain; their missing letter is counted apart. `letters`: the kinds of
+    documents each of which owes a letter (a document of another kind may have one).
     """
-    ground = (sevdesk_state, messages, note_prefix, clearing, foreign, uncertain_letters)
-    if complete:
-        return Chains(*ground, letters=letters).run(list(truth))
-    return FirstDocuments(*ground).run(list(truth))
+    chains = Chains(sevdesk_state, messages, note_prefix, clearing, foreign, uncertain_letters, letters=letters)
+    return chains.run(list(truth))

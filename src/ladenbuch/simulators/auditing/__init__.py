@@ -1,1 +1,1 @@
-"""The two audits behind `auditor.audit`: `first` documents only, or the whole `chain`; both stand on `ground`."""
+"""What is behind `auditor.audit`: `ground`, the state of sevdesk and the inbox, and the audit of `chain`s on it."""

@@ -25,8 +25,8 @@ from ladenbuch.simulators.owed import (
     tax_inside,
 )
 
-#: Kinds of documents the buyer gets by mail.
-LETTERS = ("invoice", "supplementary", "credit_note")
+#: Kinds of documents the buyer gets by mail; credit notes are not mailed yet.
+LETTERS = ("invoice", "supplementary")
 _CLAIMING = ("invoice", "supplementary")
 _TAIL = re.compile(r":(sup|cn):(\d+)")
 
@@ -48,7 +48,7 @@ class Chains(Ground):
         *,
         letters: Collection[str] = LETTERS,
     ) -> None:
-        super().__init__(state, messages, note_prefix, clearing, foreign, uncertain)
+        super().__init__(state, messages, note_prefix, foreign, uncertain)
         self.letters = set(letters)
         self.seller = Seller(clearing=tuple(clearing))
 
@@ -82,6 +82,15 @@ class Chains(Ground):
         found = chain.outcome, [(one.kind, one.gross, one.by_rate, one.rule) for one in chain.documents]
         if said != found:
             self.find(chain.name, f"the label says {said}, the shop's own ledger says {found}")
+        first = chain.documents[0] if chain.documents else None
+        repeated = label.get("invoice_gross"), dict(label.get("gross_by_rate") or {})
+        if repeated != ((first.gross, first.by_rate) if first else (None, {})):
+            self.find(chain.name, f"the label says {repeated} of the first document, the shop's own ledger otherwise")
+        if chain.outcome == "documented":
+            booked = [one.cents for document in chain.documents for one in document.bookings if one.clearing]
+            moved = sum(one for one in booked if one > 0), -sum(one for one in booked if one < 0)
+            if (label.get("paid_cents"), label.get("refunded_cents")) != moved:
+                self.find(chain.name, f"the label says other money than {moved[0]} ct in and {moved[1]} ct back")
 
     def _count(self, owed: OwedDocument) -> None:
         if owed.kind in _CLAIMING:
@@ -216,7 +225,8 @@ class Chains(Ground):
             if not mine:
                 if must:
                     self.report.missing += 1
-                    self.find(chain.name, f"payment {transaction} over {cents} ct is not booked on {title(document)}")
+                    what = f"payment {transaction} over {cents} ct is not booked on {title(document)}"
+                    self.find(chain.name, what + self._where(transaction))
                 continue
             self.report.payments_booked += 1
             whole = sum(int(booking["amount_cents"]) for booking in mine)
@@ -233,6 +243,14 @@ class Chains(Ground):
                 what = f"payment {transaction}" if transaction else f"{other['amount_cents']} ct"
                 self.find(chain.name, f"{what} is booked on {title(document)}, where it does not belong")
         return booked
+
+    def _where(self, transaction: str) -> str:
+        """What became of money that is not where it belongs."""
+        lines = self.lines.get(transaction, [])
+        others = [str(one["id"]) for line in lines for one in line.get("documents") or []]
+        if not lines:
+            return ", it stands on no account"
+        return f", but on document {', '.join(others)}" if others else ""
 
     # letters -----------------------------------------------------------------------------------------------------
 

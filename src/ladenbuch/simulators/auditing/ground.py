@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from ladenbuch.simulators.owed import Node, OwedPayment, instant
+from ladenbuch.simulators.owed import Node, instant
 
 _NUMBERS = re.compile(r"(?<!\d)\d{8,20}(?!\d)")
 _WORD = re.compile(r"[\w-]+")
@@ -53,12 +53,6 @@ class AuditReport:
         return {**asdict(self), "ok": self.ok}
 
 
-class Named(Protocol):
-    """Something that is said about one order."""
-
-    name: str
-
-
 class Sums(Protocol):
     """Gross per rate a document must have, and the shop's tax it is compared with."""
 
@@ -80,7 +74,6 @@ class Ground:
         state: Node,
         messages: Sequence[Node],
         note_prefix: str | Mapping[str, str] | None,
-        clearing: Collection[str],
         foreign: Collection[str | int],
         uncertain: Collection[str],
     ) -> None:
@@ -92,7 +85,6 @@ class Ground:
             for word in message.words:
                 self.by_word[word].append(message)
         self.note_prefix = note_prefix
-        self.clearing = clearing
         self.foreign = {str(identifier) for identifier in foreign}
         self.uncertain = set(uncertain)
         self.lines: dict[str, list[Node]] = defaultdict(list)  # Shopify transaction -> live account lines
@@ -174,26 +166,6 @@ class Ground:
             if difference > bound and not off:
                 self.report.cent_deviation += difference - bound
                 self.find(name, f"{title(document)}: tax at {rate} % is {difference} ct away from the shop's")
-
-    def line(self, owed: Named, payment: OwedPayment, invoice: Node | None) -> Node | None:
-        """The one account line of a payment; None when there is none."""
-        self.used.add(payment.transaction)
-        lines = self.lines.get(payment.transaction, [])
-        if len(lines) > 1:
-            self.report.duplicates += len(lines) - 1
-            self.find(owed.name, f"payment {payment.transaction} stands {len(lines)} times on an account")
-        if not lines:
-            return None
-        line = next((one for one in lines if linked(one)), lines[0])
-        if int(line["amount_cents"]) != payment.cents:
-            self.report.cent_deviation += abs(int(line["amount_cents"]) - payment.cents)
-            self.find(owed.name, f"payment {payment.transaction} stands with {line['amount_cents']} ct")
-        if day_of(line.get("value_date")) != payment.day:
-            self.report.wrong_dates += 1
-            self.find(owed.name, f"payment {payment.transaction} is dated {line.get('value_date')}, not {payment.day}")
-        if invoice is None and linked(line):
-            self.find(owed.name, f"payment {payment.transaction} is linked although the order has no document")
-        return line
 
     def naming(self, number: str) -> list[Message]:
         """The messages that name an invoice number in subject or file name, not as part of a longer one."""

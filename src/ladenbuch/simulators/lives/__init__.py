@@ -15,7 +15,7 @@ from ladenbuch.simulators.lives.domestic import DOMESTIC
 from ladenbuch.simulators.lives.model import Due, Event, Label, Life
 from ladenbuch.simulators.lives.order import CLEARING, ShopOrder
 from ladenbuch.simulators.lives.snapshot import snapshot
-from ladenbuch.simulators.lives.stage import Later, People, Situation
+from ladenbuch.simulators.lives.stage import Added, People, Situation
 from ladenbuch.simulators.lives.wide import WIDE
 
 __all__ = ["MIXES", "Due", "Event", "Label", "Life", "generate", "situations"]
@@ -28,15 +28,13 @@ _SLACK = 60
 _IDS_PER_ORDER = 4096
 
 
-def generate(
-    seed: int, orders: int, *, shop: str, mix: str = "domestic", end: datetime, span: timedelta, complete: bool = False
-) -> list[Life]:
+def generate(seed: int, orders: int, *, shop: str, mix: str = "domestic", end: datetime, span: timedelta) -> list[Life]:
     """Lives of `orders` orders of `shop`, in order of creation, every event within [end - span, end].
 
     The same arguments give the same lives. Waiting times shrink where the span is too short for them. `mix` domestic
-    holds German consumer orders without any attention case; wide is three fifths of that plus everything else.
-    `complete` labels the same lives by the complete rules, for a regular-taxed seller registered for OSS who taxes tips
-    with the goods and has not said what his gift cards are.
+    holds German consumer orders without any attention case; wide is three fifths of that plus everything else. The
+    labels are those of a regular-taxed seller registered for OSS who taxes tips with the goods and has not said what
+    his gift cards are.
     Raises ValueError for an unknown mix, a naive `end` or a span under ten minutes.
     """
     if mix not in MIXES:
@@ -54,7 +52,7 @@ def generate(
     plan.sort(key=lambda entry: entry[0])
     people = People(rng, base // 2)
     return [
-        _live(seed, shop, mix, base, index, start, situation, pace, people, complete)
+        _live(seed, shop, mix, base, index, start, situation, pace, people)
         for index, (start, situation, pace) in enumerate(plan)
     ]
 
@@ -87,59 +85,48 @@ def _share(rng: random.Random, orders: int, table: tuple[Situation, ...], every:
 
 def _live(
     seed: int, shop: str, mix: str, base: int, index: int, start: int, situation: Situation, pace: float,
-    people: People, complete: bool,
+    people: People,
 ) -> Life:  # fmt: skip
     rng = random.Random(f"{seed}/{shop}/{mix}/{index}")
     order = ShopOrder(rng, base + index * _IDS_PER_ORDER, 1001 + index, start, pace)
     order.snapshot = snapshot
     people.buy(order)
-    later = situation.script(order)
+    added = situation.script(order)
     if order.paid_over_months() and not order.shipped_only:
-        asked = ("attention", "PARTIAL-PREPAYMENT")
-        situation = replace(situation, outcome=asked[0], code=asked[1], invoiced=False, complete=asked)
-    documents = _chain(order, situation, later)
-    if complete and situation.outcome == "attention":
-        outcome, code = situation.complete
-        situation = replace(situation, outcome=outcome, code=code, also=())
-    label = _label(order, situation, later, documents, complete)
+        situation = replace(situation, outcome="attention", code="PARTIAL-PREPAYMENT", invoiced=False)
+    label = _label(order, situation, _chain(order, situation, added or []))
     events = tuple(Event(datetime.fromtimestamp(e.second, UTC), e.topics, e.snapshot) for e in order.events)
     return Life(f"gid://shopify/Order/{order.id}", f"#{order.number}", shop, events, label)
 
 
-def _chain(order: ShopOrder, situation: Situation, later: Later | None) -> tuple[Due, ...]:
-    """Every document the complete rules make of this life; none where it waits, is excluded or must be asked about."""
-    stopped = situation.outcome == "attention" and situation.complete[0] == "attention" and not situation.invoiced
+def _chain(order: ShopOrder, situation: Situation, added: Added) -> tuple[Due, ...]:
+    """Every document of this life, oldest first; none where it waits, is excluded or must be asked about before."""
+    stopped = situation.outcome == "attention" and not situation.invoiced
     if order.tax_point is None or stopped or situation.outcome in ("waiting", "excluded"):
         return ()
-    gross, by_rate = order.first_document()
-    more = (later or {}).get("documents", [])
-    whole = bool(more) and more[0]["kind"] == "invoice"  # the script told the first document itself
-    first = [] if whole else [Due("invoice", gross, by_rate, order.rule)]
-    return (*first, *(Due(one["kind"], one["gross"], one["by_rate"], order.rule) for one in more))
+    whole = bool(added) and added[0].kind == "invoice"  # the script told the first document itself
+    first = [] if whole else [Due("invoice", *order.first_document(), order.rule)]
+    return (*first, *added)
 
 
-def _label(
-    order: ShopOrder, situation: Situation, later: Later | None, documents: tuple[Due, ...], complete: bool
-) -> Label:
-    invoiced = situation.outcome == "documented" or (situation.outcome == "attention" and situation.invoiced)
-    gross, by_rate = order.first_document() if invoiced and order.tax_point is not None else (None, {})
-    if complete and documents:
-        gross, by_rate = documents[0].gross, documents[0].by_rate
+def _label(order: ShopOrder, situation: Situation, documents: tuple[Due, ...]) -> Label:
+    first = documents[0] if documents else None
     charges = [node for node in order.payments if _clears(node)]
-    refunds = [node for node in order.payments if _clears(node, "REFUND")] if complete and len(documents) > 1 else []
+    refunds = [node for node in order.payments if _clears(node, "REFUND")] if len(documents) > 1 else []
     if situation.outcome == "attention":  # money after the tax point belongs to what a person decides
         charges = [node for node in charges if node["_second"] <= (order.tax_point or 0)]
     completes = None
-    if gross is not None:
-        moment = max([order.tax_point or 0, *(node["_second"] for node in charges + refunds)])
+    if first is not None:
+        moment = max([order.tax_point or 0, *(node["_second"] for node in charges)])
         completes = next(index for index, event in enumerate(order.events) if event.second >= moment)
-        if complete and len(documents) > 1:
+        if len(documents) > 1:
             completes = len(order.events) - 1
     return Label(
-        situation=situation.name, outcome=situation.outcome, code=situation.code, invoice_gross=gross,
-        gross_by_rate=by_rate, paid_cents=sum(node["_cents"] for node in charges) if gross is not None else 0,
-        letters=1 if gross is not None and order.email else 0, later=later, also=situation.also, completes=completes,
-        documents=documents, refunded_cents=sum(node["_cents"] for node in refunds),
+        situation=situation.name, outcome=situation.outcome, code=situation.code,
+        invoice_gross=None if first is None else first.gross, gross_by_rate={} if first is None else first.by_rate,
+        paid_cents=0 if first is None else sum(node["_cents"] for node in charges),
+        letters=1 if first is not None and order.email else 0, completes=completes, documents=documents,
+        refunded_cents=sum(node["_cents"] for node in refunds),
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Due:
-    """A document the complete rules make: invoice, supplementary, credit_note or cancellation; cents are positive."""
+    """A document an order owes: invoice, supplementary, credit_note or cancellation; cents are positive."""
 
     kind: str
     gross: int
@@ -33,16 +33,14 @@ class Due:
 class Label:
     """The expected outcome once every event has been seen. Money in cents.
 
-    `outcome` is documented, waiting, excluded or attention. `code` names the attention or exclusion; `also` lists
-    further attention codes that are equally true of the same order. `invoice_gross` and `gross_by_rate` (percent as
-    text, rates without money left out) describe the first document: it must exist when documented, it may exist when
-    attention, and it must not exist where `invoice_gross` is None. `paid_cents` is the money to be booked from clearing
-    accounts (of an attention case: up to the tax point), `letters` the letters owed for that document.
-    `later` says what the complete rule set would add: `{"documents": [{"kind", "gross", "by_rate"}], "note": str}`.
-    `completes` is the index of the event after which everything due for the first document can be done.
-    `documents` is the whole chain the complete rules make, oldest first; none where a question stops it. In lives
-    generated with `complete` the other fields follow it: outcome and code are those of the complete rules, `paid_cents`
-    counts all money in, `refunded_cents` the money back on credit notes, `completes` is about the whole chain.
+    `outcome` is documented, waiting, excluded or attention; `code` says why it is not documented, `also` names further
+    codes equally true of the order (none today). `documents` is the whole chain it owes, oldest first; none where a
+    question stops it. In an attention case that has documents they may exist already, and none other.
+
+    `invoice_gross` and `gross_by_rate` (percent as text, rates without money left out) repeat the first document,
+    `invoice_gross` is None where there is none. `paid_cents` is the money in to be booked from clearing accounts (of an
+    attention case: up to the tax point), `refunded_cents` the money back to be booked on credit notes, `letters` the
+    letters owed for the first document. `completes` is the index of the event after which everything can be done.
     """
 
     situation: str
@@ -52,7 +50,6 @@ class Label:
     gross_by_rate: dict[str, int]
     paid_cents: int
     letters: int
-    later: dict[str, Any] | None = None
     also: tuple[str, ...] = ()
     completes: int | None = None
     documents: tuple[Due, ...] = ()

@@ -8,49 +8,47 @@ from dataclasses import dataclass
 from typing import Any
 
 from ladenbuch.simulators.lives.arithmetic import rate_key, spread
+from ladenbuch.simulators.lives.model import Due
 from ladenbuch.simulators.lives.order import Agreed, Line, ShopOrder
 from ladenbuch.simulators.lives.people import GOODS, Product, address, customer, mailbox
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
-Later = dict[str, Any]
+Added = list[Due]
 
 
 @dataclass(frozen=True)
 class Situation:
-    """A kind of order life. `weight` is its share in the mix (per mille), `longest` its duration in seconds."""
+    """A kind of order life. `weight` is its share in the mix (per mille), `longest` its duration in seconds.
+
+    The script plays the life and returns the documents that follow the one due at the tax point; or all of them, when
+    its list begins with an invoice.
+    """
 
     name: str
     weight: int
     outcome: str
     code: str | None
-    script: Callable[[ShopOrder], Later | None]
+    script: Callable[[ShopOrder], Added | None]
     longest: int = 8 * DAY
-    invoiced: bool = True  # for attention: a first document may exist
-    also: tuple[str, ...] = ()
-    complete: tuple[str, str | None] = ("documented", None)  # for attention: outcome and code of the complete rules
+    invoiced: bool = True  # of a question: the documents do not depend on the answer
 
 
-def asked(code: str) -> tuple[str, str]:
-    """Stays a question under the complete rules, for the default profile."""
-    return "attention", code
+def row(name: str, script: Callable[[ShopOrder], Added | None], weight: int = 10, *, longest: int = 14 * DAY,
+        waits: str | None = None) -> Situation:  # fmt: skip
+    """A life the rules decide; `waits`: the code it is still waiting with at the end."""
+    return Situation(name, weight, "waiting" if waits else "documented", waits, script, longest)
 
 
-def row(name: str, code: str, script: Callable[[ShopOrder], Later | None], weight: int = 10, *, invoiced: bool = False,
-        longest: int = 14 * DAY, also: tuple[str, ...] = (),
-        complete: tuple[str, str | None] = ("documented", None)) -> Situation:  # fmt: skip
-    """An attention case of the first version."""
-    return Situation(name, weight, "attention", code, script, longest, invoiced, also, complete)
+def asked(name: str, code: str, script: Callable[[ShopOrder], Added | None], weight: int = 10, *,
+          invoiced: bool = False) -> Situation:  # fmt: skip
+    """A life that stays a question for a seller as `generate` describes him."""
+    return Situation(name, weight, "attention", code, script, 14 * DAY, invoiced)
 
 
-def nothing(note: str) -> Later:
-    """The complete rule set adds no document."""
-    return {"documents": [], "note": note}
-
-
-def document(kind: str, by_rate: dict[int, int], note: str) -> Later:
-    """One document the complete rule set adds; gross cents per rate, positive."""
+def document(order: ShopOrder, kind: str, by_rate: dict[int, int]) -> Due:
+    """A document of the order; gross cents per rate, positive."""
     rates = {rate_key(rate): cents for rate, cents in sorted(by_rate.items(), reverse=True) if cents}
-    return {"documents": [{"kind": kind, "gross": sum(rates.values()), "by_rate": rates}], "note": note}
+    return Due(kind, sum(rates.values()), rates, order.rule)
 
 
 def returned(agreed: Agreed, sign: int = -1) -> dict[int, int]:

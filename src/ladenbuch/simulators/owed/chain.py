@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ladenbuch.simulators.owed.first import OwedPayment, exclusion
+from datetime import datetime
+
 from ladenbuch.simulators.owed.ledger import Facts, facts_of
-from ladenbuch.simulators.owed.papers import Chain, Seller
+from ladenbuch.simulators.owed.papers import Chain, OwedPayment, Seller
 from ladenbuch.simulators.owed.places import place_of
-from ladenbuch.simulators.owed.reading import Node, berlin_day, number_of
+from ladenbuch.simulators.owed.reading import Node, berlin_day, cents, instant, number_of
 from ladenbuch.simulators.owed.replay import Replay
 
 _LOST = ("LOST", "ACCEPTED")
@@ -24,7 +25,7 @@ def chain_of(snapshot: Node, seller: Seller | None = None) -> Chain:
     replay = Replay(facts, seller.clearing, seller.tips, place.shipped_only)
     replay.run()
     chain.tax_point = replay.tax_point
-    chain.reason = exclusion(snapshot, replay.tax_point, bool(facts.money), facts.agreements)
+    chain.reason = _exclusion(snapshot, replay.tax_point, bool(facts.money), facts.agreements)
     if chain.reason is not None or (replay.closed and not replay.kept):
         chain.outcome, chain.reason = "excluded", chain.reason or "CANCELLED-BEFORE"
         return chain
@@ -63,3 +64,19 @@ def _beside(snapshot: Node, facts: Facts, seller: Seller) -> list[str]:
     if any(dispute.get("status") in _LOST for dispute in snapshot.get("disputes") or []):
         found.append("DISPUTE")
     return found
+
+
+def _exclusion(
+    snapshot: Node, tax_point: datetime | None, paid: bool, ledger: list[tuple[datetime, Node]]
+) -> str | None:
+    """Why an order owes nothing, now and later."""
+    if snapshot.get("test"):
+        return "TEST"
+    if snapshot.get("sourceName") == "pos":
+        return "POS"
+    if not paid and not any(cents(s["totalAmount"]) for _, a in ledger for s in a["sales"]):
+        return "ZERO"
+    cancelled = snapshot.get("cancelledAt")
+    before = cancelled is not None and (tax_point is None or instant(cancelled) <= tax_point)
+    lapsed = tax_point is None and snapshot.get("displayFinancialStatus") in ("VOIDED", "EXPIRED")
+    return "CANCELLED-BEFORE" if (before or lapsed) and not paid else None

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from ladenbuch.simulators.owed.first import OwedPayment
 from ladenbuch.simulators.owed.reading import by_rate_first, spread
 
 #: What was sold: the gid of a line or a shipping line (a line type where there is none), and its rate.
@@ -24,6 +23,16 @@ class Seller:
     oss: bool = True
     tips: str | None = "main"
     clearing: tuple[str, ...] = ("shopify_payments", "klarna", "paypal")
+
+
+@dataclass(frozen=True)
+class OwedPayment:
+    """Money on a clearing account, refunds negative; `at` is when it moved."""
+
+    transaction: str
+    cents: int
+    day: date
+    at: datetime
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,9 @@ def _rule(snapshot: Node, seller: Seller, *, taxed: bool) -> Place:
         outside = str(to.get("zip") or "").strip() in _OUTSIDE
         if not outside:
             return Place(DOMESTIC, [])
-        return Place(DOMESTIC, ["TAX-PLACE"]) if taxed else Place(EXPORT, [])
+        return Place(DOMESTIC, ["TAX-FOREIGN"]) if taxed else Place(EXPORT, [])
     if country not in _RATES:
-        return Place(EXPORT, ["TAX-PLACE"] if taxed else [])
+        return Place(EXPORT, ["TAX-FOREIGN"] if taxed else [])
     if not taxed:
         return Place(INTRA_COMMUNITY, [] if vat_id(snapshot) else ["TAX-ZERO"])
     if vat_id(snapshot):
