@@ -180,10 +180,10 @@ def test_a_missing_file_and_a_wrong_day_exit_2(tmp_path: Path) -> None:
 
 
 def test_the_plan_as_a_table_asks_its_question() -> None:
-    done = ladenbuch("plan", "--order", str(EXAMPLES / "refunded.order.json"), "--today", "2026-11-20")
+    done = ladenbuch("plan", "--order", str(EXAMPLES / "export-taxed.order.json"), "--today", "2026-11-20")
     assert done.returncode == 1
-    assert "REFUND" in done.stdout
-    assert "207.30" in done.stdout
+    assert "TAX-FOREIGN" in done.stdout
+    assert "137.23" in done.stdout
 
 
 # -- tenants ------------------------------------------------------------------------------------------------------

@@ -129,8 +129,8 @@ def mismatch(life: Life) -> list[str]:
     if label.outcome == "attention":
         if label.code not in codes:
             found.append(f"{label.code} not among {sorted(codes)}")
-        if codes - {label.code, *label.also}:
-            found.append(f"asked for nothing: {sorted(codes - {label.code, *label.also})}")
+        if codes - {label.code}:
+            found.append(f"asked for nothing: {sorted(codes - {label.code})}")
     return [f"{life.name} {label.situation}: {text}" for text in found]
 
 

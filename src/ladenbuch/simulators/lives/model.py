@@ -33,8 +33,8 @@ class Due:
 class Label:
     """The expected outcome once every event has been seen. Money in cents.
 
-    `outcome` is documented, waiting, excluded or attention; `code` says why it is not documented, `also` names further
-    codes equally true of the order (none today). `documents` is the whole chain it owes, oldest first; none where a
+    `outcome` is documented, waiting, excluded or attention; `code` says why it is not documented.
+    `documents` is the whole chain it owes, oldest first; none where a
     question stops it. In an attention case that has documents they may exist already, and none other.
 
     `invoice_gross` and `gross_by_rate` (percent as text, rates without money left out) repeat the first document,
@@ -50,14 +50,13 @@ class Label:
     gross_by_rate: dict[str, int]
     paid_cents: int
     letters: int
-    also: tuple[str, ...] = ()
     completes: int | None = None
     documents: tuple[Due, ...] = ()
     refunded_cents: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The label as a JSON object with the field names above."""
-        return {**asdict(self), "also": list(self.also)}
+        return asdict(self)
 
 
 @dataclass(frozen=True)

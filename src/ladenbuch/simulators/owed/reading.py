@@ -93,3 +93,9 @@ def tax_inside(gross: int, rate: str) -> int:
     share = round(float(rate) * 100)  # percent has at most two places: exact in an int
     net = (2 * gross * 10_000 + (10_000 + share)) // (2 * (10_000 + share))
     return gross - net
+
+
+def half_cent(gross: int, rate: str) -> bool:
+    """Whether the tax inside a gross price is an exact half of a cent (at 20, 12 and 4 %)."""
+    share = round(float(rate) * 100)
+    return gross * share % (10_000 + share) * 2 == 10_000 + share

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from ladenbuch.simulators.owed.ledger import Entry, Facts, Money, entry_of, goods_of, netted
 from ladenbuch.simulators.owed.papers import CLAIMING, Item, OwedBooking, Paper, per_rate, shares, without_zeros
-from ladenbuch.simulators.owed.reading import berlin_day, cents, number_of, taxes_of
+from ladenbuch.simulators.owed.reading import berlin_day, cents, half_cent, number_of, taxes_of
 
 
 @dataclass(eq=False)
@@ -149,7 +149,9 @@ class Replay:
         for sale in [] if untaxed else sales:
             for rate, tax in taxes_of(sale).items():
                 paper.tax_by_rate[rate] = paper.tax_by_rate.get(rate, 0) + tax
-                paper.roundings[rate] = paper.roundings.get(rate, 0) + 1
+                # At an exact half cent the shop rounds the tax and sevdesk the net: each is half a cent off.
+                times = 2 if half_cent(cents(sale["totalAmount"]), rate) else 1
+                paper.roundings[rate] = paper.roundings.get(rate, 0) + times
         self.papers.append(paper)
         self._link()
 
