@@ -141,11 +141,25 @@ def test_same_input_same_words() -> None:
     assert part(received(LETTER), "html") == part(received(LETTER), "html")
 
 
+def test_a_correction_tells_what_was_refunded_and_asks_for_nothing() -> None:
+    """The word is Rechnungskorrektur (§14 (2), (4) no. 10 UStG)."""
+    german = received(changed(correction=True, invoice_number="GU-1007", paid=False))
+    assert german["Subject"] == "Ihre Rechnungskorrektur GU-1007 zur Bestellung #1001"
+    for kind in ("plain", "html"):
+        text = part(german, kind)
+        assert "Rechnungskorrektur" in text and "GU-1007" in text and "1.234,56" in text
+        assert "erstattet" in text and "überweisen" not in text
+    assert next(german.iter_attachments()).get_filename() == "GU-1007.pdf"
+    english = received(changed(correction=True, invoice_number="GU-1007", locale="en"))
+    assert english["Subject"] == "Correction GU-1007 of your invoice for order #1001"
+    assert "Refunded" in part(english, "plain") and "transfer" not in part(english, "html")
+
+
 def test_never_gutschrift_and_always_sie() -> None:
     """bookkeeping.md 3.3 no. 8: the word means self-billing in UStG § 14 (2)."""
-    for paid in (True, False):
+    for paid, correction in ((True, False), (False, False), (True, True)):
         for pdf in (b"x", None):
-            message = received(changed(paid=paid), pdf)
+            message = received(changed(paid=paid, correction=correction), pdf)
             text = message["Subject"] + part(message, "plain") + part(message, "html")
             assert "gutschrift" not in text.lower()
             assert " du " not in text.lower()

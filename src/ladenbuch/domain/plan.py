@@ -150,7 +150,7 @@ def _posting(
         actions += done
         waiting += still
     actions += made.refunds
-    for document in standing:
+    for document in (*standing, *(item for item in chain.documents if item.kind == "credit_note")):
         actions += _letter(document, books, profile)
     return actions, waiting
 
@@ -190,11 +190,13 @@ def _document_actions(
 
 
 def _letter(document: PostedDocument, books: Books, profile: Profile) -> list[Action]:
-    """One invoice letter, when the buyer has an address for it."""
+    """One letter per document, when the buyer has an address for it."""
     key = f"mail:{document.key}"
     to = document.draft.party.email
     if not profile.letters or not to or key in books.letters or document.state == "cancelled":
         return []
     letter = Letter(document.key, to, document.draft.party.locale)
     reason = "The invoice has its number: the buyer gets it once."
+    if document.kind == "credit_note":
+        reason = "The credit note has its number: the buyer gets it once."
     return [Action("letter", key, reason, (), (finalise_key(document.key),), letter=letter)]

@@ -1,4 +1,4 @@
-"""Which words go to the buyer: an invoice letter in German or English, text and HTML, the PDF attached.
+"""Which words go to the buyer: the letter of an invoice or of its correction, in German or English, with the PDF.
 
 Pure: what comes in is a value, what goes out is an `EmailMessage`; no clock, no network, no settings.
 
@@ -57,7 +57,8 @@ class InvoiceLetter:
     `locale` is the buyer's (`de`, `de-AT`, `en-GB`, …); English for English locales, German for every other.
     `sender` and `reply_to` are the tenant's branding, `rechnung@shop.de` or `Shop <rechnung@shop.de>`; an
     empty `reply_to` leaves the header out. `gross_minor` is the invoice total in minor units of `currency`.
-    `paid`: nothing is owed on this invoice any more.
+    `paid`: nothing is owed on this invoice any more. `correction`: the document is a credit note, and `gross_minor` is
+    what the buyer gets back.
     """
 
     letter_key: str
@@ -73,6 +74,7 @@ class InvoiceLetter:
     gross_minor: int
     currency: str
     paid: bool
+    correction: bool = False
 
 
 def invoice_letter(context: InvoiceLetter, pdf: bytes | None, date: datetime) -> EmailMessage:
@@ -93,13 +95,14 @@ def invoice_letter(context: InvoiceLetter, pdf: bytes | None, date: datetime) ->
     message["To"] = Address(_name(context.to_name), addr_spec=recipient)
     if context.reply_to:
         message["Reply-To"] = _branded(context.reply_to, context.shop_name, "reply_to")
-    message["Subject"] = _subject(words, language)
+    message["Subject"] = _subject(words, language, correction=context.correction)
     message["Date"] = format_datetime(date)
     message["Message-ID"] = f"<ladenbuch.{key_hash}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps out-of-office answers from answering
     message["X-Ladenbuch-Letter"] = key_hash
-    message.set_content(_environment().get_template(f"invoice.{language}.txt").render(words))
-    message.add_alternative(_environment().get_template(f"invoice.{language}.html").render(words), subtype="html")
+    template = f"{'correction' if context.correction else 'invoice'}.{language}"
+    message.set_content(_environment().get_template(f"{template}.txt").render(words))
+    message.add_alternative(_environment().get_template(f"{template}.html").render(words), subtype="html")
     if pdf is not None:
         message.add_attachment(pdf, maintype="application", subtype="pdf", filename=_file_name(context.invoice_number))
     message["Content-Language"] = language  # last: parts take earlier Content- headers along
@@ -169,7 +172,11 @@ def _words(context: InvoiceLetter, language: Language, *, with_pdf: bool) -> dic
     }
 
 
-def _subject(words: dict[str, object], language: Language) -> str:
+def _subject(words: dict[str, object], language: Language, *, correction: bool) -> str:
+    if correction and language == "en":
+        return f"Correction {words['invoice']} of your invoice for order {words['order']}"
+    if correction:
+        return f"Ihre Rechnungskorrektur {words['invoice']} zur Bestellung {words['order']}"
     if language == "en":
         return f"Your invoice {words['invoice']} for order {words['order']}"
     return f"Ihre Rechnung {words['invoice']} zur Bestellung {words['order']}"

@@ -103,8 +103,9 @@ def _compose(ctx: Context, letter: outbox.Letter) -> tuple[EmailMessage, str, st
     known = door.read(Store.BOOKS, lambda tx: books.load(tx, tenant, letter.order_id, unseal))
     document: PostedDocument | None = next((d for d in known.documents if d.key == payload["document"]), None)
     if document is None or document.number is None or document.sevdesk_id is None:
-        raise Retryable("UNCONFIRMED", "the invoice has no number yet")
-    pdf = ctx.sevdesk(tenant).invoice_pdf(document.sevdesk_id)
+        raise Retryable("UNCONFIRMED", "the document has no number yet")
+    sevdesk, correction = ctx.sevdesk(tenant), document.kind == "credit_note"
+    pdf = (sevdesk.credit_note_pdf if correction else sevdesk.invoice_pdf)(document.sevdesk_id)
     profile = ctx.profiles(tenant)[-1]
     draft = document.draft
     booked = sum(item.amount for item in known.bookings if item.done and item.document_key == document.key)
@@ -122,6 +123,7 @@ def _compose(ctx: Context, letter: outbox.Letter) -> tuple[EmailMessage, str, st
         gross_minor=draft.gross,
         currency=draft.currency,
         paid=booked >= draft.gross,
+        correction=correction,
     )
     message = invoice_letter(context, pdf.content, ctx.clock())
     sender, to = message["From"].addresses[0].addr_spec, message["To"].addresses[0].addr_spec

@@ -232,14 +232,14 @@ def _promise_letter(run: Run, action: Action) -> None:
             tx,
             run.tenant,
             key=action.key,
-            kind="invoice",
+            kind="correction" if document.kind == "credit_note" else "invoice",
             order_id=run.order_id,
             document_id=document.sevdesk_id,
             sealed_payload=Sealed(key_id, ciphertext),
             now=now,
         )
         books.done(tx, run.tenant, action.key, now)
-        run.say(tx, "promised", f"The invoice letter for {document.number} was promised.")
+        run.say(tx, "promised", f"The letter for {document.number} was promised.")
 
     run.write(promise)
     run.ctx.wake("deliver")

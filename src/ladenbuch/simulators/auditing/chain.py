@@ -25,8 +25,8 @@ from ladenbuch.simulators.owed import (
     tax_inside,
 )
 
-#: Kinds of documents the buyer gets by mail; credit notes are not mailed yet.
-LETTERS = ("invoice", "supplementary")
+#: Kinds of documents the buyer gets by mail.
+LETTERS = ("invoice", "supplementary", "credit_note")
 _CLAIMING = ("invoice", "supplementary")
 _TAIL = re.compile(r":(sup|cn):(\d+)")
 
