@@ -166,19 +166,21 @@ class SqlReads:
                 return tx.execute(sa.select(*wanted).where(*mine)).all()
 
             asked = rows(books.attention)
+            documents = rows(books.documents, "pins", "key_id")
+            gone = {row.key for row in documents if row.state == "cancelled"}
             return Life(
                 name=_short(order_id) if order is None else order.name,
                 state="attention" if asked else "open" if order is None else _VERDICTS.get(order.verdict, "open"),
                 order=order,
                 mark=mark,
                 heard=heard,
-                documents=rows(books.documents, "pins", "key_id"),
+                documents=documents,
                 money_lines=rows(books.money_lines),
                 bookings=rows(books.bookings),
                 intents=rows(books.intents),
                 letters=rows(outbox.letters, "payload", "key_id"),
                 attention=asked,
-                covered=sum(row.amount for row in rows(books.covers)),
+                covered=sum(row.amount for row in rows(books.covers) if row.document_key not in gone),
                 gateways=_gateways(tx, tenant),
             )
 

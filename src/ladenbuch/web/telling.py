@@ -127,6 +127,10 @@ class _Teller:
                 self._t("tell.otherwise"): str(otherwise),
             }
             intent = self._intents.get(document.key)
+            if document.kind == "credit_note":
+                reason = self._t("tell.credited", gross=self._money(document.gross))
+                detail[self._t("tell.source")] = codes.source(self._language, "§17 (1) UStG")
+                detail.pop(self._t("tell.otherwise"))
             if intent is not None:
                 shown = {label: value for label, value in detail.items() if value}
                 yield Entry(from_micros(intent.called_at), "decided", reason or tax.get("reason", ""), shown)
@@ -141,32 +145,37 @@ class _Teller:
             detail[label] = self._t("tell.sums", **sums)
         detail[self._t("tell.date")] = figures.day(self._language, document.invoice_date)
         if document.finalised_at is not None:
-            sentence = self._t("tell.posted", number=document.number, gross=gross)
+            kind = ".credit_note" if document.kind == "credit_note" else ""
+            sentence = self._t(f"tell.posted{kind}", number=document.number, gross=gross)
             yield Entry(from_micros(document.finalised_at), "posted", sentence, detail)
         elif document.state == "draft" and intent is not None and intent.done_at is not None:
             yield Entry(from_micros(intent.done_at), "posted", self._t("tell.draft", gross=gross), detail)
+        cancelled = self._intents.get(f"sr:{document.key}")
+        if document.state == "cancelled" and cancelled is not None and cancelled.done_at is not None:
+            sentence = self._t("tell.cancelled", number=document.number)
+            yield Entry(from_micros(cancelled.done_at), "posted", sentence)
 
     def _paid(self) -> Iterable[Entry]:
         booked = {row.payment_id for row in self._life.bookings}
         numbers = {row.key: row for row in self._life.documents}
         for row in self._life.bookings:
             document = numbers.get(row.document_key)
-            values = {"money": self._money(row.amount), "gateway": self._gateway(row.account)}
+            values = {"money": self._money(abs(row.amount)), "gateway": self._gateway(row.account)}
             number = document.number if document is not None and document.number else "–"
-            sentence = self._t("tell.paid", number=number, **values)
+            sentence = self._t("tell.paid" if row.amount > 0 else "tell.refunded", number=number, **values)
             detail = {self._t("tell.value"): figures.day(self._language, row.booked_on)}
             if document is not None and row.paid_after is not None:
-                rest = document.gross - row.paid_after
+                rest = document.gross - abs(row.paid_after)
                 detail[self._t("tell.rest")] = self._money(rest) if rest else self._t("tell.settled")
             yield Entry(from_micros(row.booked_at), "paid", sentence, detail)
         for row in self._life.money_lines:
             intent = self._intents.get(row.key)
             if row.payment_id in booked or intent is None:
                 continue
-            values = {"money": self._money(row.amount), "gateway": self._gateway(row.account)}
+            values = {"money": self._money(abs(row.amount)), "gateway": self._gateway(row.account)}
             detail = {self._t("tell.value"): figures.day(self._language, row.value_date)}
             at = from_micros(intent.done_at or intent.called_at)
-            yield Entry(at, "paid", self._t("tell.line", **values), detail)
+            yield Entry(at, "paid", self._t("tell.line" if row.amount > 0 else "tell.line.back", **values), detail)
 
     def _gateway(self, account: str) -> str:
         return self._life.gateways.get(account, account)
@@ -179,7 +188,8 @@ class _Teller:
             elif row.state in ("uncertain", "failed"):
                 detail = {self._t("tell.why"): row.reason or "", "Message-ID": row.message_id or ""}
             shown = {label: value for label, value in detail.items() if value}
-            yield Entry(from_micros(row.changed_at), "mailed", self._t(f"tell.letter.{row.state}"), shown)
+            what = self._t(f"tell.letter.{'correction' if row.kind == 'correction' else 'invoice'}")
+            yield Entry(from_micros(row.changed_at), "mailed", self._t(f"tell.letter.{row.state}", what=what), shown)
 
     # -- the proof, and what is open -----------------------------------------------------------------------------
 
