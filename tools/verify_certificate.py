@@ -73,25 +73,27 @@ def shown(rates: Rates) -> str:
 
 
 class Document:
-    """An invoice, cancellation or credit note as sevdesk has it; `wrong` is what does not add up in itself."""
+    """An invoice, cancellation or credit note as sevdesk has it. Only of an order's own more than the head is read."""
 
     def __init__(self, raw: Node, positions: Iterable[Node]) -> None:
-        self.raw, self.id, self.reversal = raw, str(raw["id"]), raw.get("invoiceType") == "SR"
+        self.raw, self.positions = raw, list(positions)
+        self.id, self.reversal, self.status = str(raw["id"]), raw.get("invoiceType") == "SR", int(raw["status"])
         kind, self.credit = ("creditNote", True) if raw["objectName"] == "CreditNote" else ("invoice", False)
         self.title = f"{'cancellation' if self.reversal else kind} {raw.get(kind + 'Number')} (id {self.id})"
-        self.day, self.delivered, self.rule = (
-            day(raw[kind + "Date"]),
-            day(raw.get("deliveryDate")),
-            number(raw["taxRule"]),
-        )
-        self.gross, self.paid, self.status = cents(raw["sumGross"]), cents(raw["paidAmount"]), int(raw["status"])
         origin = raw.get("refSrcInvoice") or raw.get("origin") or {}
         self.origin = number(origin) if origin.get("objectName") == "Invoice" else ""
         found = NOTE.search(str(raw.get("customerInternalNote") or ""))
         self.order, self.tail = (str(found[1]), str(found[2]).split(":")[1:]) if found else ("", [])
         self.covers = self.credit, self.reversal, self.tail, self.origin
+
+    def measure(self) -> None:
+        """Read dates and sums; `wrong` is what does not add up in itself."""
+        raw = self.raw
+        self.day = day(raw["creditNoteDate" if self.credit else "invoiceDate"])
+        self.delivered = day(raw.get("deliveryDate"))
+        self.gross, self.paid, self.rule = cents(raw["sumGross"]), cents(raw["paidAmount"]), number(raw["taxRule"])
         self.rates, self.tax, self.count, self.wrong, whole = Rates(), Rates(), Rates(), list[str](), [0, 0, 0]
-        for item in positions:
+        for item in self.positions:
             rate, quantity, price = (Decimal(str(item[name])) for name in ("taxRate", "quantity", "price"))
             gross = half_up(quantity * price * (100 - Decimal(str(item.get("discount") or 0))))
             net = half_up(Decimal(gross) * 100 / (100 + rate))  # as measured: per position, rounded half up
@@ -218,6 +220,8 @@ class Proof:
         self.gateways = {move.gateway for move in order.moves if not move.manual} if gateways is None else gateways
         self.must(not order.gaps, f"parts of the order could not be read: {order.gaps}")
         self.documents = [item for item in sevdesk.documents if item.order == order.id and item.status >= 200]
+        for item in self.documents:
+            item.measure()
         self.cancelled = {item.origin for item in self.documents if item.reversal}
         claims = [item for item in self.documents if not item.credit and not item.reversal]
         self.invoices = [item for item in claims if item.id not in self.cancelled]
@@ -253,7 +257,7 @@ class Proof:
             text = f"{item.raw.get('customerInternalNote')} {item.raw.get('headText')}"
             points = item.origin in mine or (not item.order and name.search(text))
             if item.order == self.order.id:
-                self.must(item.status >= 200, f"{item.title} is a draft over {euro(item.gross)}")
+                self.must(item.status >= 200, f"{item.title} is still a draft")
             else:
                 self.must(not points, f"{item.title} is a stranger: its note does not name this order")
 

@@ -435,7 +435,7 @@ def an_invoice_without_its_note(books: Books) -> bool:
     return bool(books.lists)
 
 
-@tamper("is a draft", 8)
+@tamper("still a draft", 8)
 def an_invoice_left_as_a_draft(books: Books) -> bool:
     for item in books.mine()[:1]:
         item["status"] = "100"
@@ -509,6 +509,14 @@ def test_amounts_in_every_shape_the_vendors_write() -> None:
     assert tool.cents(None) == 0
     with pytest.raises(ValueError, match="finer than a cent"):
         tool.cents("11.905")
+
+
+def test_documents_of_others_need_not_be_readable(lived: Lived) -> None:
+    """An account has older invoices, in other currencies, at net prices, of another bookkeeping version."""
+    name = next(name for name, label in lived.labels.items() if label["outcome"] == "documented")
+    old = {"id": "7", "objectName": "Invoice", "status": "1000", "invoiceNumber": "2019-7", "sumGross": "11.904"}
+    line = {"id": "8", "objectName": "CheckAccountTransaction", "paymtPurpose": None}
+    assert not proof(lived.orders[name], {"lists": [lived.sevdesk, {"objects": [old, line]}]}).failures
 
 
 def test_others_are_not_disturbed(lived: Lived) -> None:
