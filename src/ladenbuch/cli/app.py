@@ -73,18 +73,59 @@ def demo(
     raise typer.Exit(run_demo(orders, seed, faults, mix, as_json=as_json, keep=keep, kills=kill, play=play))
 
 
+Since = Annotated[str | None, typer.Option(help="First day of the period (YYYY-MM-DD).")]
+Until = Annotated[str | None, typer.Option(help="First day after the period (YYYY-MM-DD).")]
+
+
 @app.command()
 def plan(
-    order: Annotated[Path, typer.Option(help="An order as `ladenbuch fetch ORDER --json` prints it.")],
-    profile: Annotated[Path | None, typer.Option(help="An accounting profile (JSON).")] = None,
-    books: Annotated[Path | None, typer.Option(help="What is already posted (JSON, docs/reference/plan.md).")] = None,
-    today: Annotated[str | None, typer.Option(help="Plan as of this date (YYYY-MM-DD).")] = None,
+    order: Annotated[
+        Path | None, typer.Option(help="One order, offline: a file as `ladenbuch fetch ORDER --json` prints it.")
+    ] = None,
+    profile: Annotated[Path | None, typer.Option(help="An accounting profile (JSON), with --order.")] = None,
+    books: Annotated[
+        Path | None, typer.Option(help="What is already posted (JSON, docs/reference/plan.md), with --order.")
+    ] = None,
+    today: Annotated[str | None, typer.Option(help="Plan as of this date (YYYY-MM-DD), with --order.")] = None,
+    tenant: TenantOption = None,
+    since: Since = None,
+    until: Until = None,
+    out: Annotated[Path | None, typer.Option(help="Keep the period's plan here, for `apply --plan`.")] = None,
     as_json: Json = False,
 ) -> None:
-    """The plan for one order, offline; nothing is written. Exit 1 when it needs a person."""
-    from ladenbuch.cli.planning import plan_order
+    """What would be posted, for one order or for a period; nothing is written. Exit 1 when it needs a person."""
+    from ladenbuch.errors import UsageError
 
-    raise typer.Exit(plan_order(order, profile, books, today, as_json=as_json))
+    if order is not None:
+        if tenant or since or until or out:
+            raise UsageError("OPTIONS", "--order plans a file; --tenant, --since, --until and --out plan a period")
+        from ladenbuch.cli.planning import plan_order
+
+        raise typer.Exit(plan_order(order, profile, books, today, as_json=as_json))
+    if profile or books or today or not (since and until):
+        raise UsageError("OPTIONS", "give --order FILE, or --since and --until of a period")
+    from ladenbuch.cli.period import plan_period
+
+    raise typer.Exit(plan_period(tenant, since, until, out, as_json=as_json))
+
+
+@app.command()
+def apply(
+    plan_file: Annotated[Path | None, typer.Option("--plan", help="A plan `ladenbuch plan --out` has kept.")] = None,
+    tenant: TenantOption = None,
+    since: Since = None,
+    until: Until = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow until everything is settled.")] = False,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds --wait follows at most.")] = 600.0,
+    as_json: Json = False,
+) -> None:
+    """Carry out the plan of a period, exactly that or nothing: a stale plan is refused. A running `serve` posts it."""
+    from ladenbuch.cli.period import apply_period
+
+    raise typer.Exit(
+        apply_period(tenant, plan_file, since, until, yes=yes, wait=wait, timeout=timeout, as_json=as_json)
+    )
 
 
 @app.command()

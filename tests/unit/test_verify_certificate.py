@@ -1,0 +1,585 @@
+"""The independent proof agrees with every documented order of a lived history, and finds every tampering."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos.simulation import DEFAULT_TOKEN, Simulation
+from ladenbuch.simulators.http import SimRequest
+
+TOOL = Path(__file__).parents[2] / "tools" / "verify_certificate.py"
+LISTS = ("Invoice", "InvoicePos", "CreditNote", "CreditNotePos", "CheckAccountTransaction")
+Node = dict[str, Any]
+
+
+def _tool() -> Any:
+    spec = importlib.util.spec_from_file_location("verify_certificate", TOOL)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = _tool()
+
+
+@dataclass
+class Lived:
+    """A calm history of thirty orders: the envelopes and labels by name, and what sevdesk's API lists."""
+
+    orders: dict[str, Node]
+    labels: dict[str, Node]
+    sevdesk: Node
+
+
+@pytest.fixture(scope="module")
+def lived() -> Lived:
+    simulation = Simulation(3, 30, faults="calm", crash_rate=0.0, mix="wide")
+    assert simulation.run().ok
+    orders, labels = {}, {}
+    for row in simulation.shopify.truth()["orders"]:
+        order = {**row["snapshot"]}
+        parts = {name: order.pop(name) for name in ("transactions", "agreements", "refunds", "fulfillments")}
+        orders[order["name"]] = {"order": order, **parts, "gaps": [], "warnings": []}
+        labels[order["name"]] = row["label"]
+    headers, query = {"authorization": DEFAULT_TOKEN}, (("limit", "1000"),)
+    sevdesk = {}
+    for name in LISTS:
+        request = SimRequest("GET", f"/api/v1/{name}", query, headers, b"")
+        sevdesk[name] = json.loads(simulation.sevdesk.handle(request).body)
+    return Lived(orders, labels, sevdesk)
+
+
+def proof(order: Node, sevdesk: Node) -> Any:
+    return tool.Proof(tool.Order(order), tool.Sevdesk(sevdesk))
+
+
+def test_it_needs_nothing_but_python() -> None:
+    tree = ast.parse(TOOL.read_text(encoding="utf-8"))
+    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    found |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in found} <= sys.stdlib_module_names
+    assert not any(isinstance(node, ast.Name) and node.id == "float" for node in ast.walk(tree))
+
+
+def test_every_order_without_a_question_holds(lived: Lived) -> None:
+    settled = {name for name, label in lived.labels.items() if label["outcome"] != "attention"}
+    assert len(settled) >= 25
+    failures = {name: proof(lived.orders[name], lived.sevdesk).failures for name in settled}
+    assert {name: found for name, found in failures.items() if found} == {}
+
+
+def test_the_history_has_every_kind_of_document(lived: Lived) -> None:
+    kinds = {item["kind"] for label in lived.labels.values() for item in label["documents"]}
+    assert kinds == {"invoice", "supplementary", "credit_note", "cancellation"}
+
+
+def test_every_fact_is_accounted_for(lived: Lived) -> None:
+    for name, order in lived.orders.items():
+        if lived.labels[name]["outcome"] == "attention":
+            continue
+        found = proof(order, lived.sevdesk)
+        moved = [tx for tx in order["transactions"] if tx["status"] == "SUCCESS" and tx["kind"] != "AUTHORIZATION"]
+        facts = {item["id"] for item in order["agreements"]} | {tx["id"].rsplit("/", 1)[-1] for tx in moved}
+        assert facts <= found.coverage.keys(), name
+        assert all(status.startswith(("covered", "waiting", "ignored")) for status in found.coverage.values()), name
+        assert bool(found.causes) == bool(found.open), name
+
+
+# tampering -----------------------------------------------------------------------------------------------------------
+
+
+class Books:
+    """A copy of sevdesk's lists to tamper with, seen from one order."""
+
+    def __init__(self, material: Node, order: Node) -> None:
+        self.number = str(order["order"]["id"]).rsplit("/", 1)[-1]
+        self.lists = {name: list(material[name]["objects"]) for name in LISTS}
+        own = {item["id"] for item in (*self.lists["Invoice"], *self.lists["CreditNote"]) if self.number in str(item)}
+        for items in self.lists.values():  # only what belongs to the order is tampered with
+            for index, item in enumerate(items):
+                owner = item.get("invoice") or item.get("creditNote") or item
+                if owner["id"] in own or self.number in str(item.get("paymtPurpose")):
+                    items[index] = deepcopy(item)
+
+    def mine(self, kind: str = "Invoice", reversal: bool = False) -> list[Node]:
+        """The order's standing invoices (or their cancellations), or its credit notes, first one first."""
+        found = [item for item in self.lists[kind] if f":{self.number}" in str(item["customerInternalNote"])]
+        gone = {item["origin"]["id"] for item in found if item.get("invoiceType") == "SR"}
+        standing = [item for item in found if (item.get("invoiceType") == "SR") == reversal]
+        return [item for item in standing if reversal or kind == "CreditNote" or item["id"] not in gone]
+
+    def lines(self) -> list[Node]:
+        named = f"order:{self.number}"
+        return [item for item in self.lists["CheckAccountTransaction"] if named in item["paymtPurpose"].split()]
+
+    def positions(self, item: Node) -> list[Node]:
+        kind = item["objectName"]
+        owner = kind[0].lower() + kind[1:]
+        return [one for one in self.lists[f"{kind}Pos"] if one[owner]["id"] == item["id"]]
+
+    def add_up(self, item: Node) -> None:
+        """Make a tampered document consistent again in itself, as sevdesk would compute and settle it."""
+        sums = {"sumGross": Decimal(0), "sumNet": Decimal(0), "sumTax": Decimal(0)}
+        for one in self.positions(item):
+            gross = Decimal(one["price"]) * Decimal(one["quantity"])
+            net = (gross * 100 / (100 + Decimal(one["taxRate"]))).quantize(Decimal("0.01"), ROUND_HALF_UP)
+            for name, part in zip(sums, (gross, net, gross - net), strict=True):
+                one[name], sums[name] = str(part), sums[name] + part
+        paid_in_full = amount(item["paidAmount"]) == amount(item["sumGross"])
+        item.update({name: str(part) for name, part in sums.items()})
+        if paid_in_full:
+            item["paidAmount"] = item["sumGross"]
+
+    def copied(self, item: Node) -> Node:
+        """A second document with the same positions and a number of its own."""
+        kind = item["objectName"]
+        owner, number = kind[0].lower() + kind[1:], f"{kind[0].lower() + kind[1:]}Number"
+        twin = {**deepcopy(item), "id": "999001", number: "X-9999"}
+        for index, one in enumerate(self.positions(item)):
+            copy = {**deepcopy(one), "id": f"99910{index}", owner: {"id": twin["id"], "objectName": kind}}
+            self.lists[f"{kind}Pos"].append(copy)
+        self.lists[kind].append(twin)
+        return twin
+
+
+Tamper = Callable[[Books], bool]
+TAMPERS: list[tuple[str, Tamper, str, int]] = []
+
+
+def tamper(says: str, orders: int = 2) -> Callable[[Tamper], Tamper]:
+    """`says`: a word of the sentence that must name it. `orders`: in how many orders it must at least be possible."""
+
+    def register(function: Tamper) -> Tamper:
+        TAMPERS.append((function.__name__, function, says, orders))
+        return function
+
+    return register
+
+
+def amount(value: object) -> Decimal:
+    return Decimal(str(value))
+
+
+def more(item: Node, name: str, cents: int = 1) -> None:
+    item[name] = str(amount(item[name]) + Decimal(cents) / 100)
+
+
+@tamper("has sums", 8)
+def a_cent_in_a_position(books: Books) -> bool:
+    for item in books.mine()[:1]:
+        more(books.positions(item)[0], "sumGross")
+    return bool(books.mine())
+
+
+@tamper("has sums", 8)
+def a_cent_from_net_to_tax(books: Books) -> bool:
+    for item in books.mine()[:1]:
+        more(books.positions(item)[0], "sumNet", -1)
+        more(books.positions(item)[0], "sumTax")
+        more(item, "sumNet", -1)
+        more(item, "sumTax")
+    return bool(books.mine())
+
+
+@tamper("its sums say", 8)
+def a_cent_in_a_sum(books: Books) -> bool:
+    for item in books.mine()[:1]:
+        more(item, "sumGross")
+    return bool(books.mine())
+
+
+@tamper("the facts", 8)
+def a_cent_that_adds_up(books: Books) -> bool:
+    for item in books.mine()[:1]:
+        one = next((one for one in books.positions(item) if one["quantity"] == "1"), None)
+        if one is None:
+            return False
+        more(one, "price")
+        books.add_up(item)
+    return bool(books.mine())
+
+
+@tamper("the facts", 3)
+def a_cent_from_one_rate_to_another(books: Books) -> bool:
+    for item in books.mine()[:1]:
+        single = {one["taxRate"]: one for one in books.positions(item) if one["quantity"] == "1"}
+        if len(single) == 2:
+            first, second = single.values()
+            more(first, "price")
+            more(second, "price", -1)
+            books.add_up(item)
+            return True
+    return False
+
+
+@tamper("the facts", 3)
+def two_rates_swapped(books: Books) -> bool:
+    for item in books.mine():
+        rates = sorted({one["taxRate"] for one in books.positions(item)})
+        if len(rates) == 2:
+            for one in books.positions(item):
+                one["taxRate"] = rates[1 - rates.index(one["taxRate"])]
+            books.add_up(item)
+            return True
+    return False
+
+
+@tamper("are linked", 8)
+def a_cent_in_a_booking(books: Books) -> bool:
+    paid = [item for item in books.mine() if amount(item["paidAmount"]) > 1 and books.lines()]
+    for item in paid[:1]:
+        more(item, "paidAmount", -1)
+        item["status"] = "750"
+    return bool(paid)
+
+
+@tamper("stands with", 8)
+def a_cent_in_a_money_line(books: Books) -> bool:
+    for line in books.lines()[:1]:
+        more(line, "amount")
+    return bool(books.lines())
+
+
+@tamper("stands with nothing", 8)
+def a_money_line_missing(books: Books) -> bool:
+    lines = books.lines()
+    for line in lines[:1]:
+        books.lists["CheckAccountTransaction"].remove(line)
+    return bool(lines)
+
+
+@tamper("2 times", 8)
+def a_money_line_doubled(books: Books) -> bool:
+    for line in books.lines()[:1]:
+        books.lists["CheckAccountTransaction"].append({**line, "id": "999003", "status": "100"})
+    return bool(books.lines())
+
+
+@tamper("stands with", 8)
+def a_money_line_with_the_wrong_sign(books: Books) -> bool:
+    for line in books.lines()[-1:]:
+        line["amount"] = str(-Decimal(line["amount"]))
+    return bool(books.lines())
+
+
+@tamper("is dated", 8)
+def a_money_line_on_another_day(books: Books) -> bool:
+    for line in books.lines()[:1]:
+        line["valueDate"] = moved(line["valueDate"], 1)
+    return bool(books.lines())
+
+
+@tamper("not linked", 8)
+def money_that_was_never_linked(books: Books) -> bool:
+    lines = [line for line in books.lines() if Decimal(line["amount"]) > 0]
+    whole = [item for item in books.mine() if amount(item["paidAmount"]) == amount(item["sumGross"])]
+    if len(lines) == len(whole) == 1:
+        lines[0]["status"], whole[0]["status"], whole[0]["paidAmount"] = "100", "200", 0
+        return True
+    return False
+
+
+@tamper("no transaction", 8)
+def money_of_nobody(books: Books) -> bool:
+    for line in books.lines()[:1]:
+        purpose = f"SHPTX 1234567890 order:{books.number}"
+        books.lists["CheckAccountTransaction"].append({**line, "id": "999003", "paymtPurpose": purpose})
+    return bool(books.lines())
+
+
+def moved(text: str, days: int) -> str:
+    return (date.fromisoformat(text[:10]) + timedelta(days=days)).isoformat() + text[10:]
+
+
+@tamper("says delivery", 8)
+def the_delivery_on_another_day(books: Books) -> bool:
+    for item in books.mine()[-1:]:
+        item["deliveryDate"] = moved(item["deliveryDate"], -1)
+    return bool(books.mine())
+
+
+@tamper("is dated", 8)
+def an_invoice_before_its_delivery(books: Books) -> bool:
+    for item in books.mine()[:1]:
+        item["invoiceDate"] = moved(item["deliveryDate"], -1)
+    return bool(books.mine())
+
+
+@tamper("was written on", 8)
+def an_invoice_dated_ahead(books: Books) -> bool:
+    for item in books.mine()[:1]:
+        item["invoiceDate"] = moved(item["invoiceDate"], 3)
+    return bool(books.mine())
+
+
+@tamper("older than refund")
+def a_credit_note_before_its_refund(books: Books) -> bool:
+    for item in books.mine("CreditNote")[:1]:
+        item["creditNoteDate"] = moved(item["creditNoteDate"], -1)
+    return bool(books.mine("CreditNote"))
+
+
+@tamper("has delivery")
+def a_credit_note_with_another_delivery(books: Books) -> bool:
+    for item in books.mine("CreditNote")[:1]:
+        item["deliveryDate"] = moved(item["deliveryDate"], -1)
+    return bool(books.mine("CreditNote"))
+
+
+@tamper("no invoice of this order")
+def a_credit_note_on_a_foreign_invoice(books: Books) -> bool:
+    notes, mine = books.mine("CreditNote"), books.mine()
+    for item in notes[:1]:
+        other = next(one for one in books.lists["Invoice"] if one not in mine)
+        item["refSrcInvoice"] = item["origin"] = {"id": other["id"], "objectName": "Invoice"}
+    return bool(notes)
+
+
+@tamper("names no refund")
+def a_credit_note_of_another_refund(books: Books) -> bool:
+    for item in books.mine("CreditNote")[:1]:
+        item["customerInternalNote"] = item["customerInternalNote"].split(":cn:")[0] + ":cn:1234567890:1"
+    return bool(books.mine("CreditNote"))
+
+
+@tamper("its corrections take")
+def a_credit_note_over_its_invoice(books: Books) -> bool:
+    for item in books.mine("CreditNote")[:1]:
+        one = books.positions(item)[0]
+        one["quantity"], one["price"] = "1", "5000.00"
+        books.add_up(item)
+    return bool(books.mine("CreditNote"))
+
+
+@tamper("at 3 %")
+def a_credit_note_at_a_rate_of_its_own(books: Books) -> bool:
+    for item in books.mine("CreditNote")[:1]:
+        for one in books.positions(item):
+            one["taxRate"] = "3"
+        books.add_up(item)
+    return bool(books.mine("CreditNote"))
+
+
+@tamper("credit notes carry")
+def a_cent_more_than_went_back(books: Books) -> bool:
+    for item in books.mine("CreditNote")[:1]:
+        one = books.positions(item)[0]
+        one["quantity"], one["price"] = "1", one["sumGross"]
+        more(one, "price")
+        books.add_up(item)
+    return bool(books.mine("CreditNote"))
+
+
+@tamper("stand on no credit note")
+def a_refund_never_credited(books: Books) -> bool:
+    notes = books.mine("CreditNote")
+    for item in notes:
+        books.lists["CreditNote"].remove(item)
+    for line in books.lines() if notes else ():
+        if Decimal(line["amount"]) < 0:
+            line["status"] = "100"
+    return bool(notes)
+
+
+@tamper("is double")
+def a_credit_note_doubled(books: Books) -> bool:
+    for item in books.mine("CreditNote")[:1]:
+        books.copied(item)
+    return bool(books.mine("CreditNote"))
+
+
+@tamper("is double", 8)
+def an_invoice_doubled(books: Books) -> bool:
+    for item in books.mine()[-1:]:
+        books.copied(item)
+    return len(books.mine()) > 0
+
+
+@tamper("there is no invoice", 8)
+def an_invoice_missing(books: Books) -> bool:
+    invoices = books.mine()
+    if len(invoices) == 1 and not books.mine(reversal=True) and not books.mine("CreditNote"):
+        books.lists["Invoice"].remove(invoices[0])
+        return True
+    return False
+
+
+@tamper("is claimed|are claimed")
+def an_addition_never_invoiced(books: Books) -> bool:
+    added = [item for item in books.mine() if ":sup:" in item["customerInternalNote"]]
+    for item in added:
+        books.lists["Invoice"].remove(item)
+    return bool(added)
+
+
+@tamper("is a stranger", 8)
+def an_invoice_without_its_note(books: Books) -> bool:
+    for item in books.mine()[:1]:
+        item["customerInternalNote"] = None
+    return bool(books.lists)
+
+
+@tamper("still a draft", 8)
+def an_invoice_left_as_a_draft(books: Books) -> bool:
+    for item in books.mine()[:1]:
+        item["status"] = "100"
+    return bool(books.lists)
+
+
+@tamper("has tax rule", 8)
+def the_rule_changed(books: Books) -> bool:
+    for item in books.mine()[:1]:
+        item["taxRule"] = {"id": "2" if item["taxRule"]["id"] in ("1", "18") else "1", "objectName": "TaxRule"}
+        if item["taxRule"]["id"] == "1" and amount(item["sumTax"]) == 0:
+            item["taxRule"]["id"] = "18"
+    return bool(books.mine())
+
+
+@tamper("has tax rule")
+def the_rule_of_a_credit_note_changed(books: Books) -> bool:
+    for item in books.mine("CreditNote")[:1]:
+        item["taxRule"] = {"id": "4", "objectName": "TaxRule"}
+    return bool(books.mine("CreditNote"))
+
+
+@tamper("is double|are claimed", 1)
+def a_cancellation_that_never_was(books: Books) -> bool:
+    gone = books.mine(reversal=True)
+    for item in gone:
+        books.lists["Invoice"].remove(item)
+    return bool(gone)
+
+
+@tamper("by cancelling", 1)
+def a_cancellation_over_a_part(books: Books) -> bool:
+    gone = books.mine(reversal=True)
+    for item in gone[:1]:
+        for one in books.positions(item)[1:] or books.positions(item)[:1]:
+            one["price"] = "0.01"
+        books.add_up(item)
+    return bool(gone)
+
+
+def _tampered(lived: Lived, change: Tamper) -> Iterator[tuple[str, Any]]:
+    """The proofs of all documented orders where a tampering is possible."""
+    for name, order in lived.orders.items():
+        books = Books(lived.sevdesk, order)
+        if lived.labels[name]["outcome"] == "documented" and books.mine() and change(books):
+            yield name, proof(order, books.lists)
+
+
+@pytest.mark.parametrize(("change", "says", "orders"), [pytest.param(*item[1:], id=item[0]) for item in TAMPERS])
+def test_a_tampering_is_found_and_named(lived: Lived, change: Tamper, says: str, orders: int) -> None:
+    found = list(islice(_tampered(lived, change), 10))
+    assert len(found) >= orders
+    for name, tampered in found:
+        named = [sentence for sentence in tampered.failures if any(word in sentence for word in says.split("|"))]
+        assert named, (name, tampered.failures)
+        assert any(any(sign.isdigit() for sign in sentence) for sentence in named)
+
+
+def test_money_of_other_accounts_is_a_cause(lived: Lived) -> None:
+    """What was paid by bank transfer stands on no account of ours: the invoice is open, and it is said why."""
+    name = next(name for name, label in lived.labels.items() if label["situation"] == "vorkasse_paid")
+    found = proof(lived.orders[name], lived.sevdesk)
+    assert found.open > 0 and found.causes == ["money booked elsewhere"] and not found.failures
+    asked = tool.Proof(tool.Order(lived.orders[name]), tool.Sevdesk(lived.sevdesk), {"bank_deposit"})
+    assert any("stands with nothing" in sentence for sentence in asked.failures)
+
+
+def test_amounts_in_every_shape_the_vendors_write() -> None:
+    for value in ("11.9", "11.90", Decimal("11.9"), 11.9, {"shopMoney": {"amount": "11.90"}}):
+        assert tool.cents(value) == 1190
+    assert tool.cents(None) == 0
+    with pytest.raises(ValueError, match="finer than a cent"):
+        tool.cents("11.905")
+
+
+def test_documents_of_others_need_not_be_readable(lived: Lived) -> None:
+    """An account has older invoices, in other currencies, at net prices, of another bookkeeping version."""
+    name = next(name for name, label in lived.labels.items() if label["outcome"] == "documented")
+    old = {"id": "7", "objectName": "Invoice", "status": "1000", "invoiceNumber": "2019-7", "sumGross": "11.904"}
+    line = {"id": "8", "objectName": "CheckAccountTransaction", "paymtPurpose": None}
+    assert not proof(lived.orders[name], {"lists": [lived.sevdesk, {"objects": [old, line]}]}).failures
+
+
+def test_others_are_not_disturbed(lived: Lived) -> None:
+    """What is wrong with one order is said of that order only."""
+    names = [name for name, label in lived.labels.items() if label["outcome"] == "documented"]
+    books = Books(lived.sevdesk, lived.orders[names[0]])
+    assert a_cent_that_adds_up(books) or a_cent_in_a_sum(books)
+    failing = {name for name in names if proof(lived.orders[name], books.lists).failures}
+    assert failing == {names[0]}
+
+
+# the command ---------------------------------------------------------------------------------------------------------
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", str(TOOL), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=60)
+
+
+def test_the_command_on_files(lived: Lived, tmp_path: Path) -> None:
+    name = next(name for name, label in lived.labels.items() if len(label["documents"]) > 2)
+    order, folder, one = tmp_path / "order.json", tmp_path / "sevdesk", tmp_path / "sevdesk.json"
+    order.write_text(json.dumps(lived.orders[name]), encoding="utf-8")
+    folder.mkdir()
+    for kind, answer in lived.sevdesk.items():
+        half = len(answer["objects"]) // 2  # as it comes in pages
+        (folder / f"{kind}-1.json").write_text(json.dumps({"objects": answer["objects"][:half]}), encoding="utf-8")
+        (folder / f"{kind}-2.json").write_text(json.dumps(answer["objects"][half:]), encoding="utf-8")
+    one.write_text(json.dumps(lived.sevdesk), encoding="utf-8")
+    for material in (folder, one):
+        good = run("--order", order, "--sevdesk", material)
+        assert (good.returncode, good.stderr) == (0, "")
+        assert good.stdout.startswith(f"{name}: holds (invoice ")
+    told = json.loads(run("--order", order, "--sevdesk", folder, "--json").stdout)
+    assert told["holds"] is True and told["failures"] == [] and len(told["documents"]) > 2 and told["coverage"]
+
+
+def test_the_command_on_a_broken_order_among_many(lived: Lived, tmp_path: Path) -> None:
+    names = [name for name, label in lived.labels.items() if label["outcome"] == "documented"][:3]
+    books = Books(lived.sevdesk, lived.orders[names[1]])
+    assert a_cent_in_a_sum(books)
+    orders, material = tmp_path / "orders.json", tmp_path / "sevdesk.json"
+    orders.write_text(json.dumps([lived.orders[name] for name in names]), encoding="utf-8")
+    material.write_text(json.dumps(books.lists), encoding="utf-8")
+    found = run("--order", orders, "--sevdesk", material)
+    assert found.returncode == 1
+    wrong = {line.split(":")[0] for line in found.stdout.splitlines() if "holds" not in line}
+    assert wrong == {names[1]}
+    assert json.loads(run("--order", orders, "--sevdesk", material, "--json").stdout)[0]["holds"] is True
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[", "3", '{"order": {}}', '{"order": {"id": "gid://shopify/Order/1"}}', "[null]"]
+)
+def test_what_is_no_order_is_a_usage_error(tmp_path: Path, text: str) -> None:
+    order, sevdesk = tmp_path / "order.json", tmp_path / "sevdesk.json"
+    order.write_text(text, encoding="utf-8")
+    sevdesk.write_text('{"objects": []}', encoding="utf-8")
+    found = run("--order", order, "--sevdesk", sevdesk)
+    assert found.returncode == 2
+    assert "not readable" in found.stderr and "Traceback" not in found.stderr
+
+
+def test_missing_files_and_arguments_are_usage_errors(tmp_path: Path) -> None:
+    assert run().returncode == 2
+    assert run("--order", tmp_path / "none.json", "--sevdesk", tmp_path).returncode == 2
