@@ -96,13 +96,21 @@ def chaos(result: Result) -> None:
     _pytest(result, f"ring 1, {seeds} seeds", "tests/chaos/test_ring1.py", env={"LADENBUCH_CHAOS_SEEDS": seeds})
 
 
+def lives(result: Result) -> None:
+    """100,000 lives of orders against their labels, 20,000 of them on every schedule (LADENBUCH_LIVES changes that)"""
+    count = os.environ.get("LADENBUCH_LIVES", "100000")
+    _pytest(result, f"{count} lives", "tests/unit/test_plan_lives.py", env={"LADENBUCH_LIVES": count})
+
+
 def ingest(result: Result) -> None:
     """The ingest benchmark against a bare application in the same run"""
     done = subprocess.run([sys.executable, "bench/ingest.py"], cwd=ROOT, capture_output=True, text=True)
     result.add("bench/ingest.py", f"```\n{(done.stdout or done.stderr)[-6000:].strip()}\n```", done.returncode == 0)
 
 
-LINES: dict[str, Callable[[Result], None]] = {line.__name__: line for line in (day, kill, postgres, chaos, ingest)}
+LINES: dict[str, Callable[[Result], None]] = {
+    line.__name__: line for line in (day, kill, postgres, lives, chaos, ingest)
+}
 
 
 def _pytest(result: Result, title: str, *paths: str, env: dict[str, str]) -> None:

@@ -25,6 +25,7 @@ COMMANDS = (
     ("serve",),
     ("demo",),
     ("plan",),
+    ("apply",),
     ("fetch",),
     ("explain",),
     ("replay",),

@@ -296,7 +296,7 @@ def test_every_case_is_on_the_page_with_its_source_and_an_example_of_a_row() -> 
 def test_every_rule_and_every_refusal_of_a_decision_has_a_row() -> None:
     source = "".join(
         (Path(__file__).parents[2] / "src" / "ladenbuch" / "domain" / f"{module}.py").read_text(encoding="utf-8")
-        for module in ("tax", "supply")
+        for module in ("tax", "supply", "charged")
     )
     codes = set(re.findall(r'"((?:TAX|VAT-ID)-[A-Z-]+)"', source))
     expected = {code for _, row in THEMES for code in row["expected"].split(", ") if "@" not in code}
