@@ -2,11 +2,12 @@
 #
 # Everything is set up from this folder: Python 3.11+, make and a package index are all that is needed.
 
-# A name on the PATH is not yet a Python that runs (version managers leave shims behind), so each is asked; the last one that
-# exists is named even when it is too old, for tools/check_python.sh to say so.
+# A name on the PATH is not yet a Python that runs (version managers leave shims behind), so each is asked, in every folder; the
+# first python3 is named even when it is too old, for tools/check_python.sh to say so.
 PYTHONS := python3.13 python3.12 python3.11 python3
-PYTHON ?= $(shell for name in $(PYTHONS); do "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	&& command -v "$$name" && exit; done; command -v python3)
+PYTHON ?= $(shell IFS=:; for name in $(PYTHONS); do for folder in $$PATH; do \
+	"$$folder/$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$folder/$$name" && exit; \
+	done; done; command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.ladenbuch-locked
 export UV_SYSTEM_CERTS := 1

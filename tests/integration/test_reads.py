@@ -236,6 +236,48 @@ def test_a_shop_sees_only_itself(house: House) -> None:
     assert house.reads.timeline(None, gid(2)) is not None
 
 
+def test_the_timeline_tells_corrections_in_their_own_words(house: House) -> None:
+    """A credit note, its money, its letter and a cancellation are not told as if they were invoices and payments."""
+    house.order(1, gross_by_rate_minor={"19": 0}, money_facts_minor=0, money_booked_minor=0)
+    house.invoice(1)
+    order, at, back = gid(1), to_micros(NOW), "gid://shopify/OrderTransaction/9"
+
+    def correct(tx: Transaction) -> None:
+        for key, kind in (("cn:9:1", "credit_note"), ("sr:inv:1", "cancel")):
+            values = {"order_id": order, "kind": kind, "run_id": "r", "called_at": at, "calls": 1, "reason": "because"}
+            tx.execute(sa.insert(books.intents).values(tenant="t1", key=key, done_at=at, **values))
+        tx.execute(
+            sa.insert(books.documents).values(
+                tenant="t1", key="cn:9:1", order_id=order, kind="credit_note", state="final", sevdesk_id="78",
+                number="GU-1001", invoice_date="2026-11-22", gross=2380, sums=json.dumps({"19": [2380, 2000, 380]}),
+                tax=json.dumps(TAX), tax_point=at, profile_version=1, key_id="k1", pins=b"", made_by="us",
+                finalised_at=at,
+            )
+        )  # fmt: skip
+        cover = {"tenant": "t1", "fact_id": "gid://shopify/Refund/9#1", "document_key": "cn:9:1"}
+        tx.execute(sa.insert(books.covers).values(order_id=order, amount=-2380, **cover))
+        books.line_written(
+            tx, "t1", order, PostedLine("line:9", back, "10013", -2380, date(2026, 11, 22)), "10013", "6"
+        )
+        books.booked(
+            tx, "t1", order, Booked("pay:9:1", back, "cn:9:1", -2380), account="10013", transaction_id="6",
+            booked_on=date(2026, 11, 22), paid_after=2380, now=NOW,
+        )  # fmt: skip
+        letter = {"key": "mail:cn:9:1", "kind": "correction", "order_id": order, "document_id": "78"}
+        outbox.promise(tx, "t1", sealed_payload=Sealed("k1", b"x"), now=NOW, **letter)  # type: ignore[arg-type]
+        books.cancelled(tx, "t1", "inv:1")
+
+    house.books(correct)
+    life = house.reads.timeline("t1", order, "en")
+    assert life is not None
+    told = [entry.sentence for entry in life.entries]
+    assert any(sentence.startswith("Credit note GU-1001 over") for sentence in told)
+    assert any("went back to the buyer" in sentence for sentence in told)
+    assert any("refunded through" in sentence and "credit note GU-1001" in sentence for sentence in told)
+    assert "The letter with the credit note is promised and goes out next." in told
+    assert "Invoice RE-1001 was cancelled." in told
+
+
 def test_the_timeline_tells_the_life_from_data(house: House) -> None:
     """Heard, decided with its reason, posted, paid, mailed; and the certificate with both sides."""
     house.order(1, gross_by_rate_minor={"19": 2380}, money_facts_minor=2380, money_booked_minor=2380)

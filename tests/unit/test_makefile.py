@@ -16,11 +16,16 @@ def script(folder: Path, name: str, text: str) -> None:
     file.chmod(0o755)
 
 
-def chosen(folder: Path) -> str:
+def chosen(folder: Path, *more: Path) -> str:
     for tool in ("sh", "make", "git"):
         (folder / tool).symlink_to(shutil.which(tool) or f"/usr/bin/{tool}")
     printed = subprocess.run(
-        ["make", "-n", "-B", "setup"], cwd=ROOT, env={"PATH": str(folder)}, capture_output=True, text=True, timeout=60
+        ["make", "-n", "-B", "setup"],
+        cwd=ROOT,
+        env={"PATH": ":".join(map(str, (folder, *more)))},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     first = printed.stdout.splitlines()[0]
     assert first.startswith("sh tools/check_python.sh"), printed.stdout + printed.stderr
@@ -31,6 +36,16 @@ def test_a_shim_that_cannot_run_is_passed_over(tmp_path: Path) -> None:
     script(tmp_path, "python3.13", 'echo "python3.13: command not found" >&2; exit 127')
     script(tmp_path, "python3.12", f'exec {sys.executable} "$@"')
     assert chosen(tmp_path) == str(tmp_path / "python3.12")
+
+
+def test_a_shim_does_not_hide_the_same_name_further_on(tmp_path: Path) -> None:
+    shims, real = tmp_path / "shims", tmp_path / "real"
+    shims.mkdir()
+    real.mkdir()
+    for name in ("python3.11", "python3"):
+        script(shims, name, "exit 127")
+    script(real, "python3.11", f'exec {sys.executable} "$@"')
+    assert chosen(shims, real) == str(real / "python3.11")
 
 
 def test_a_newer_python_is_preferred_to_an_older_one(tmp_path: Path) -> None:
