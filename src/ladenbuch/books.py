@@ -491,8 +491,11 @@ class OrderState:
     snapshot: bytes
 
 
-def record_state(tx: Transaction, tenant: str, state: OrderState, seal: Seal, now: datetime) -> None:
-    """Remember the order's verdict and certificate after a settle; the snapshot is sealed."""
+def record_state(tx: Transaction, tenant: str, state: OrderState, seal: Seal, looked_at: datetime) -> None:
+    """Remember the order's verdict and certificate after a settle; the snapshot is sealed.
+
+    `looked_at` (aware UTC) is the moment before the order was read: what changed later was not seen.
+    """
     key_id, snapshot = seal(state.snapshot)
     upsert(
         tx,
@@ -506,18 +509,30 @@ def record_state(tx: Transaction, tenant: str, state: OrderState, seal: Seal, no
         currency=state.currency,
         processed_at=to_micros(state.processed_at),
         updated_at=to_micros(state.updated_at),
-        settled_at=to_micros(now),
+        settled_at=to_micros(looked_at),
         certificate=json.dumps(state.certificate, ensure_ascii=False),
         key_id=key_id,
         snapshot=snapshot,
     )
 
 
+#: Shopify dates changes in whole seconds, and its clock is not ours: a look this soon after a change, in microseconds,
+#: may have missed another one that carries the same instant.
+_SAME_INSTANT = 2_000_000
+
+
 def seen(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, datetime]:
-    """The `updated_at` of each order as it was last settled; orders never settled are missing."""
-    statement = sa.select(orders.c.order_id, orders.c.updated_at)
-    found = tx.execute(statement.where(orders.c.tenant == tenant, orders.c.order_id.in_(order_ids)))
-    return {row.order_id: from_micros(row.updated_at) for row in found}
+    """The `updated_at` of each order as it was last settled.
+
+    Orders never settled are missing, and those that were looked at so soon after their change that a second one could
+    carry the same instant.
+    """
+    statement = sa.select(orders.c.order_id, orders.c.updated_at).where(
+        orders.c.tenant == tenant,
+        orders.c.order_id.in_(order_ids),
+        orders.c.settled_at >= orders.c.updated_at + _SAME_INSTANT,
+    )
+    return {row.order_id: from_micros(row.updated_at) for row in tx.execute(statement)}
 
 
 def record_attention(

@@ -236,6 +236,17 @@ def test_a_shop_sees_only_itself(house: House) -> None:
     assert house.reads.timeline(None, gid(2)) is not None
 
 
+def test_an_order_looked_at_in_the_second_of_its_change_is_looked_at_again(house: House) -> None:
+    """Shopify's instants are whole seconds: another change of the same second must not pass for the one we saw."""
+    for number, later in ((1, 0.4), (2, 1.9), (3, 2.0), (4, 60.0)):
+        house.order(number)
+        order, looked = gid(number), NOW + timedelta(seconds=later)
+        moved = sa.update(books.orders).where(books.orders.c.order_id == order).values(settled_at=to_micros(looked))
+        house.books(lambda tx, moved=moved: tx.execute(moved))
+    known = house.books(lambda tx: books.seen(tx, "t1", [gid(number) for number in range(1, 6)]))
+    assert known == {gid(3): NOW, gid(4): NOW}
+
+
 def test_the_timeline_tells_corrections_in_their_own_words(house: House) -> None:
     """A credit note, its money, its letter and a cancellation are not told as if they were invoices and payments."""
     house.order(1, gross_by_rate_minor={"19": 0}, money_facts_minor=0, money_booked_minor=0)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
+from datetime import datetime
 
 from ladenbuch import audit, books, inbox
 from ladenbuch.db import Store, Transaction
@@ -62,6 +63,7 @@ def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
 def _converge(run: Run) -> str:
     """Fetch, plan, carry out; again while the order moves; then prove what was done."""
     for _ in range(ROUNDS):
+        looked_at = run.ctx.clock()
         fetched = run.shopify.fetch_order(run.order_id)
         if fetched.order is None:
             return _invisible(run, fetched.reason or "the order cannot be read")
@@ -76,7 +78,8 @@ def _converge(run: Run) -> str:
             left = _plan(run, facts, evidence)
             if run.shopify.updated_at(run.order_id) != fetched.order.updated_at:
                 continue
-        return _record(run, facts, left, parked, json.dumps(fetched.envelope, default=str).encode())
+        envelope = json.dumps(fetched.envelope, default=str).encode()
+        return _record(run, facts, left, parked, envelope, looked_at)
     raise Retryable("ORDER-MOVING", "the order changed while it was settled", after=1.0)
 
 
@@ -111,7 +114,7 @@ def _carry_out(run: Run, left: Plan) -> list[Problem]:
     return parked
 
 
-def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope: bytes) -> str:
+def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope: bytes, looked_at: datetime) -> str:
     """Write the verdict, the certificate and the open questions; the caller then says "settled"."""
     ctx, tenant, order = run.ctx, run.tenant, facts.order
     unseal, seal = ctx.unseal(tenant, "pins"), ctx.seal(tenant, "snapshot")
@@ -137,7 +140,7 @@ def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope:
             certificate=proof.as_json(),
             snapshot=zlib.compress(envelope, 1),
         )
-        books.record_state(tx, tenant, state, seal, now)
+        books.record_state(tx, tenant, state, seal, looked_at)
         asked = [(item.code, item.message, item.facts, item.choices) for item in open_items]
         for fresh in books.record_attention(tx, tenant, run.order_id, asked, now):
             sentence = f"Order {order.name} needs a decision: {fresh}."
