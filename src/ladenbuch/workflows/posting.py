@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 
 from ladenbuch import books, outbox
-from ladenbuch.db import Store, Transaction
+from ladenbuch.db import Transaction
 from ladenbuch.domain.actions import Action
 from ladenbuch.domain.books import PostedDocument
-from ladenbuch.domain.document import InvoiceDraft, Party
-from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
+from ladenbuch.domain.document import InvoiceDraft
+from ladenbuch.errors import Ambiguous, NeedsAttention, Retryable
 from ladenbuch.sevdesk.documents import RemoteInvoice, compare, content_hash, with_positions
 from ladenbuch.vault import Sealed
 from ladenbuch.workflows import booking, correcting
-from ladenbuch.workflows.run import Run, document_of, drifted, not_sent, once, with_lease
+from ladenbuch.workflows.contacts import contact_of
+from ladenbuch.workflows.run import Run, document_of, drifted, once, with_lease
 
 
 def carry_out(run: Run, action: Action) -> None:
@@ -33,54 +33,6 @@ def carry_out(run: Run, action: Action) -> None:
     steps[action.kind](run, action)
 
 
-# -- the contact --------------------------------------------------------------------------------------------------
-
-
-def _contact(run: Run, party: Party) -> str:
-    """The buyer's contact in sevdesk, created once per customer number even when two orders come at once."""
-    door = run.ctx.door(run.tenant)
-    known = door.read(Store.BOOKS, lambda tx: books.contact(tx, run.tenant, party.customer_number))
-    if known is not None:
-        return known
-    key = f"contact:{party.customer_number}"
-    intent = run.write(
-        lambda tx: books.intend(
-            tx,
-            run.tenant,
-            "",
-            key=key,
-            kind="contact",
-            run_id=run.run_id,
-            reason="The buyer needs a contact before the first invoice.",
-            now=run.ctx.clock(),
-        )
-    )
-    found = run.sevdesk.find_contact(party.customer_number)
-    if found is None:
-        if not intent.new:
-            timing = run.ctx.timing
-            settled = intent.called_at + timedelta(seconds=timing.client_timeout + timing.ambiguous_wait)
-            wait = (settled - run.ctx.clock()).total_seconds()
-            if wait > 0:
-                raise Retryable("CONTACT-BUSY", "another run is creating this contact", after=min(wait, 1.0))
-            run.write(lambda tx: books.call_again(tx, run.tenant, key, run.run_id, run.ctx.clock()))
-        try:
-            found = run.sevdesk.create_contact(party)
-        except Ambiguous:
-            raise
-        except (Rejected, Retryable):
-            run.record(lambda tx: not_sent(tx, run, key, intent.new))
-            raise
-    contact_id = found
-
-    def record(tx: Transaction) -> None:
-        books.contact_known(tx, run.tenant, party.customer_number, contact_id)
-        books.done(tx, run.tenant, key, run.ctx.clock(), contact_id)
-
-    run.record(record)
-    return contact_id
-
-
 # -- draft, compare, finalise -------------------------------------------------------------------------------------
 
 
@@ -90,7 +42,7 @@ def _draft(run: Run, action: Action) -> None:
     assert document is not None
     draft = document.draft
     assert isinstance(draft, InvoiceDraft)
-    contact_id = _contact(run, draft.party)
+    contact_id = contact_of(run, draft.party)
 
     def find() -> RemoteInvoice | None:
         return _with_positions(run, _ours(run, draft))
@@ -149,14 +101,14 @@ def _equal(run: Run, draft: InvoiceDraft, found: RemoteInvoice) -> RemoteInvoice
 def _credit_note(run: Run, action: Action) -> None:
     """The draft of a credit note, for the contact of its invoice."""
     assert action.document is not None
-    correcting.draft_credit_note(run, action, _contact(run, action.document.draft.party))
+    correcting.draft_credit_note(run, action, contact_of(run, action.document.draft.party))
 
 
 def _finalise(run: Run, action: Action) -> None:
     """Give the draft its number, after one more look at it (R12), one at a time per tenant; confirmed by id."""
     assert action.document is not None
     if action.document.kind == "credit_note":
-        correcting.finalise_credit_note(run, action, _contact(run, action.document.draft.party))
+        correcting.finalise_credit_note(run, action, contact_of(run, action.document.draft.party))
         return
     key = action.document.key
     document = document_of(run, key)
