@@ -690,6 +690,8 @@ def test_2_8_the_pdf_is_real_and_says_what_an_invoice_must_say(desk: Desk) -> No
         "Gesamt: 35,89 EUR",
         "Umsatzsteuer",
         "Vielen Dank",
+        "Seifenladen Nord e. K., Inh. Hanna Petersen, Elbchaussee 12, 22763 Hamburg",
+        "Steuernummer: 41/234/56789, USt-IdNr.: DE314159262",
     ):
         assert said in text
     assert content.startswith(b"%PDF-1.4")
@@ -699,6 +701,24 @@ def test_2_8_the_pdf_is_real_and_says_what_an_invoice_must_say(desk: Desk) -> No
         offset = int(line.split()[0])
         assert content[offset:].startswith(b"%d 0 obj" % number)
     assert desk.get(f"/Invoice/{invoice}/getPdf?preventSendBy=true")["content"] == answer["content"]
+
+
+def test_1_5_head_and_foot_text_are_html() -> None:
+    desk = Desk()
+    invoice = desk.open(headText="Bestellung #7<br>von Müller &amp; Söhne &lt;Nord&gt;")
+    text = base64.b64decode(desk.get(f"/Invoice/{invoice}/getPdf?preventSendBy=true")["content"]).decode("cp1252")
+    assert "(Bestellung #7) Tj" in text
+    assert "(von Müller & Söhne <Nord>) Tj" in text
+
+
+def test_2_8_letters_outside_windows_1252_are_printed(desk: Desk) -> None:
+    """Łódź is on the paper as it was sent: its letters have codes of their own, and the font says which."""
+    invoice = desk.open(addressName="Łukasz Őry", addressCity="Łódź")
+    content = base64.b64decode(desk.get(f"/Invoice/{invoice}/getPdf?preventSendBy=true")["content"])
+    assert b"(\x01ukasz \x02ry) Tj" in content
+    assert b"(20457 \x01\xf3d\x03) Tj" in content
+    assert b"/Differences [1 /u0141 2 /u0150 3 /u017A]" in content
+    assert b"<01> <0141>\n<02> <0150>\n<03> <017a>" in content
 
 
 def test_2_8_long_documents_get_more_pages_and_raw_pdf_is_a_switch() -> None:

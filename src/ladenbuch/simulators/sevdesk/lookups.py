@@ -12,6 +12,7 @@ from ladenbuch.simulators.sevdesk.accounts import open_account
 from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, wrapped
 from ladenbuch.simulators.sevdesk.contacts import getter, lister
 from ladenbuch.simulators.sevdesk.listing import Test
+from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
 from ladenbuch.simulators.sevdesk.wire import ApiError, Json
 from ladenbuch.simulators.sevdesk.world import Sequence, Thing, World
 
@@ -33,12 +34,21 @@ _CATEGORIES = {
     47: ("Rechnungsanschrift", "ContactAddress"),
 }
 _WAYS = {1: "Privat", 2: "Arbeit", 3: "Fax", 4: "Mobil", 5: "", 6: "Autobox", 7: "Newsletter", 8: "Rechnungsadresse"}
+# The account's master data, printed on every document; people and tax numbers of nobody.
+_COMPANY = {
+    "name": "Seifenladen Nord e. K., Inh. Hanna Petersen",
+    "street": "Elbchaussee 12",
+    "town": "22763 Hamburg",
+    "taxNumber": "41/234/56789",
+    "vatNumber": "DE314159262",
+}
 _METHODS = {"Überweisung": "58", "Lastschrift": "59", "Bar": "10", "Online-Zahlungsdienst": "68", "Verrechnung": "97"}
 
 
 def seed(world: World) -> None:
     """Fill an empty world with what every tenant has, and with the accounts of the demo."""
     _countries(world)
+    world.add("SevClient", dict(_COMPANY), identifier=COMPANY_ID)
     for identifier, (name, code) in _UNITS.items():
         fields = {"name": name, "translationCode": f"UNITY_{code}", "unitySystem": code}
         world.add("Unity", fields, identifier=identifier)

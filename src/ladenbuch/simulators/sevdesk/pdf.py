@@ -1,19 +1,26 @@
 """A real PDF of a document, written by hand: one font, plain lines, no compression, so that its text can be
 found.
 
-PDF 1.4 (ISO 32000): catalogue, page tree, one content stream per page, cross-reference table.
+PDF 1.4 (ISO 32000): catalogue, page tree, one content stream per page, cross-reference table. Letters that Windows-1252
+lacks (Łódź, Győr) get codes of their own, named in the font's /Differences and /ToUnicode.
 """
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 
 from ladenbuch.simulators.sevdesk.wire import plain
 from ladenbuch.simulators.sevdesk.world import Document, World
 
+#: The account itself: who sells.
+COMPANY_ID = 1
 _LINES_PER_PAGE = 52
 _LEADING = 14
+#: Codes that WinAnsiEncoding leaves free and a string may hold as they are: for letters it does not have.
+_SPARE = (*range(1, 8), 11, *range(14, 32))
 
 
 def render(lines: Sequence[str]) -> bytes:
@@ -21,31 +28,61 @@ def render(lines: Sequence[str]) -> bytes:
     starts = range(0, len(lines), _LINES_PER_PAGE)
     pages = [lines[start : start + _LINES_PER_PAGE] for start in starts] or [[]]
     kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
+    codes = _codes(lines)
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>".encode(),
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+        _font(codes, 4 + 2 * len(pages)),
     ]
     for number, page in enumerate(pages):
-        stream = _stream(page)
         objects.append(
             (
                 "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842]"
                 f" /Resources << /Font << /F1 3 0 R >> >> /Contents {5 + 2 * number} 0 R >>"
             ).encode()
         )
-        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream))
+        objects.append(_stream(_shown(page, codes)))
+    if codes:
+        objects.append(_stream(_unicode(codes)))
     return _file(objects)
 
 
-def _stream(lines: Sequence[str]) -> bytes:
-    shown = b"".join(b"(%s) Tj T*\n" % _escape(line) for line in lines)
+def _codes(lines: Sequence[str]) -> dict[str, int]:
+    """Spare codes for the letters that Windows-1252 lacks, in order of appearance; none are left for the 27th."""
+    foreign = dict.fromkeys(char for char in "".join(lines) if not char.encode("cp1252", "ignore"))
+    return dict(zip(foreign, _SPARE, strict=False))
+
+
+def _font(codes: dict[str, int], unicode_map: int) -> bytes:
+    encoding, more = "/WinAnsiEncoding", ""
+    if codes:
+        named = " ".join(f"{code} /u{ord(char):04X}" for char, code in codes.items())
+        encoding = f"<< /Type /Encoding /BaseEncoding /WinAnsiEncoding /Differences [{named}] >>"
+        more = f" /ToUnicode {unicode_map} 0 R"
+    return f"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding {encoding}{more} >>".encode()
+
+
+def _unicode(codes: dict[str, int]) -> bytes:
+    pairs = "".join(f"<{code:02x}> <{char.encode('utf-16-be').hex()}>\n" for char, code in codes.items())
+    return (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /Spare def /CMapType 2 def\n"
+        f"1 begincodespacerange <00> <ff> endcodespacerange\n{len(codes)} beginbfchar\n{pairs}endbfchar\n"
+        "endcmap CMapName currentdict /CMap defineresource pop end end"
+    ).encode()
+
+
+def _stream(content: bytes) -> bytes:
+    return b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content)
+
+
+def _shown(lines: Sequence[str], codes: dict[str, int]) -> bytes:
+    shown = b"".join(b"(%s) Tj T*\n" % _escape(line, codes) for line in lines)
     return b"BT\n/F1 10 Tf\n%d TL\n50 790 Td\n%sET" % (_LEADING, shown)
 
 
-def _escape(text: str) -> bytes:
+def _escape(text: str, codes: dict[str, int]) -> bytes:
     flat = " ".join(text.split())
-    raw = flat.encode("cp1252", "replace")
+    raw = b"".join(bytes([codes[char]]) if char in codes else char.encode("cp1252", "replace") for char in flat)
     return raw.replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
 
 
@@ -63,9 +100,11 @@ def _file(objects: Sequence[bytes]) -> bytes:
 
 
 def page_lines(world: World, document: Document) -> list[str]:
-    """What is printed: number, dates, party, positions, sums per rate, tax text."""
+    """What is printed: the account's own letterhead, number, dates, party, positions, sums per rate, tax text."""
     fields = document.fields
-    lines = [str(fields.get("header") or "Rechnung"), f"Nummer: {document.number or 'Entwurf'}"]
+    company = world.thing("SevClient", COMPANY_ID).fields
+    lines = [", ".join(str(company[name]) for name in ("name", "street", "town")), ""]
+    lines += [str(fields.get("header") or "Rechnung"), f"Nummer: {document.number or 'Entwurf'}"]
     lines.append(f"Datum: {document.day:%d.%m.%Y}")
     if document.delivery is not None:
         until = f" - {document.delivery_until:%d.%m.%Y}" if document.delivery_until else ""
@@ -73,7 +112,7 @@ def page_lines(world: World, document: Document) -> list[str]:
     if document.note:
         lines.append(f"Referenz/Bestellnummer: {document.note}")
     lines += ["", *_party(world, document), ""]
-    lines += [str(fields["headText"])] if fields.get("headText") else []
+    lines += _html(fields.get("headText"))
     for position in document.positions:
         amount = f"{money(position.sums.gross)} EUR ({plain(position.tax_rate)} %)"
         lines.append(f"{plain(position.quantity)} x {position.name}: {amount}")
@@ -82,8 +121,14 @@ def page_lines(world: World, document: Document) -> list[str]:
     for rate in sorted({position.tax_rate for position in document.positions}):
         lines.append(_rate_line(document, rate))
     lines.append(f"Gesamt: {money(document.sums.gross)} EUR")
-    lines += [str(fields[name]) for name in ("taxText", "footText") if fields.get(name)]
-    return lines
+    lines += [str(fields["taxText"])] if fields.get("taxText") else []
+    lines += _html(fields.get("footText"))
+    return [*lines, "", f"Steuernummer: {company['taxNumber']}, USt-IdNr.: {company['vatNumber']}"]
+
+
+def _html(text: object) -> list[str]:
+    """Head and foot text are HTML (facts 1.5): line breaks and escaped characters, as a reader sees them."""
+    return [html.unescape(part) for part in re.split(r"<br ?/?>|\n", str(text or "")) if part.strip()]
 
 
 def _party(world: World, document: Document) -> list[str]:
