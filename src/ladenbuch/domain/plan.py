@@ -7,6 +7,7 @@ Rules are those of the bookkeeping rule set and named where they act:
     R7  one key, once, for ever                        R9  `now` releases actions and fills dates, nothing else
     R19 gaps mean later, not attention                 R20 parked parts do not block independent parts
     R21 to the cent, or not at all                     R22 before go-live is not ours
+    R10 what is posted stays under the profile it was posted under
 
 What this version does not decide becomes `Attention(code, facts, choices)`; nothing is guessed.
 """
@@ -27,6 +28,7 @@ from ladenbuch.domain.exclusion import exclusion_of, refunded_since
 from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved
 from ladenbuch.domain.first import first_documents
 from ladenbuch.domain.later import beside_the_ledger, cancelled, changed_facts, later_facts, open_disputes, refund_money
+from ladenbuch.domain.order import Order
 from ladenbuch.domain.prepayment import partial_prepayment
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.tax import foreign_money, taxed_at_supply
@@ -46,13 +48,14 @@ def plan(
     `evidence` is what was looked up outside the order: without it only German rates are known, and no VAT id.
     """
     order, evidence = facts.order, evidence or Evidence()
-    at_supply = taxed_at_supply(order, facts.agreements, profile_at(profiles, order.processed_at))
+    ordered_under = _pinned(order, books, profiles, profile_at(profiles, order.processed_at))
+    at_supply = taxed_at_supply(order, facts.agreements, ordered_under)
     if at_supply:
         facts = replace(facts, tax_point=facts.first_supply)
     if not facts.complete:
         return Plan(order.id, later=f"parts of the order could not be read: {', '.join(order.gaps[:3])}")
     tax_point = facts.tax_point
-    profile = profile_at(profiles, tax_point.at if tax_point else order.processed_at)
+    profile = _pinned(order, books, profiles, profile_at(profiles, tax_point.at if tax_point else order.processed_at))
     excluded = exclusion_of(facts, books, profile)
     if excluded is not None:
         late = refunded_since(facts, profile.go_live) if excluded.code == "BEFORE-GO-LIVE" else ()
@@ -92,6 +95,23 @@ def plan(
         actions = [item for item in actions if item.kind == "invoice"]
     noted = tuple(chain.noted.items())
     return Plan(order.id, tuple(actions), tuple(waiting), tuple(attention), tax_point=tax_point, noted=noted)
+
+
+def _pinned(order: Order, books: Books, profiles: Sequence[Profile], dated: Profile) -> Profile:
+    """The version an order was posted under, whatever was dated before it since (P1, R10); else `dated`.
+
+    What that version left open about a gateway may still be answered: by the version dated to the tax point.
+    """
+    first = books.invoice
+    pinned = None if first is None else next((item for item in profiles if item.version == first.profile_version), None)
+    if pinned is None or pinned is dated:
+        return dated
+    gateways = dict(pinned.gateways)
+    for payment in order.payments:
+        answer = dated.gateway(payment.gateway, manual=payment.manual)
+        if answer is not None and payment.gateway and not pinned.settles(payment.gateway, manual=payment.manual):
+            gateways[payment.gateway] = answer
+    return replace(pinned, gateways=gateways)
 
 
 def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetime, at_supply: bool) -> Plan:

@@ -18,6 +18,8 @@ from ladenbuch.errors import Rejected
 MODES = ("clearing+payouts", "clearing-simple", "feed", "bank", "liability", "off")
 #: Modes this version can carry out; the others are asked about.
 SUPPORTED_MODES = ("clearing+payouts", "bank", "off")
+#: Modes in which we write no line of our own.
+_WITHOUT_ACCOUNT = ("feed", "bank", "off")
 #: Gateways that are not money coming in but a liability going down: never covered by a default (bookkeeping 2.5).
 LIABILITY_GATEWAYS = ("gift_card", "shopify_store_credit")
 
@@ -80,6 +82,13 @@ class Profile:
         if name is None or name in LIABILITY_GATEWAYS or self.default_gateway is None:
             return None
         return Gateway("bank") if manual else self.default_gateway
+
+    def settles(self, name: str | None, *, manual: bool = False) -> bool:
+        """Whether this version says all there is to say about a gateway: how it is booked, and where."""
+        found = self.gateway(name, manual=manual)
+        if found is None or found.mode not in SUPPORTED_MODES:
+            return False
+        return found.account is not None or found.mode in _WITHOUT_ACCOUNT
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], *, version: int = 1) -> Profile:
