@@ -227,6 +227,18 @@ def test_contacts_are_persons_or_organisations() -> None:
     assert (nameless["surename"], nameless["familyname"]) == ("", "Gast")
 
 
+def test_s143_a_single_name_is_the_family_name_once() -> None:
+    for first, last in (("Madonna", None), (None, "Madonna")):
+        body = contacts.contact_body(Party("x", "Madonna", first, last))
+        assert (body["surename"], body["familyname"]) == ("", "Madonna")
+
+
+def test_b11_the_shared_debtor_bears_no_buyers_name() -> None:
+    shared = contacts.contact_body(dataclasses.replace(PARTY, customer_number="s1-sammel", collective=True))
+    assert (shared["name"], shared["customerNumber"]) == ("Sammeldebitor", "s1-sammel")
+    assert not {"surename", "familyname", "vatNumber"} & set(shared)
+
+
 # -- reading ----------------------------------------------------------------------------------------
 
 

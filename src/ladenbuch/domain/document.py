@@ -113,6 +113,7 @@ class Party:
     """Who the document is for, as printed (UStG §14 (4) no. 1). Pinned: a later redaction never changes it.
 
     `vat_id` is the buyer's, with its country prefix, where the tax decision rests on it (UStG §14a (3)).
+    `collective`: the customer number is that of the debtor all consumers of the shop share; the lines are the buyer's.
     """
 
     customer_number: str
@@ -128,6 +129,7 @@ class Party:
     email: str | None = None
     locale: str = "de"
     vat_id: str | None = None
+    collective: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Lossless, for the intent row; `Party(**...)` reads it back."""

@@ -108,7 +108,7 @@ def _document(
     order, decision, point = facts.order, part.decision, sheet.point
     folded, problems = fold(order, part.agreements)
     gross = 0 if folded is None else sum(amount for _, amount in folded.claim)
-    party, who = party_of(order, profile.shop_key, gross, decision)
+    party, who = party_of(order, profile, gross, decision)
     problems += who
     if problems or folded is None or party is None:
         return None, problems

@@ -61,6 +61,13 @@ class Profile:
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
     default_gateway: Gateway | None = None
     shop_name: str = ""
+    debtor: str = "each"  # each | collective: consumers share one contact, businesses never do
+    debtor_number: str = ""  # customer number of that contact; '' gives <shop_key>-sammel
+
+    @property
+    def collective_number(self) -> str:
+        """The customer number of the contact all consumers share where `debtor` is collective."""
+        return self.debtor_number or f"{self.shop_key}-sammel"
 
     @property
     def zone(self) -> tzinfo:
@@ -140,6 +147,7 @@ class Profile:
             "tips": ("unset", "taxed", "staff"),
             "vouchers": ("unset", "single_purpose", "multi_purpose"),
             "voucher_rate": ("19", "7", "0"),
+            "debtor": ("each", "collective"),
         }
         for name, values in allowed.items():
             if getattr(self, name) not in values:
@@ -150,6 +158,9 @@ class Profile:
                 raise Rejected("PROFILE", f"{name} must be a code like {example}")
         if not isinstance(self.shop_name, str):
             raise Rejected("PROFILE", "shop_name must be text")
+        number = self.debtor_number
+        if not isinstance(number, str) or number != number.strip() or not number.isprintable() or len(number) > 64:
+            raise Rejected("PROFILE", "debtor_number must be a customer number of at most 64 characters")
         for name in ("draft_only", "include_pos", "letters", "reverse_charge"):
             if not isinstance(getattr(self, name), bool):
                 raise Rejected("PROFILE", f"{name} must be true or false")

@@ -20,6 +20,8 @@ from ladenbuch.sevdesk.room import Room, checked, written
 CUSTOMER_CATEGORY = 3
 BILLING_CATEGORY = 47
 INVOICING_KEY = 8
+#: What the contact is called that all consumers of a shop share; its number tells shops apart.
+COLLECTIVE_NAME = "Sammeldebitor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +63,23 @@ class CommunicationWay:
 def contact_body(party: Party) -> dict[str, Any]:
     """The body of `POST /Contact`: an organisation where there is a company, else a person.
 
-    sevdesk spells the first name `surename`; a `name` would make the contact an organisation for good.
+    sevdesk spells the first name `surename`; a `name` would make the contact an organisation for good. A single name
+    is the family name. The debtor that consumers share bears no buyer's name.
     """
     body: dict[str, Any] = {
         "status": 1000,
         "category": reference(CUSTOMER_CATEGORY, "Category"),
         "customerNumber": party.customer_number,
     }
+    if party.collective:
+        return {**body, "name": COLLECTIVE_NAME}
     if party.vat_id:
         body["vatNumber"] = line(party.vat_id)
     if party.company and party.company.strip():
         return {**body, "name": line(party.company)}
-    return {
-        **body,
-        "surename": line(party.first_name),
-        "familyname": line(party.last_name) or line(party.name),
-    }
+    if not (party.first_name and party.last_name):
+        return {**body, "surename": "", "familyname": line(party.name)}
+    return {**body, "surename": line(party.first_name), "familyname": line(party.last_name)}
 
 
 def address_body(contact_id: str, party: Party, country_id: str) -> dict[str, Any]:
