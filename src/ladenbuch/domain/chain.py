@@ -23,6 +23,7 @@ from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved, moved_at
 from ladenbuch.domain.first import Sheet, documents_of, head_text, note_of
 from ladenbuch.domain.order import Agreement, Payment, Refund, Sale
 from ladenbuch.domain.profile import Profile, profile_at
+from ladenbuch.domain.tax_cases import lawful_note
 from ladenbuch.errors import Rejected
 
 _BY_HAND = ("correct it by hand in sevdesk", "leave the invoice as it is", "exclude the order")
@@ -360,7 +361,11 @@ class _Replay:
                 money_returned=sum(item.gross for item in positions),
                 origin_remaining=tuple(carrier.remaining.items()),
                 head_text=head_text(self.order, self.profile),
-                foot_text=origin.foot_text if carrier.document.draft.tax_rule != 1 else "",
+                foot_text=lawful_note(
+                    str(carrier.document.tax.get("case", "")),
+                    origin.party.vat_id or "",
+                    german=origin.party.locale == "de",
+                ),
                 tax_text=origin.tax_text,
                 delivery_country=origin.delivery_country,
             )

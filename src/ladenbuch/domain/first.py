@@ -15,6 +15,7 @@ from ladenbuch.domain.party import party_of
 from ladenbuch.domain.positions import fold
 from ladenbuch.domain.prepayment import partial_prepayment
 from ladenbuch.domain.profile import Profile
+from ladenbuch.domain.supply import supplied_when_paid
 from ladenbuch.domain.tax import TaxDecision, TaxedPart, decide_tax, taxed_at_supply
 from ladenbuch.domain.texts import advance_note, one_line
 from ladenbuch.errors import Rejected
@@ -120,7 +121,9 @@ def _document(
     if closed is not None and min(delivered, issued) <= closed:
         return None, [_period_closed(order, closed)]
     lawful = decision.note_de if party.locale == "de" else decision.note
-    notes = (lawful, advance_note(replace(point, at=supplied), profile, party.locale))
+    notes = [lawful]
+    if not supplied_when_paid(order, part.agreements, profile):
+        notes.append(advance_note(replace(point, at=supplied), profile, party.locale))
     try:
         draft = InvoiceDraft(
             key=sheet.key + rule,

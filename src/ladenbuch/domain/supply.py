@@ -16,6 +16,8 @@ from ladenbuch.domain.profile import Profile
 from ladenbuch.domain.territory import HOME, Territory, territory_of
 
 GOODS, ELECTRONIC, SERVICE, SERVICE_AT_PLACE = "goods", "electronic", "service", "service_at_place"
+#: What is never supplied for itself.
+_FOLLOWERS = frozenset({"TIP", "FEE", "ADDITIONAL_FEE"})
 _CHOICES = ("decide the tax rule by hand", "exclude the order")
 
 
@@ -70,6 +72,15 @@ def supplies_of(order: Order, agreements: Iterable[Agreement], profile: Profile)
         choices = ("electronic", "service", "service at the place of use")
         return [], [Problem("TAX-KIND", message, tuple(sale.id for sale in groups["unset"]), choices)]
     return [Supply(kind, known[kind], tuple(sales)) for kind, sales in groups.items()], []
+
+
+def supplied_when_paid(order: Order, agreements: Iterable[Agreement], profile: Profile) -> bool:
+    """Whether the payment is no advance: a single-purpose voucher is supplied when it is issued (UStG §3 (14) sentence
+    2), a download when the buyer may fetch it. False where anything with a price is still to be sent or performed.
+    """
+    at_once = {line.id for line in order.lines if not line.requires_shipping and profile.unshipped == ELECTRONIC}
+    sold = [sale for item in agreements for sale in item.sales if sale.total and sale.line_type not in _FOLLOWERS]
+    return bool(sold) and all(sale.line_type == "GIFT_CARD" or sale.item_id in at_once for sale in sold)
 
 
 def _ships(order: Order) -> bool:

@@ -146,3 +146,9 @@ CASES: Mapping[str, Case] = MappingProxyType(
         ),
     }
 )
+
+
+def lawful_note(case: str, vat_id: str, *, german: bool) -> str:
+    """The sentence the law wants on every document of a case, corrections included; '' where it wants none."""
+    row = CASES.get(case)
+    return "" if row is None else (row.note_de if german else row.note_en).format(vat_id=vat_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import timedelta
+from datetime import date, timedelta
 
 from ladenbuch.domain.facts import TaxPoint
 from ladenbuch.domain.profile import Profile
@@ -57,6 +57,13 @@ def advance_note(tax_point: TaxPoint, profile: Profile, locale: str) -> str:
     if language == "en":
         return f"Advance payment received on {paid:%d.%m.%Y}; delivery expected in {month}."
     return f"Vorauszahlung, Zahlung erhalten am {paid:%d.%m.%Y}, Lieferung voraussichtlich im {month}."
+
+
+def correction_note(number: str, issued: date, locale: str) -> str:
+    """Which invoice a credit note corrects: it must name it clearly (UStDV §31 (5) sentence 2)."""
+    if language_of(locale) == "en":
+        return f"Correction of invoice {number} of {issued:%d.%m.%Y}."
+    return f"Korrektur der Rechnung {number} vom {issued:%d.%m.%Y}."
 
 
 def one_line(text: str | None) -> str | None:

@@ -13,6 +13,7 @@ from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.actions import Action
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.document import CreditNoteDraft
+from ladenbuch.domain.texts import correction_note
 from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
 from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, compare_credit_note, credit_note_hash
 from ladenbuch.sevdesk.documents import RemoteInvoice
@@ -43,7 +44,7 @@ def draft_credit_note(run: Run, action: Action, contact_id: str) -> None:
         return _with_positions(run, _ours(run, draft, contact_id))
 
     def call() -> RemoteCreditNote:
-        return with_lease(run, NUMBER, lambda: _save(run, draft, contact_id, invoice_id))
+        return with_lease(run, NUMBER, lambda: _save(run, draft, contact_id, origin))
 
     def record(tx: Transaction, found: RemoteCreditNote) -> str:
         books.drafted(tx, run.tenant, document.key, found.id, credit_note_hash(found, found.positions or ()))
@@ -69,7 +70,7 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
     document = document_of(run, key)
     draft = document.draft
     assert isinstance(draft, CreditNoteDraft)
-    origin_id = document_of(run, draft.origin_key).sevdesk_id
+    origin = document_of(run, draft.origin_key)
     anew_key = f"anew:{key}"
 
     def given_up(tx: Transaction) -> bool:
@@ -102,8 +103,6 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
         return None
 
     def take() -> RemoteCreditNote:
-        if origin_id is None:
-            raise Retryable("UNCONFIRMED", "the invoice is not confirmed yet")
         current = _ours(run, draft, contact_id)
         if current is not None:
             try:
@@ -113,7 +112,7 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
                     raise
             run.write(give_up)
             run.sevdesk.delete_credit_note_draft(current.id)
-        anew = _equal(run, draft, _save(run, draft, contact_id, origin_id))
+        anew = _equal(run, draft, _save(run, draft, contact_id, origin))
         return run.sevdesk.finalise_credit_note(anew.id)
 
     def send() -> RemoteCreditNote:
@@ -173,9 +172,16 @@ def _credit_note(action: Action) -> tuple[PostedDocument, CreditNoteDraft]:
     return action.document, draft
 
 
-def _save(run: Run, draft: CreditNoteDraft, contact_id: str, invoice_id: str) -> RemoteCreditNote:
+def _save(run: Run, draft: CreditNoteDraft, contact_id: str, origin: PostedDocument) -> RemoteCreditNote:
+    """Save the draft with the next number. The invoice it corrects has its own only now, so the sentence that names it
+    is no part of what was planned and pinned.
+    """
+    if origin.sevdesk_id is None or origin.number is None:
+        raise Retryable("UNCONFIRMED", "the invoice is not finalised yet")
+    named = correction_note(origin.number, origin.draft.issued_on, draft.party.locale)
     number = run.sevdesk.next_credit_note_number()
-    return run.sevdesk.save_credit_note(draft, contact_id, invoice_id, number)
+    text = "\n".join(part for part in (draft.head_text, named) if part)
+    return run.sevdesk.save_credit_note(replace(draft, head_text=text), contact_id, origin.sevdesk_id, number)
 
 
 def _ours(run: Run, draft: CreditNoteDraft, contact_id: str) -> RemoteCreditNote | None:
