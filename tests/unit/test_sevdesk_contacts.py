@@ -166,6 +166,79 @@ def test_the_vat_id_is_the_contacts_and_no_name_is_sent_along() -> None:
     assert ("vatNumber" in person, "name" in person, person["surename"]) == (False, False, "Erika")
 
 
+# -- the merchant's own contacts ---------------------------------------------------------------------
+
+ERIKA = {"id": "71", "objectName": "Contact", "surename": "Erika", "familyname": "Muster", "customerNumber": "K-1"}
+
+
+def test_contacts_are_found_by_email_in_one_request_and_compared() -> None:
+    """Facts 1.4, 2.2: type, value and embed; capitals make no difference, an old contact may be gone."""
+    supplier = {
+        "id": "72",
+        "name": "Muster GmbH",
+        "vatNumber": "DE1",
+        "category": {"id": "2", "objectName": "Category"},
+    }
+    rows = [
+        {**MAILBOX, "contact": ERIKA},
+        {**MAILBOX, "id": "96", "contact": ERIKA},
+        {**MAILBOX, "id": "97", "contact": supplier},
+        {**MAILBOX, "id": "98", "contact": None},
+    ]
+    stub = Stub({("GET", "/CommunicationWay"): rows})
+    erika, firm = stub.client.contacts_with_email(" erika@example.org")
+    assert (erika.id, erika.name, erika.customer_number, erika.is_organisation) == ("71", "Erika Muster", "K-1", False)
+    assert (firm.id, firm.vat_id, firm.is_organisation, firm.is_supplier) == ("72", "DE1", True, True)
+    assert (erika.emails, erika.doors, erika.is_supplier) == (("Erika@Example.org",), None, False)
+    asked = dict(stub.asked[0].url.params.multi_items())
+    assert {name: asked[name] for name in ("type", "value", "embed")} == {
+        "type": "EMAIL",
+        "value": "erika@example.org",
+        "embed": "contact",
+    }
+    assert len(stub.asked) == 1
+    assert stub.client.contacts_with_email("  ") == []
+    assert len(stub.asked) == 1, "an empty value would find everything"
+
+
+def test_a_contact_that_is_not_embedded_is_read_by_its_id() -> None:
+    bare = {("GET", "/CommunicationWay"): [MAILBOX]}
+    stub = Stub({**bare, ("GET", "/Contact/71"): [ERIKA]})
+    assert [one.name for one in stub.client.contacts_with_email("erika@example.org")] == ["Erika Muster"]
+    assert Stub({**bare, ("GET", "/Contact/71"): unknown}).client.contacts_with_email("erika@example.org") == []
+
+
+@pytest.mark.parametrize("other", [{"value": "anna@example.org"}, {"type": "PHONE"}, {"value": None}])
+def test_1_4_a_mailbox_nobody_asked_for_shows_that_the_filter_was_ignored(other: dict[str, Any]) -> None:
+    rows = [{**MAILBOX, "contact": ERIKA}, {**MAILBOX, "id": "96", "contact": ERIKA, **other}]
+    stub = Stub({("GET", "/CommunicationWay"): rows})
+    assert code(lambda: stub.client.contacts_with_email("erika@example.org")) == "SEVDESK-IMPLAUSIBLE"
+
+
+def test_a_vat_id_is_looked_for_among_organisations_however_it_is_written() -> None:
+    """No filter for it is known; without depth sevdesk leaves the many persons out (facts 5.1.10)."""
+    rows = [
+        {"id": "81", "name": "Möwe GmbH", "vatNumber": "de 136 695 976"},
+        {"id": "82", "name": "Möwe AG", "vatNumber": "DE136695977"},
+        {"id": "83", "name": "Ohne", "vatNumber": None},
+    ]
+    stub = Stub({("GET", "/Contact"): rows})
+    assert [one.id for one in stub.client.organisations_with_vat_id("DE136695976")] == ["81"]
+    asked = dict(stub.asked[0].url.params.multi_items())
+    assert asked == {"limit": "1000", "offset": "0"}
+    assert stub.client.organisations_with_vat_id(" - ") == []
+    assert len(stub.asked) == 1
+
+
+def test_a_new_contact_gets_its_address_and_mailbox_without_a_look() -> None:
+    """What was just made has neither: two requests less per customer (facts 1.8)."""
+    stub = Stub({("POST", "/ContactAddress"): ADDRESS, ("POST", "/CommunicationWay"): MAILBOX})
+    stub.client.create_address("71", PARTY)
+    stub.client.create_email("71", "erika@example.org")
+    assert [one.method for one in stub.asked if one.url.path.split("/")[-1] != "StaticCountry"] == ["POST", "POST"]
+    assert stub.sent("/CommunicationWay")[0]["main"] is True
+
+
 def test_no_names_in_representations() -> None:
     stub = Stub(
         {
@@ -175,7 +248,8 @@ def test_no_names_in_representations() -> None:
         }
     )
     client = stub.client
-    shown = repr([client.contact_addresses("71"), client.communication_ways("71"), client.get_contact("71")]).lower()
+    found = [client.contact_addresses("71"), client.communication_ways("71"), client.get_contact("71")]
+    shown = repr([*found, client.contacts_with_email("erika@example.org")]).lower()
     assert not any(word in shown for word in ("muster", "hafenweg", "example.org", "fr32"))
 
 

@@ -278,6 +278,24 @@ def test_1_4_persons_are_hidden_without_depth(desk: Desk) -> None:
     assert desk.get("/Contact?customerNumber=s1-7&depth=1") == []
 
 
+def test_1_4_mailboxes_are_found_by_value_and_contacts_by_nothing_of_the_kind(desk: Desk) -> None:
+    """The value filter is exact; whether it tells capitals apart is a switch. VAT ids and e-mails are no filter."""
+    person = desk.contact("K-1", vatNumber="DE136695976")
+    way = {"type": "EMAIL", "value": "Erika@example.invalid", "key": ref("CommunicationWayKey", 8)}
+    desk.call("POST", "/CommunicationWay", way | {"contact": ref("Contact", person)}, status=201)
+    assert len(desk.get("/CommunicationWay?type=EMAIL&value=Erika@example.invalid")) == 1
+    assert desk.get("/CommunicationWay?type=EMAIL&value=erika@example.invalid") == []
+    assert desk.get("/CommunicationWay?type=EMAIL&value=Erika@example") == []
+    assert len(desk.get("/Contact?depth=1&vatNumber=FR1&email=nobody")) == 1
+    assert desk.sim.calls()["ignored"] == {"filter vatNumber": 1, "filter email": 1}
+    state = desk.sim.state()
+    assert [row["value"] for row in state["communication_ways"]] == ["Erika@example.invalid"]
+    assert state["addresses"] == []
+    loose = Desk(switches={"mailbox_case_ignored": True})
+    loose.call("POST", "/CommunicationWay", way, status=201)
+    assert len(loose.get("/CommunicationWay?value=erika@EXAMPLE.invalid")) == 1
+
+
 def test_1_4_contact_type_and_main_together_find_nothing(desk: Desk) -> None:
     person = desk.contact()
     way = {"type": "EMAIL", "value": "e@example.invalid", "key": ref("CommunicationWayKey", 2), "main": True}

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ladenbuch.domain.document import Party
+from ladenbuch.domain.matching import Candidate, mailbox, plain_vat_id
 from ladenbuch.sevdesk import finding, reading
 from ladenbuch.sevdesk.paper import address_name, line, reference, street_of
 from ladenbuch.sevdesk.reading import Json
 from ladenbuch.sevdesk.room import Room, checked, written
 
-#: sevdesk's category of a customer, its category of a billing address, and its key of a mailbox for invoices.
+#: sevdesk's categories of a supplier and a customer, of a billing address, and its key of a mailbox for invoices.
+SUPPLIER_CATEGORY = 2
 CUSTOMER_CATEGORY = 3
 BILLING_CATEGORY = 47
 INVOICING_KEY = 8
@@ -105,6 +107,22 @@ def contact(row: Json) -> RemoteContact:
     )
 
 
+def candidate(row: Json, *emails: str) -> Candidate:
+    """A contact of the merchant, as it is compared with a buyer; its addresses are not looked at."""
+    person = " ".join(part for name in ("surename", "familyname") if (part := reading.text(row.get(name))))
+    organisation = reading.text(row.get("name"))
+    category = reading.identity_or_none(row.get("category"), "contact's category")
+    return Candidate(
+        id=reading.identity(row.get("id"), "contact id"),
+        customer_number=reading.text(row.get("customerNumber")),
+        is_organisation=organisation is not None,
+        name=organisation or person,
+        vat_id=reading.text(row.get("vatNumber")),
+        emails=emails,
+        is_supplier=category == str(SUPPLIER_CATEGORY),
+    )
+
+
 def address(row: Json) -> ContactAddress:
     """An address object."""
     return ContactAddress(
@@ -157,6 +175,48 @@ class Contacts(Room):
         )
         return min((reading.identity(row.get("id"), "contact id") for row in rows), key=int, default=None)
 
+    def contacts_with_email(self, email: str) -> list[Candidate]:
+        """The contacts one of whose mailboxes is this one, whatever its capitals; suppliers are among them.
+
+        One request: `/Contact` has no filter for it, `/CommunicationWay` has (facts 1.4, 2.2). Whether that filter
+        tells capitals apart is not known, so it is given the buyer's own spelling.
+        """
+        wanted = reading.plain(email).strip()
+        if not mailbox(wanted):
+            return []
+        found: dict[str, Candidate] = {}
+        query = [("type", "EMAIL"), ("value", wanted), ("embed", "contact")]
+        for row in finding.matching(self._calls, "/CommunicationWay", query):
+            value = reading.text(row.get("value")) or ""
+            if reading.text(row.get("type")) != "EMAIL" or mailbox(value) != mailbox(wanted):
+                raise finding.implausible("/CommunicationWay")
+            owner = self._embedded(row.get("contact"))
+            if owner is not None:
+                one = candidate(owner, value)
+                found[one.id] = one
+        return list(found.values())
+
+    def _embedded(self, owner: Any) -> Json | None:
+        """The contact inside a row; read by its id where only that is there. None for none, or one that is gone."""
+        id_ = reading.identity_or_none(owner, "communication way's contact")
+        if id_ is None:
+            return None
+        if isinstance(owner, Mapping) and set(owner) - {"id", "objectName"}:
+            return owner
+        return finding.by_id(self._calls, "/Contact/{id}", f"/Contact/{checked(id_)}", id_)
+
+    def organisations_with_vat_id(self, vat_id: str) -> list[Candidate]:
+        """The organisations with this VAT id, however it is written.
+
+        sevdesk has no filter for it, so all organisations are read, a thousand at a time (persons are left out where
+        `depth` is): to be asked for new business customers only.
+        """
+        wanted = plain_vat_id(vat_id)
+        if not wanted:
+            return []
+        rows = finding.everything(self._calls, "/Contact")
+        return [candidate(row) for row in rows if plain_vat_id(reading.text(row.get("vatNumber"))) == wanted]
+
     def get_contact(self, contact_id: str) -> RemoteContact | None:
         """The contact as it is now; None only when sevdesk says it does not know it."""
         row = finding.by_id(self._calls, "/Contact/{id}", f"/Contact/{checked(contact_id)}", contact_id)
@@ -193,13 +253,18 @@ class Contacts(Room):
         Documents do not need it, e-invoices and people do. After `Ambiguous` simply ask again: it looks first.
         """
 
-        def body() -> dict[str, Any]:
-            return address_body(checked(contact_id), party, self._lookups.country_id(party.country))
-
-        wanted = body()
+        wanted = address_body(checked(contact_id), party, self._lookups.country_id(party.country))
         for one in self.contact_addresses(contact_id):
             if _alike(one, wanted):
                 return one
+        return self.create_address(contact_id, party)
+
+    def create_address(self, contact_id: str, party: Party) -> ContactAddress:
+        """The party's address as a new billing address of a contact that is known to have none."""
+
+        def body() -> dict[str, Any]:
+            return address_body(checked(contact_id), party, self._lookups.country_id(party.country))
+
         answer = self._post_with_lookups("/ContactAddress", body)
         return written(lambda: address({"contact": contact_id, **reading.one(answer, "address")}))
 
@@ -217,12 +282,16 @@ class Contacts(Room):
         for way in boxes:
             if _tidy(way.value) == _tidy(email):
                 return way
+        return self.create_email(contact_id, email, main=not any(way.main for way in boxes))
+
+    def create_email(self, contact_id: str, email: str, *, main: bool = True) -> CommunicationWay:
+        """A new mailbox for invoices at a contact that is known not to have it."""
         body = {
-            "contact": reference(contact_id, "Contact"),
+            "contact": reference(checked(contact_id), "Contact"),
             "type": "EMAIL",
             "value": reading.plain(email).strip(),
             "key": reference(INVOICING_KEY, "CommunicationWayKey"),
-            "main": not any(way.main for way in boxes),
+            "main": main,
         }
         answer = self._calls.json("POST", "/CommunicationWay", "/CommunicationWay", body=body)
         return written(lambda: communication_way({"contact": contact_id, **reading.one(answer, "communication way")}))

@@ -268,15 +268,21 @@ def list_ways(call: Call) -> SimResponse:
         rows = []
     elif owner is not None:
         rows = _found(world, "CommunicationWay", "contact", owner)
-    elif "value" in query.plain:
+    elif "value" in query.plain and not world.switches.mailbox_case_ignored:
         rows = _found(world, "CommunicationWay", "value", query.plain["value"])
     filters: dict[str, Test[Thing]] = {
         "type": lambda row, text: row.fields["type"] == text,
-        "value": lambda row, text: row.fields["value"] == text,
+        "value": lambda row, text: _same_value(world, row.fields["value"], text),
         "main": lambda row, text: row.fields["main"] == text,
     }
     nested = {"contact": by_reference("contact", "Contact")}
     return answer(page(world, query, rows, _embedding(world, query), lambda row: row.created_at, filters, nested))
+
+
+def _same_value(world: World, stored: str, asked: str) -> bool:
+    if world.switches.mailbox_case_ignored:
+        return stored.casefold() == asked.casefold()
+    return stored == asked
 
 
 def _found(world: World, kind: str, name: str, value: object) -> list[Thing]:

@@ -38,6 +38,8 @@ def state(world: World) -> Json:
         "transactions": [transaction_state(row) for row in world.transactions.values()],
         "accounts": [_account_state(world, row) for row in world.accounts.values()],
         "contacts": [write(row) for row in world.things.get("Contact", {}).values()],
+        "addresses": [write(row) for row in world.things.get("ContactAddress", {}).values()],
+        "communication_ways": [write(row) for row in world.things.get("CommunicationWay", {}).values()],
         "mails": list(world.mails),
         "deleted": list(world.deleted),
     }

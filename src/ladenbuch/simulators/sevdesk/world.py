@@ -39,6 +39,8 @@ class Switches:
     credit_note_on_open: bool = False
     # credit notes found by customerInternalNote: undocumented, reported working
     credit_note_note_filter: bool = True
+    # the value filter of /CommunicationWay does not tell capitals apart
+    mailbox_case_ignored: bool = False
     # finalising a document over 0.00
     zero_totals: bool = False
     # unit prices with more than two decimals
