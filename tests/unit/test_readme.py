@@ -117,3 +117,11 @@ def test_house_style() -> None:
     assert len(README.splitlines()) <= 135
     for page in PAGES:
         assert not re.search(r"/(?:work|tmp|root|home)/", page.read_text()), page
+
+
+def test_no_link_is_tracked() -> None:
+    """A tracked link named `.venv` replaces the environment of everybody who checks it out."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [line.split("\t")[1] for line in listed.splitlines() if line.startswith("120000 ")] == []
