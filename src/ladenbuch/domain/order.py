@@ -270,6 +270,7 @@ class Company:
     billing_address: Address | None = None
     tax_registration_id: str | None = None
     tax_exempt: bool = False
+    external_id: str | None = None  # of the location, else of the company
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,15 +23,18 @@ def party_of(
     """The buyer as printed: billing address first, shipping address where it says more. `gross` in minor units.
 
     A company's own billing address comes before both. Without an address only a small domestic invoice may be written.
+    First and last name are those of a company's contact person.
     Where the profile says so, consumers share one debtor; what is printed is each buyer's own all the same.
     """
     billing, shipping = order.billing_address, order.shipping_address
-    if order.company is not None and order.company.billing_address is not None:
-        billing = order.company.billing_address
+    location = order.company.billing_address if order.company is not None else None
+    billing = location or billing
     complete = (item for item in (billing, shipping) if item is not None and _complete(item))
     address = next(complete, billing or shipping or Address())
-    first = one_line(address.first_name) or one_line(order.customer.first_name if order.customer else None)
-    last = one_line(address.last_name) or one_line(order.customer.last_name if order.customer else None)
+    first, last = one_line(address.first_name), one_line(address.last_name)
+    if not (address is location and (first or last)):  # a location's recipient is a person or a department of its own
+        first = first or one_line(order.customer.first_name if order.customer else None)
+        last = last or one_line(order.customer.last_name if order.customer else None)
     company = one_line(address.company) or one_line(order.company.name if order.company else None)
     display = _name(order.customer.display_name if order.customer else None)
     person = " ".join(part for part in (first, last) if part) or display

@@ -65,12 +65,12 @@ def reference(id_: str | int, name: str) -> dict[str, Any]:
 
 
 def address_name(party: Party) -> str:
-    """The first line of the address: the company first, then the person (UStG §14 (4) no. 1)."""
-    person = " ".join(party.name.split())
-    company = " ".join((party.company or "").split())
+    """The first line of the address: the company first, then its contact person (UStG §14 (4) no. 1)."""
+    name, company = " ".join(party.name.split()), " ".join((party.company or "").split())
+    person = " ".join(f"{party.first_name or ''} {party.last_name or ''}".split()) or name
     if not company or company == person:
-        return company or person
-    return f"{company}, {person}" if person else company
+        return company or name
+    return f"{company}, {person}"
 
 
 def street_of(party: Party) -> str:

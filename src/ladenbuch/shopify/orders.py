@@ -314,23 +314,26 @@ class _Reader:
             billing_address=_address(part(location, "billingAddress")),
             tax_registration_id=optional(part(tax, "taxRegistrationId")),
             tax_exempt=part(tax, "taxExempt") is True,
+            external_id=optional(part(location, "externalId")) or optional(part(company, "externalId")),
         )
 
     def terms(self, terms: object) -> shop.PaymentTerms | None:
         if not isinstance(terms, Mapping):
             return None
         path = "order.paymentTerms"
-        due = [
-            instant(item["dueAt"], f"{where}.dueAt")
+        schedules = [
+            (instant(item["dueAt"], f"{where}.dueAt"), item.get("completedAt") is None)
             for item, where in self.items(terms, "paymentSchedules", path, soft=True)
-            if item.get("dueAt") is not None and item.get("completedAt") is None
+            if item.get("dueAt") is not None
         ]
+        due = [at for at, is_open in schedules if is_open]
+        last = max((at for at, _ in schedules), default=None)
         days = terms.get("dueInDays")
         return shop.PaymentTerms(
             name=optional(terms.get("paymentTermsName")) or "",
             kind=optional(terms.get("paymentTermsType")) or "UNKNOWN",
             due_in_days=None if days is None else count(days, f"{path}.dueInDays"),
-            due_at=min(due) if due else None,
+            due_at=min(due) if due else last,
         )
 
     # -- what was sold -------------------------------------------------------------------------------------------
