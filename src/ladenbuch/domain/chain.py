@@ -18,6 +18,7 @@ from decimal import Decimal
 from ladenbuch.domain.books import Books, Cover, PostedDocument
 from ladenbuch.domain.credit import Carrier, carrier_of, shares_of
 from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft, Position
+from ladenbuch.domain.einvoice import correction_of
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved, moved_at
 from ladenbuch.domain.first import Sheet, documents_of, head_text, note_of
@@ -310,6 +311,12 @@ class _Replay:
         if shares is None:
             message = "the refund does not fit what the invoices still carry per tax rate"
             self._ask("REFUND-EXCEEDS", message, *(payment for payment, _ in money.payments))
+            raise _Stop
+        fresh = [item.carrier for item in shares if f"cn:{money.key}:{item.carrier + 1}" not in self.pinned]
+        drafts = [self.carriers[index].document.draft for index in fresh]
+        question = correction_of(drafts, tuple(payment for payment, _ in money.payments))
+        if question is not None:
+            self.chain.attention.append(question)
             raise _Stop
         for share in shares:
             carrier = self.carriers[share.carrier]

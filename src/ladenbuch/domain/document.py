@@ -18,6 +18,8 @@ from ladenbuch.errors import Rejected
 
 #: A document with more positions is refused until a live account has shown that sevdesk takes it.
 MAX_POSITIONS = 500
+#: sevdesk's tax rules for consumers in other member states (OSS).
+OSS_RULES = frozenset({18, 19, 20})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,16 @@ class Position:
             return cls(f"{quantity} x {name}", 1, gross, gross, rate, text, covers)
         pieces = max(quantity, 1)
         return cls(name, pieces, gross // pieces, gross, rate, text, covers)
+
+    def in_whole_pieces(self, name: str, quantity: int) -> tuple[Position, ...]:
+        """This position as quantity x price, which machines read: 2 x 7.99 and 1 x 8.00 instead of "3 x name" (2.2)."""
+        price, dearer = divmod(self.gross, quantity)
+        parts = ((quantity - dearer, price), (dearer, price + 1))
+        return tuple(
+            Position(name, pieces, each, pieces * each, self.rate, self.text, self.covers)
+            for pieces, each in parts
+            if pieces
+        )
 
     @property
     def net(self) -> int:
@@ -143,6 +155,8 @@ class InvoiceDraft:
     `claim` is what the covered ledger entries add up to per rate: the positions must equal it to the cent, and the
     delivery date must not lie after the invoice date, else `Rejected("DRAFT-UNBALANCED" | "DRAFT-DATES")`.
     `delivery_country` (ISO, upper case) is where the goods go when that is not the buyer's country.
+    An e-invoice also names the buyer's reference, the means of payment (UNTDID 4461) and when it is due, else
+    `Rejected("DRAFT-E-INVOICE")`. `time_to_pay` is in days from the invoice date.
     """
 
     key: str
@@ -161,6 +175,9 @@ class InvoiceDraft:
     delivery_until: date | None = None
     time_to_pay: int | None = None
     delivery_country: str | None = None
+    e_invoice: bool = False
+    buyer_reference: str | None = None
+    payment_means: str | None = None
 
     def __post_init__(self) -> None:
         if not self.positions or len(self.positions) > MAX_POSITIONS:
@@ -173,6 +190,9 @@ class InvoiceDraft:
         last = self.delivery_until or self.delivery_date
         if last > self.invoice_date or last < self.delivery_date:
             raise Rejected("DRAFT-DATES", "the delivery must not lie after the invoice date")
+        complete = bool(self.buyer_reference and self.payment_means and self.time_to_pay is not None)
+        if self.e_invoice and (not complete or self.tax_rule in OSS_RULES):
+            raise Rejected("DRAFT-E-INVOICE", "an e-invoice lacks its reference, payment or due date, or is under OSS")
 
     @property
     def issued_on(self) -> date:
@@ -208,6 +228,9 @@ class InvoiceDraft:
             "tax_text": self.tax_text,
             "time_to_pay": self.time_to_pay,
             "delivery_country": self.delivery_country,
+            "e_invoice": self.e_invoice,
+            "buyer_reference": self.buyer_reference,
+            "payment_means": self.payment_means,
         }
 
     @classmethod
@@ -231,6 +254,9 @@ class InvoiceDraft:
             tax_text=data["tax_text"],
             time_to_pay=data["time_to_pay"],
             delivery_country=data.get("delivery_country"),
+            e_invoice=data.get("e_invoice", False),
+            buyer_reference=data.get("buyer_reference"),
+            payment_means=data.get("payment_means"),
         )
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from ladenbuch.domain.books import Books, Cover, PostedDocument
 from ladenbuch.domain.document import InvoiceDraft, Party, rate_text
+from ladenbuch.domain.einvoice import EInvoice, e_invoice_of, given_reference, is_wanted
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import Facts, Problem, TaxPoint
 from ladenbuch.domain.order import Agreement, Order
 from ladenbuch.domain.party import party_of
-from ladenbuch.domain.positions import fold
+from ladenbuch.domain.positions import Fold, fold
 from ladenbuch.domain.prepayment import partial_prepayment
 from ladenbuch.domain.profile import Profile
 from ladenbuch.domain.supply import supplied_when_paid
@@ -44,9 +45,17 @@ def first_sheet(facts: Facts, tax_point: TaxPoint) -> Sheet:
 
 
 def documents_of(
-    facts: Facts, sheet: Sheet, profile: Profile, now: datetime, evidence: Evidence
+    facts: Facts,
+    sheet: Sheet,
+    profile: Profile,
+    now: datetime,
+    evidence: Evidence,
+    answers: frozenset[str] = frozenset(),
 ) -> tuple[list[PostedDocument], list[Problem]]:
-    """The documents of a sheet, one per tax rule, goods first; or none and every reason why a person must decide."""
+    """The documents of a sheet, one per tax rule, goods first; or none and every reason why a person must decide.
+
+    `answers` are choices a person took about this order's e-invoice.
+    """
     parts, problems = decide_tax(facts.order, sheet.agreements, profile, sheet.point.at, evidence)
     if problems:
         return [], problems
@@ -54,7 +63,7 @@ def documents_of(
         return [], [Problem("LEDGER", "nothing was sold up to the tax point", (facts.order.id,))]
     documents: list[PostedDocument] = []
     for index, part in enumerate(parts):
-        document, refused = _document(facts, sheet, profile, now, part, index, len(parts))
+        document, refused = _document(facts, sheet, profile, now, part, index, len(parts), answers)
         problems += refused
         documents += [] if document is None else [document]
     return ([], problems) if problems else (documents, [])
@@ -103,7 +112,14 @@ def _missing(facts: Facts, pinned: list[PostedDocument], tax_point: TaxPoint) ->
 
 
 def _document(
-    facts: Facts, sheet: Sheet, profile: Profile, now: datetime, part: TaxedPart, index: int, parts: int
+    facts: Facts,
+    sheet: Sheet,
+    profile: Profile,
+    now: datetime,
+    part: TaxedPart,
+    index: int,
+    parts: int,
+    answers: frozenset[str],
 ) -> tuple[PostedDocument | None, list[Problem]]:
     """One invoice. The first part has the plain key and note; the others carry their rule in both (facts 3.2)."""
     order, decision, point = facts.order, part.decision, sheet.point
@@ -120,6 +136,13 @@ def _document(
     closed = profile.books_closed_until
     if closed is not None and min(delivered, issued) <= closed:
         return None, [_period_closed(order, closed)]
+    days = _time_to_pay(order, profile, issued)
+    electronic = None
+    if is_wanted(order, profile, decision.rule, party, answers):
+        electronic, folded, lacking = _electronic(facts, profile, point, part, party, folded, days)
+        if lacking:
+            return None, lacking
+        days = days or 0  # due at once where nothing is agreed (BGB §271)
     lawful = decision.note_de if party.locale == "de" else decision.note
     notes = [lawful]
     if not supplied_when_paid(order, part.agreements, profile):
@@ -137,8 +160,11 @@ def _document(
             claim=folded.claim,
             head_text=head_text(order, profile),
             foot_text=" ".join(text for text in notes if text),
-            time_to_pay=_time_to_pay(order, profile, issued),
+            time_to_pay=days,
             delivery_country=_delivery_country(decision, party),
+            e_invoice=electronic is not None,
+            buyer_reference=electronic.buyer_reference if electronic else given_reference(order),
+            payment_means=electronic.payment_means if electronic else None,
         )
     except Rejected as refusal:
         return None, [Problem(refusal.code, refusal.message, (order.id,), ("post by hand", "exclude the order"))]
@@ -158,26 +184,43 @@ def _document(
     return document, []
 
 
+def _electronic(
+    facts: Facts, profile: Profile, point: TaxPoint, part: TaxedPart, party: Party, folded: Fold, days: int | None
+) -> tuple[EInvoice | None, Fold, list[Problem]]:
+    """What an e-invoice adds to the document, and its positions in whole pieces, checked anew against R21 (2.2)."""
+    order = facts.order
+    whole, _ = fold(order, part.agreements, whole_pieces=True)
+    due = order.terms is None or days is not None
+    found, lacking = e_invoice_of(
+        facts, profile, part.decision.rule, party, point.at, due=due, readable=whole is not None
+    )
+    return found, whole or folded, lacking
+
+
 def note_of(order: Order, profile: Profile) -> str:
     """What every document of an order carries in its reference field, and what it is found by (facts 6.1)."""
     return f"{one_line(order.name) or order.number_id} / {profile.shop_key}:{order.number_id}"
 
 
 def head_text(order: Order, profile: Profile) -> str:
-    """The line above the positions: which order of when, and the buyer's own order number where there is one."""
+    """The line above the positions: which order of when, and the buyer's own numbers where there are any."""
     name = one_line(order.name) or order.number_id
     text = f"Bestellung {name} vom {profile.local_date(order.processed_at):%d.%m.%Y}"
-    theirs = one_line(order.po_number)
-    return f"{text}, Ihre Bestellnummer {theirs}" if theirs else text
+    theirs, reference = one_line(order.po_number), given_reference(order)
+    text += f", Ihre Bestellnummer {theirs}" if theirs else ""
+    return f"{text}, Ihr Zeichen {reference}" if reference and reference != theirs else text
 
 
 def _time_to_pay(order: Order, profile: Profile, issued: date) -> int | None:
-    """Days until the payment terms fall due, counted from the invoice; None without terms."""
+    """Days until the payment terms fall due, counted from the invoice; None without terms, or where they do not say.
+
+    Due on fulfilment or on receipt is due with the invoice: it is written when the goods have left.
+    """
     if order.terms is None:
         return None
     if order.terms.due_at is not None:
         return max(0, (profile.local_date(order.terms.due_at) - issued).days)
-    return order.terms.due_in_days
+    return 0 if order.terms.kind in ("FULFILLMENT", "RECEIPT") else order.terms.due_in_days
 
 
 def _delivery_country(decision: TaxDecision, party: Party) -> str | None:

@@ -51,8 +51,13 @@ class Fold:
     covers: tuple[str, ...]
 
 
-def fold(order: Order, agreements: Iterable[Agreement]) -> tuple[Fold | None, list[Problem]]:
-    """Fold agreements into positions (R2). Returns the fold, or None and the reasons it cannot be trusted."""
+def fold(
+    order: Order, agreements: Iterable[Agreement], *, whole_pieces: bool = False
+) -> tuple[Fold | None, list[Problem]]:
+    """Fold agreements into positions (R2). Returns the fold, or None and the reasons it cannot be trusted.
+
+    `whole_pieces`: quantity and price are machine-read, so what cannot be divided is two positions, not "3 x name".
+    """
     agreements = tuple(agreements)
     covers = tuple(sale.id for agreement in agreements for sale in agreement.sales)
     items, problems = _items(order, agreements)
@@ -66,7 +71,7 @@ def fold(order: Order, agreements: Iterable[Agreement]) -> tuple[Fold | None, li
     shop_tax: dict[Decimal, int] = {}
     roundings: dict[Decimal, int] = {}
     for item in items:
-        made, problem = _positions_of(order, item, goods)
+        made, problem = _positions_of(order, item, goods, whole_pieces)
         positions += made
         if problem is not None:
             problems.append(problem)
@@ -111,7 +116,9 @@ def _items(order: Order, agreements: tuple[Agreement, ...]) -> tuple[list[_Item]
     return ordered, []
 
 
-def _positions_of(order: Order, item: _Item, goods: dict[Decimal, int]) -> tuple[list[Position], Problem | None]:
+def _positions_of(
+    order: Order, item: _Item, goods: dict[Decimal, int], whole_pieces: bool
+) -> tuple[list[Position], Problem | None]:
     if item.gross == 0 and (item.quantity == 0 or item.line_type == "SHIPPING" or not (item.taxes or goods)):
         return [], None
     name, text = _name(order, item)
@@ -124,7 +131,8 @@ def _positions_of(order: Order, item: _Item, goods: dict[Decimal, int]) -> tuple
     if len(item.taxes) == 1:
         rate = next(iter(item.taxes))
         quantity = 1 if item.line_type == "SHIPPING" else item.quantity
-        return [Position.of(name, quantity, item.gross, rate, text=text, covers=tuple(item.sales))], None
+        position = Position.of(name, quantity, item.gross, rate, text=text, covers=tuple(item.sales))
+        return list(position.in_whole_pieces(name, max(quantity, 1)) if whole_pieces else [position]), None
     parts = split_by_rate(item.gross, item.taxes, goods) if item.line_type == "SHIPPING" else None
     if parts is None:
         message = f"{name!r} carries several tax rates and cannot be split to the cent"

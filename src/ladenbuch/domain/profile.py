@@ -58,6 +58,7 @@ class Profile:
     draft_only: bool = True
     include_pos: bool = False
     letters: bool = True
+    e_invoices: str = "off"  # off | business: companies in Germany get an e-invoice
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
     default_gateway: Gateway | None = None
     shop_name: str = ""
@@ -148,6 +149,7 @@ class Profile:
             "vouchers": ("unset", "single_purpose", "multi_purpose"),
             "voucher_rate": ("19", "7", "0"),
             "debtor": ("each", "collective"),
+            "e_invoices": ("off", "business"),
         }
         for name, values in allowed.items():
             if getattr(self, name) not in values:

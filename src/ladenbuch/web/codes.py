@@ -59,6 +59,10 @@ SENTENCES: dict[str, _Text] = {
         "Es ging mehr zurück, als die Belege noch tragen.",
         "More went back than the documents still carry.",
     ),
+    "E-INVOICE-CORRECTION": (
+        "Zu einer bezahlten E-Rechnung ging Geld zurück. Eine Rechnungskorrektur von sevdesk ist keine E-Rechnung.",
+        "Money went back of a paid e-invoice, and a credit note of sevdesk is no e-invoice.",
+    ),
     "EXCHANGE-RATES": (
         "Ein Umtausch hat Wert zwischen Steuersätzen verschoben.",
         "An exchange moved value between tax rates.",
@@ -308,6 +312,11 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
         "The shop's tax does not fit its rate.",
     ),
     (
+        r"the e-invoice lacks: (?P<lacks>.+)",
+        "Der E-Rechnung fehlt: {lacks}.",
+        "The e-invoice lacks: {lacks}.",
+    ),
+    (
         r"the draft was changed in sevdesk.*",
         "Unser Entwurf wurde in sevdesk geändert. Er wird weder überschrieben noch verschickt.",
         "Our draft was changed in sevdesk. It is neither overwritten nor sent.",
@@ -330,10 +339,25 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
 )
 _COMPILED = tuple((re.compile(pattern), texts) for pattern, *texts in _MESSAGES)
 
+#: What an e-invoice may lack.
+_LACKS: dict[str, str] = {
+    "the buyer's name": "der Name des Käufers",
+    "the buyer's street": "die Straße des Käufers",
+    "the buyer's postal code": "die Postleitzahl des Käufers",
+    "the buyer's city": "der Ort des Käufers",
+    "the buyer's e-mail address": "die E-Mail-Adresse des Käufers",
+    "the buyer's VAT id": "die USt-IdNr. des Käufers",
+    "a buyer reference (PO number)": "ein Zeichen des Käufers (Bestellnummer)",
+    "payment terms with a due date": "ein Zahlungsziel",
+    "quantities whose prices agree with the tax to the cent": "Mengen, deren Preise zur Steuer auf den Cent passen",
+}
+
 CHOICES: dict[str, str] = {
+    "add it in Shopify": "in Shopify ergänzen",
     "add the address in Shopify": "die Adresse in Shopify ergänzen",
     "as charged": "so wie berechnet",
     "book by hand": "von Hand buchen",
+    "cancel it and write a new e-invoice by hand": "stornieren und von Hand eine neue E-Rechnung schreiben",
     "cancel the invoice by hand": "die Rechnung von Hand stornieren",
     "cancel the surplus invoice in sevdesk": "die überzählige Rechnung in sevdesk stornieren",
     "correct it by hand in sevdesk": "in sevdesk von Hand korrigieren",
@@ -369,6 +393,8 @@ CHOICES: dict[str, str] = {
     "refund the difference": "die Differenz zurückzahlen",
     "reset one of them in sevdesk": "eine davon in sevdesk zurücksetzen",
     "restore ours": "unseren Entwurf wiederherstellen",
+    "send an ordinary invoice": "eine gewöhnliche Rechnung senden",
+    "send the credit note as an ordinary document": "die Rechnungskorrektur als gewöhnlichen Beleg senden",
     "service": "andere Leistung",
     "service at the place of use": "Leistung am Ort der Nutzung",
     "single-purpose: taxed now": "Einzweckgutschein: jetzt versteuern",
@@ -412,6 +438,8 @@ def _named(language: Language, groups: dict[str, str]) -> dict[str, str]:
         values["place"] = country(language, values["place"])
     if "area" in values and language == "de":
         values["area"] = GERMAN.get(values["area"], values["area"])
+    if "lacks" in values and language == "de":
+        values["lacks"] = ", ".join(_LACKS.get(each, each) for each in values["lacks"].split(", "))
     if "sum" in values:
         values["sum"] = money(language, int(values["sum"]))
     if "rate" in values and language == "de":
