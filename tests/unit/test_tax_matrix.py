@@ -19,10 +19,11 @@ from builders import ERIKA, PROFILE, T0, agreement, at, order, payment, sale, sh
 from ladenbuch.domain.books import Books
 from ladenbuch.domain.evidence import Evidence, VatIdAnswer
 from ladenbuch.domain.facts import facts_of
+from ladenbuch.domain.gift_cards import set_aside
 from ladenbuch.domain.money import allocate, tax_in_gross
 from ladenbuch.domain.order import Company, Order, Sale
 from ladenbuch.domain.plan import plan
-from ladenbuch.domain.profile import Profile
+from ladenbuch.domain.profile import Gateway, Profile
 from ladenbuch.domain.tax import TaxDecision, decide_tax
 from ladenbuch.domain.tax_cases import CASES
 from ladenbuch.domain.territory import MEMBER_STATES
@@ -65,6 +66,7 @@ STANDARD = {row["state"]: row["standard"] for row in STATES}
 AREAS = {row["to"]: (row["area"], row["Gebiet"]) for _, row in THEMES if row.get("Gebiet", "–") != "–"}
 AREAS["XI BT1 5GS"] = AREAS["GB BT1 5GS"]
 
+CARDS = {"gift_card": Gateway("liability", "20")}
 UNSHIPPED = {"electronic": "electronic", "service": "service", "service at place": "service_at_place"}
 LINE_TYPES = {"shipping": "SHIPPING", "tip": "TIP", "voucher": "GIFT_CARD", "duty": "DUTY", "fee": "ADDITIONAL_FEE"}
 SELLERS: dict[str, dict[str, Any]] = {
@@ -76,7 +78,7 @@ SELLERS: dict[str, dict[str, Any]] = {
     "§13b": {"reverse_charge": True},
     "single-purpose vouchers": {"vouchers": "single_purpose"},
     "single-purpose vouchers at 7": {"vouchers": "single_purpose", "voucher_rate": "7"},
-    "multi-purpose vouchers": {"vouchers": "multi_purpose"},
+    "multi-purpose vouchers": {"vouchers": "multi_purpose", "gateways": PROFILE.gateways | CARDS},
     "tips taxed": {"tips": "taxed"},
     "tips for staff": {"tips": "staff"},
     "shipping follows the goods": {"shipping_policy": "follow_goods"},
@@ -141,7 +143,10 @@ def sold(row: Row, when: datetime = T0) -> Sold:
 
 def told(made: Sold) -> tuple[str, list[TaxDecision]]:
     """The outcome in the words of the page."""
-    parts, problems = decide_tax(made.order, made.order.agreements, made.profile, made.when, made.evidence)
+    facts, cards = set_aside(facts_of(made.order), Books(), [made.profile])
+    if cards.only:
+        return "GIFT-CARDS-ONLY", []
+    parts, problems = decide_tax(made.order, facts.agreements, made.profile, made.when, made.evidence)
     assert bool(parts) != bool(problems)
     if problems:
         return ", ".join(sorted({item.code for item in problems})), []

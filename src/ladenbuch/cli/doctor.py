@@ -11,6 +11,7 @@ from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.files import say_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store
+from ladenbuch.domain.profile import LINED_MODES
 from ladenbuch.errors import LadenbuchError, UsageError
 
 
@@ -67,11 +68,14 @@ def _tenant(house: Ladenbuch, tenant: tenants.Tenant, check: Any) -> None:
         check(f"{name}: sevdesk", version == "2.0", f"bookkeeping version {version} (2.0 is needed)")
         rules = {rule.id for rule in sevdesk.tax_rules()}
         check(f"{name}: tax rule 1", 1 in rules, "taxable revenue may be posted" if 1 in rules else "rule 1 is missing")
-        accounts = {account.id for account in sevdesk.check_accounts()}
+        accounts = {account.id: account for account in sevdesk.check_accounts()}
         for gateway, how in profiles[-1].gateways.items():
-            if how.mode == "clearing+payouts":
-                there = how.account in accounts
-                text = f"account {how.account}" if there else "no such account: tenants add --create-accounts"
-                check(f"{name}: {gateway}", there, text)
+            if how.mode in LINED_MODES:
+                account = accounts.get(how.account or "")
+                takes_lines = account is not None and account.kind == "online"
+                text = f"account {how.account}" if takes_lines else "no such account: tenants add --create-accounts"
+                if account is not None and not takes_lines:
+                    text = f"account {how.account} is {account.kind}: sevdesk takes no lines there"
+                check(f"{name}: {gateway}", takes_lines, text)
     except LadenbuchError as error:
         check(f"{name}: sevdesk", False, str(error))

@@ -9,6 +9,7 @@ from typing import Any
 from ladenbuch.domain.books import Booked, PostedDocument, PostedLine
 from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft, rate_text
 from ladenbuch.domain.facts import Problem, TaxPoint
+from ladenbuch.domain.gift_cards import NO_CARDS, GiftCards
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ def _document_json(draft: InvoiceDraft | CreditNoteDraft) -> dict[str, Any]:
 class Plan:
     """What is left to do. `later` names why nothing may be decided yet; `exclusion` why the order is not ours.
 
-    `noted` are later facts with what became of them: the key of a document, or why they need none.
+    `noted` are later facts with what became of them: the key of a document, or why they need none. `cards` is what of
+    the order is no turnover (2.5).
     """
 
     order_id: str
@@ -95,6 +97,7 @@ class Plan:
     later: str | None = None
     tax_point: TaxPoint | None = None
     noted: tuple[tuple[str, str], ...] = ()
+    cards: GiftCards = NO_CARDS
 
     def due(self, now: datetime) -> tuple[Action, ...]:
         """Actions that may be carried out at `now`."""

@@ -14,8 +14,9 @@ from ladenbuch.domain.actions import Action, finalise_key
 from ladenbuch.domain.books import Booked, Books, PostedDocument, PostedLine, transaction_of
 from ladenbuch.domain.chain import Returned
 from ladenbuch.domain.facts import Facts, Problem, moved, moved_at
+from ladenbuch.domain.gift_cards import CARD, GATEWAY, NO_CARDS, GiftCards
 from ladenbuch.domain.order import Payment
-from ladenbuch.domain.profile import SUPPORTED_MODES, Profile
+from ladenbuch.domain.profile import LINED_MODES, SUPPORTED_MODES, Gateway, Profile
 
 Share = tuple[str, int]  # which document, how much of the transaction (signed)
 
@@ -37,25 +38,24 @@ def money(
     documents: Sequence[PostedDocument] | None = None,
     returned: Sequence[Returned] = (),
     given_back: int = 0,
+    cards: GiftCards = NO_CARDS,
 ) -> Money:
     """Put every transaction on its account and link it, oldest first.
 
     `documents` are the invoices that stand (None: nothing is invoiced yet), `returned` what went back on which credit
     note. Never more is linked than an invoice carries; what is left over is OVERPAID, except what was given back
-    meanwhile (`given_back`, minor units).
+    meanwhile (`given_back`, minor units). `facts` are those of the order without the gift cards in `cards`.
     """
     made = Money()
     shares, over = _shares(facts, books, documents, given_back)
     for item in returned:
         shares.setdefault(item.payment_id, []).append((item.document_key, -item.amount))
-    for payment in facts.order.payments:
+    for payment in cards.payments or facts.order.payments:
         if not moved(payment) or payment.kind == "CHANGE" or moved_at(payment) is None:
             continue
         gateway = profile.gateway(payment.gateway, manual=payment.manual)
         if gateway is None:
-            message = f"nobody has decided how gateway {payment.gateway!r} is booked"
-            modes = ("clearing+payouts", "bank", "liability", "off")
-            made.problems.append(Problem("GATEWAY-UNMAPPED", message, (payment.id,), modes))
+            made.problems.append(_unmapped(payment.gateway, payment.id))
             continue
         if gateway.mode not in SUPPORTED_MODES:
             message = f"mode {gateway.mode!r} of gateway {payment.gateway!r} is not carried out yet"
@@ -65,9 +65,19 @@ def money(
             message = f"{over[payment.id]} minor units more were paid than the invoice carries"
             choices = ("refund the difference", "keep it as credit", "book by hand")
             made.problems.append(Problem("OVERPAID", message, (payment.id,), choices))
-        if gateway.mode == "clearing+payouts":
-            _post(made, books, profile, payment, gateway.account, shares.get(payment.id, []))
+        if not cards.settled:
+            continue
+        card = cards.parts.get(payment.id, 0)
+        if gateway.mode in LINED_MODES:
+            _post(made, books, profile, payment, gateway, shares.get(payment.id, []), card)
+        if card and gateway.mode != "off":
+            _owe(made, books, profile, payment, gateway, card)
     return made
+
+
+def _unmapped(name: str | None, *facts: str) -> Problem:
+    message = f"nobody has decided how gateway {name!r} is booked"
+    return Problem("GATEWAY-UNMAPPED", message, facts, ("clearing+payouts", "bank", "liability", "off"))
 
 
 def _shares(
@@ -98,27 +108,37 @@ def _shares(
 
 
 def _post(
-    made: Money, books: Books, profile: Profile, payment: Payment, account: str | None, shares: list[Share]
+    made: Money,
+    books: Books,
+    profile: Profile,
+    payment: Payment,
+    gateway: Gateway,
+    shares: list[Share],
+    card: int,
 ) -> None:
-    """The lines and links of one transaction on a clearing account."""
+    """The lines and links of one transaction on its account; what is for gift cards (`card`) comes last, unlinked."""
     number = payment.id.rsplit("/", 1)[-1]
-    lines = {item.payment_id for item in books.lines if item.done}
+    lines = {item.payment_id: item.amount for item in books.lines if item.done}
+    lines.pop(f"{payment.id}/{CARD}", None)
     whole = payment.id in lines
-    in_parts = len(shares) > 1 or any(transaction_of(item) == payment.id != item for item in lines)
-    if in_parts and whole and sum(amount for _, amount in shares) != shares[0][1]:
+    amounts = [amount for _, amount in shares]
+    if card:
+        rest = moved(payment) - card - sum(amounts)
+        amounts += [amount for amount in (rest, card) if amount]
+    in_parts = len(amounts) > 1 or any(transaction_of(item) == payment.id != item for item in lines)
+    torn = whole and len(amounts) > 1
+    moved_parts = card and any(lines.get(f"{payment.id}/{i}", a) != a for i, a in enumerate(amounts, 1))
+    if torn or moved_parts:
         what = "one transaction belongs to several documents, and its line was written before that was known"
         by_hand = ("split and link it by hand in sevdesk", "exclude the order")
         made.problems.append(Problem("PAYMENT-SPLIT", what, (payment.id,), by_hand))
         return
-    amounts = [amount for _, amount in shares] if in_parts else [moved(payment)]
+    amounts = amounts if in_parts else [moved(payment)]
     for index, amount in enumerate(amounts, 1):
         part, key = (f"{payment.id}/{index}", f"line:{number}:{index}") if in_parts else (payment.id, f"line:{number}")
         if part not in lines:
-            line = PostedLine(key, part, account, amount, _day(payment, profile))
-            reason = f"{payment.gateway} received the money: it stands on its clearing account until the payout."
-            if amount < 0:
-                reason = f"{payment.gateway} paid money back: it left the clearing account."
-            made.lines.append(Action("money_line", key, reason, (payment.id,), line=line))
+            line = PostedLine(key, part, gateway.account, amount, _day(payment, profile))
+            made.lines.append(Action("money_line", key, _why(payment, gateway, amount), (payment.id,), line=line))
         if index > len(shares):
             continue
         document, share = shares[index - 1]
@@ -132,6 +152,40 @@ def _post(
         else:
             reason = f"The money {payment.gateway} paid back settles this credit note."
             made.refunds.append(Action("book_refund", booking.key, reason, (payment.id,), after, booking=booking))
+
+
+def _owe(made: Money, books: Books, profile: Profile, payment: Payment, gateway: Gateway, card: int) -> None:
+    """The other side of money for gift cards: what the shop owes their owners, on the account of the cards (2.5).
+
+    The account stands at minus the cards nobody has redeemed. It is no transfer yet: sevdesk's own are unproven.
+    """
+    holder = profile.gateways.get(GATEWAY)
+    part, key = f"{payment.id}/{CARD}", f"line:{payment.id.rsplit('/', 1)[-1]}:{CARD}"
+    if gateway.mode not in LINED_MODES:
+        message = f"a gift card was paid with {payment.gateway!r}, whose money is matched in sevdesk"
+        made.problems.append(Problem("GIFT-CARD", message, (payment.id,), ("book by hand", "exclude the order")))
+    elif holder is None or holder.mode != "liability":
+        made.problems.append(_unmapped(GATEWAY, payment.id))
+    elif holder.account is not None and holder.account == gateway.account:
+        message = "a gift card was paid from the account of the gift cards"
+        made.problems.append(Problem("GIFT-CARD", message, (payment.id,), ("book by hand", "exclude the order")))
+    elif not any(item.payment_id == part and item.done for item in books.lines):
+        line = PostedLine(key, part, holder.account, -card, _day(payment, profile))
+        reason = "A multi-purpose gift card was sold: what the shop owes its customers rises by it (2.5)."
+        if card < 0:
+            reason = "A gift card was taken back: what the shop owes its customers falls by it (2.5)."
+        made.lines.append(Action("money_line", key, reason, (payment.id,), line=line))
+
+
+def _why(payment: Payment, gateway: Gateway, amount: int) -> str:
+    """Why a line stands on its account."""
+    if gateway.mode == "liability" and amount > 0:
+        return f"The buyer paid with {payment.gateway}: what the shop owes its customers falls by it (2.5)."
+    if gateway.mode == "liability":
+        return f"The buyer got {payment.gateway} back instead of money: what the shop owes its customers rises by it."
+    if amount > 0:
+        return f"{payment.gateway} received the money: it stands on its clearing account until the payout."
+    return f"{payment.gateway} paid money back: it left the clearing account."
 
 
 def _day(payment: Payment, profile: Profile) -> date:

@@ -18,6 +18,7 @@ from typing import Any
 from ladenbuch.domain.books import Books, PostedDocument, transaction_of
 from ladenbuch.domain.document import rate_text
 from ladenbuch.domain.facts import Fact, Facts
+from ladenbuch.domain.gift_cards import CARD
 from ladenbuch.domain.plan import Plan
 from ladenbuch.domain.positions import fold
 from ladenbuch.domain.tax import taxed_as
@@ -81,6 +82,7 @@ class Certificate:
 
 def certificate(facts: Facts, books: Books, plan: Plan) -> Certificate:
     """Prove one order from its facts, its books and its plan; planned actions count as done (`projected`)."""
+    rest = plan.cards.without(facts)
     planned = {item.document.key: item.document for item in plan.actions if item.document is not None}
     documents = [*books.documents, *(doc for key, doc in planned.items() if key not in _keys(books))]
     cancelled = {item.document.key for item in plan.actions if item.kind == "cancel" and item.document is not None}
@@ -97,21 +99,22 @@ def certificate(facts: Facts, books: Books, plan: Plan) -> Certificate:
         transaction = transaction_of(booking.payment_id)
         booked[transaction] = booked.get(transaction, 0) + booking.amount
     ours = _on_our_accounts(facts, books, plan)
+    ids = {item.id for item in ours}
+    owed = _owed_for_cards(books, plan)
     open_minor = documented - sum(booked.values())
     return Certificate(
         order_id=plan.order_id,
         verdict=_verdict(plan, documents),
         projected=bool(plan.actions),
         gross_by_rate=gross_by_rate,
-        documents_equal_facts=_documents_equal_facts(facts, live),
+        documents_equal_facts=_documents_equal_facts(rest, live),
         money_facts=sum(fact.amount for fact in ours),
-        money_booked=sum(booked.values()),
+        money_booked=sum(booked.values()) + sum(owed.values()),
         open_minor=open_minor,
-        open_causes=_causes(facts, plan, documented, open_minor, ours),
-        coverage=tuple(
-            _coverage(facts, fact, books, plan, planned, booked, {item.id for item in ours}) for fact in facts.items
-        ),
-        money_explained=_money_explained(facts, plan, bool(live), booked, ours),
+        open_causes=_causes(rest, plan, documented, open_minor, [item for item in rest.items if item.id in ids]),
+        coverage=tuple(_coverage(facts, fact, books, plan, planned, booked, ids) for fact in facts.items),
+        money_explained=_money_explained(rest, plan, bool(live), booked, [i for i in rest.items if i.id in ids])
+        and _cards_explained(plan, owed, ids),
     )
 
 
@@ -185,6 +188,19 @@ def _money_explained(facts: Facts, plan: Plan, live: bool, booked: dict[str, int
     return sum(fact.amount for fact in open_facts) == 0  # what was paid too much and given back
 
 
+def _owed_for_cards(books: Books, plan: Plan) -> dict[str, int]:
+    """Per transaction, what of it stands against the account of the gift cards, done or planned (2.5)."""
+    written = [*books.lines, *(item.line for item in plan.actions if item.line)]
+    return {transaction_of(item.payment_id): -item.amount for item in written if item.payment_id.endswith(f"/{CARD}")}
+
+
+def _cards_explained(plan: Plan, owed: dict[str, int], ours: set[str]) -> bool:
+    """(2) of gift cards: each transaction's part for them is owed to their owners, or asked about."""
+    asked = {fact for problem in plan.attention for fact in problem.facts}
+    parts = {payment: part for payment, part in plan.cards.parts.items() if payment in ours and payment not in asked}
+    return all(owed.get(payment) == part for payment, part in parts.items()) and owed.keys() <= plan.cards.parts.keys()
+
+
 def _keys(books: Books) -> set[str]:
     return {document.key for document in books.documents}
 
@@ -237,6 +253,11 @@ def _coverage(
     for key, document in planned.items():
         if any(_fact(cover.fact_id) in ids for cover in document.covers):
             return Coverage(fact, "planned", key)
+    if ids <= plan.cards.sales | {fact.id} and len(ids) > 1:
+        return Coverage(fact, "ignored", "a multi-purpose gift card is a debt: no document is for it (2.5)")
+    if fact.kind == "money" and fact.amount == plan.cards.parts.get(fact.id) and fact.id in line_ids:
+        key = f"line:{fact.id.rsplit('/', 1)[-1]}:{CARD}"
+        return Coverage(fact, "covered" if key in books.applied else "planned", key)
     noted = dict(plan.noted).get(fact.id)
     if noted is not None:
         return Coverage(fact, _status(noted, books), noted)

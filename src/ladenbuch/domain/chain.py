@@ -173,6 +173,7 @@ class _Replay:
     # -- what was agreed ------------------------------------------------------------------------------------------
 
     def _agreed(self, agreement: Agreement) -> None:
+        self._clear(agreement.id)
         net = sum(sale.total for sale in agreement.sales)
         takes = [sale for sale in agreement.sales if sale.total < 0]
         gives = [sale for sale in agreement.sales if sale.total > 0]
@@ -223,6 +224,7 @@ class _Replay:
         if agreed and all(item not in self.later for item in agreed):
             self.chain.noted[payment.id] = "its refund lies before the tax point: the invoice is smaller by it"
             return
+        self._clear(payment.id)
         self.away += payment.amount
         ids = refund.transaction_ids if refund is not None else (payment.id,)
         together = [item for item in self.order.payments if item.id in ids and item.kind == "REFUND"]
@@ -433,6 +435,13 @@ class _Replay:
         lost = tuple(key for key in self.pinned if key not in known)
         if lost:
             self._tell("LEDGER", "the facts no longer lead to a document that was written", *lost)
+
+    def _clear(self, fact: str) -> None:
+        """Stop where it is not known what a fact is for."""
+        asked = [item for item in self.facts.unclear if fact in item.facts]
+        self.chain.attention += asked
+        if asked:
+            raise _Stop
 
     def _tell(self, code: str, message: str, *facts: str) -> None:
         self.chain.attention.append(Problem(code, message, facts or (self.order.id,), _BY_HAND))

@@ -64,6 +64,8 @@ class Facts:
 
     `claim` is the fold of the whole ledger, `money` what was kept (all gateways), both in minor units.
     `problems` are failures of Shopify's own identities and values we do not know: no document may follow from them.
+    `unclear` are facts after the tax point that nobody can say what they are for, each with the reason: what follows
+    them waits for a person.
     """
 
     order: Order
@@ -73,6 +75,7 @@ class Facts:
     money: int
     tax_point: TaxPoint | None
     problems: tuple[Problem, ...]
+    unclear: tuple[Problem, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -137,12 +140,12 @@ def facts_of(order: Order) -> Facts:
         items=tuple(items),
         claim=sum(fact.amount for fact in items if fact.kind == "agreement"),
         money=sum(fact.amount for fact in items if fact.kind == "money"),
-        tax_point=_tax_point(items),
+        tax_point=point_of(items),
         problems=tuple(problems),
     )
 
 
-def _tax_point(items: list[Fact]) -> TaxPoint | None:
+def point_of(items: Sequence[Fact]) -> TaxPoint | None:
     """The earlier of money complete and first fulfilment (bookkeeping 3.1); a tie goes to the fulfilment.
 
     Money is complete at the first instant where what was kept covers what was owed at that instant: a payment can

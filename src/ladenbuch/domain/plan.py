@@ -27,6 +27,7 @@ from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.exclusion import exclusion_of, refunded_since
 from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved
 from ladenbuch.domain.first import first_documents
+from ladenbuch.domain.gift_cards import GATEWAY, ONLY_CARDS, GiftCards, left_over, set_aside
 from ladenbuch.domain.later import beside_the_ledger, cancelled, changed_facts, later_facts, open_disputes, refund_money
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.prepayment import partial_prepayment
@@ -47,21 +48,26 @@ def plan(
     `profiles` are all versions of the tenant's accounting profile; the tax point chooses (P1). `now` is aware UTC.
     `evidence` is what was looked up outside the order: without it only German rates are known, and no VAT id.
     """
-    order, evidence = facts.order, evidence or Evidence()
-    ordered_under = _pinned(order, books, profiles, profile_at(profiles, order.processed_at))
+    whole, evidence = facts, evidence or Evidence()
+    facts, cards = set_aside(whole, books, profiles)  # from here on the order without its multi-purpose cards (2.5)
+    order = facts.order
+    ordered_under = _pinned(whole.order, books, profiles, profile_at(profiles, order.processed_at))
     at_supply = taxed_at_supply(order, facts.agreements, ordered_under)
     if at_supply:
         facts = replace(facts, tax_point=facts.first_supply)
     if not facts.complete:
         return Plan(order.id, later=f"parts of the order could not be read: {', '.join(order.gaps[:3])}")
     tax_point = facts.tax_point
-    profile = _pinned(order, books, profiles, profile_at(profiles, tax_point.at if tax_point else order.processed_at))
-    excluded = exclusion_of(facts, books, profile)
+    dated = profile_at(profiles, tax_point.at if tax_point else order.processed_at)
+    profile = _pinned(whole.order, books, profiles, dated)
+    excluded = exclusion_of(replace(whole, tax_point=tax_point), books, profile)
     if excluded is not None:
-        late = refunded_since(facts, profile.go_live) if excluded.code == "BEFORE-GO-LIVE" else ()
+        late = refunded_since(whole, profile.go_live) if excluded.code == "BEFORE-GO-LIVE" else ()
         return Plan(order.id, attention=late, exclusion=None if late else excluded, tax_point=tax_point)
     if tax_point is None and books.invoice is None:
-        return _before_tax_point(facts, books, profile, now, at_supply)
+        return _before_tax_point(facts if cards.settled else whole, books, profile, now, at_supply, cards)
+    if cards.only:
+        return _only_cards(facts, books, profile, cards, tax_point)
     documents, problems = first_documents(facts, books, profile, tax_point, now, evidence)
     foreign = foreign_money(order, profile)
     attention = [item for item in problems if item.code not in HELD]
@@ -82,7 +88,7 @@ def plan(
     made = Money()
     if not foreign:
         invoiced = standing if chain.documents else None
-        made = money(facts, books, profile, invoiced, chain.returned, chain.overpaid_back)
+        made = money(facts, books, profile, invoiced, chain.returned, chain.overpaid_back, cards)
     attention += made.problems
     actions, still = _posting(books, profile, chain, standing, made, now)
     waiting += still
@@ -94,7 +100,19 @@ def plan(
     if profile.draft_only:
         actions = [item for item in actions if item.kind == "invoice"]
     noted = tuple(chain.noted.items())
-    return Plan(order.id, tuple(actions), tuple(waiting), tuple(attention), tax_point=tax_point, noted=noted)
+    said = tuple(actions), tuple(waiting), tuple(attention)
+    return Plan(order.id, *said, tax_point=tax_point, noted=noted, cards=cards)
+
+
+def _only_cards(facts: Facts, books: Books, profile: Profile, cards: GiftCards, tax_point: TaxPoint | None) -> Plan:
+    """Nothing but multi-purpose gift cards was sold: their lines, and no document ever (2.5)."""
+    order = facts.order
+    attention = [*facts.problems, *foreign_money(order, profile)]
+    made = Money() if attention else money(facts, books, profile, cards=cards)
+    attention += made.problems + beside_the_ledger(order) + left_over(facts)
+    said = () if profile.draft_only else tuple(made.lines), tuple(open_disputes(order)), tuple(attention)
+    excluded = None if attention else Problem("GIFT-CARDS-ONLY", ONLY_CARDS, (order.id,))
+    return Plan(order.id, *said, exclusion=excluded, tax_point=tax_point, cards=cards)
 
 
 def _pinned(order: Order, books: Books, profiles: Sequence[Profile], dated: Profile) -> Profile:
@@ -107,14 +125,17 @@ def _pinned(order: Order, books: Books, profiles: Sequence[Profile], dated: Prof
     if pinned is None or pinned is dated:
         return dated
     gateways = dict(pinned.gateways)
-    for payment in order.payments:
-        answer = dated.gateway(payment.gateway, manual=payment.manual)
-        if answer is not None and payment.gateway and not pinned.settles(payment.gateway, manual=payment.manual):
-            gateways[payment.gateway] = answer
+    used = {(payment.gateway, payment.manual) for payment in order.payments} | {(GATEWAY, False)}
+    for name, manual in used:
+        answer = dated.gateway(name, manual=manual)
+        if answer is not None and name and not pinned.settles(name, manual=manual):
+            gateways[name] = answer
     return replace(pinned, gateways=gateways)
 
 
-def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetime, at_supply: bool) -> Plan:
+def _before_tax_point(
+    facts: Facts, books: Books, profile: Profile, now: datetime, at_supply: bool, cards: GiftCards
+) -> Plan:
     """Nothing is taxed yet: wait. Money already received is written to its account at once (bookkeeping 4.2)."""
     order = facts.order
     attention = [item for item in facts.problems if item.code == "TEST-PAYMENT"]
@@ -127,7 +148,7 @@ def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetim
         if foreign:
             attention += foreign
         else:
-            made = money(facts, books, profile)
+            made = money(facts, books, profile, cards=cards)
             actions += made.lines if not profile.draft_only else ()
             attention += made.problems
         if order.cancelled_at is not None:
@@ -135,14 +156,14 @@ def _before_tax_point(facts: Facts, books: Books, profile: Profile, now: datetim
         elif facts.claim <= 0 < facts.money and not facts.problems:
             choices = ("refund the difference", "keep it as credit", "book by hand")
             attention.append(Problem("OVERPAID", "money came in and nothing is owed any more", paid, choices))
-        elif not at_supply:
+        elif not at_supply and not cards.only:
             attention += partial_prepayment(facts, profile, now)
     what = "authorised, not captured" if order.financial_status == "AUTHORIZED" else "not paid and not shipped"
     waiting = Problem("UNPAID", f"{what}: the invoice follows payment or shipment", (order.id,))
     if at_supply:
         what = "the exemption hangs on the shipment: the invoice follows it (3.1)"
         waiting = Problem("UNSHIPPED", what, (order.id,))
-    return Plan(order.id, tuple(actions), (waiting,), tuple(attention))
+    return Plan(order.id, tuple(actions), (waiting,), tuple(attention), cards=cards)
 
 
 def _posting(

@@ -17,7 +17,9 @@ from ladenbuch.errors import Rejected
 #: How money of a gateway is kept (bookkeeping 4.2).
 MODES = ("clearing+payouts", "clearing-simple", "feed", "bank", "liability", "off")
 #: Modes this version can carry out; the others are asked about.
-SUPPORTED_MODES = ("clearing+payouts", "bank", "off")
+SUPPORTED_MODES = ("clearing+payouts", "bank", "liability", "off")
+#: Modes that keep a line of their own on an account for every transaction.
+LINED_MODES = ("clearing+payouts", "liability")
 #: Modes in which we write no line of our own.
 _WITHOUT_ACCOUNT = ("feed", "bank", "off")
 #: Gateways that are not money coming in but a liability going down: never covered by a default (bookkeeping 2.5).
@@ -26,10 +28,19 @@ LIABILITY_GATEWAYS = ("gift_card", "shopify_store_credit")
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """How one payment gateway is booked. `account` is the sevdesk check account id, where the mode needs one."""
+    """How one payment gateway is booked. `account` is the sevdesk check account id, where the mode needs one.
+
+    `number` is the account's number in the chart of accounts, for the day the account is made (the adviser names it).
+    """
 
     mode: str
     account: str | None = None
+    number: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """What a profile file says of it."""
+        said: dict[str, str | None] = {"mode": self.mode, "account": self.account}
+        return said if self.number is None else said | {"number": self.number}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +143,9 @@ class Profile:
             if isinstance(value, (datetime, date)):
                 value = value.isoformat()
             elif name == "gateways":
-                value = {key: {"mode": item.mode, "account": item.account} for key, item in value.items()}
+                value = {key: item.as_json() for key, item in value.items()}
             elif isinstance(value, Gateway):
-                value = {"mode": value.mode, "account": value.account}
+                value = value.as_json()
             data[name] = value
         return data
 
@@ -206,8 +217,8 @@ def _gateway(name: str, value: object) -> Gateway:
         value = {"mode": value}
     if not isinstance(value, Mapping) or value.get("mode") not in MODES:
         raise Rejected("PROFILE", f"{name} must have a mode out of {', '.join(MODES)}")
-    unknown = sorted(str(key) for key in value if key not in ("mode", "account"))
+    unknown = sorted(str(key) for key in value if key not in ("mode", "account", "number"))
     if unknown:
         raise Rejected("PROFILE", f"{name} has an unknown field {unknown[0]!r}")
-    account = value.get("account")
-    return Gateway(str(value["mode"]), None if account is None else str(account))
+    account, number = (None if value.get(key) is None else str(value[key]) for key in ("account", "number"))
+    return Gateway(str(value["mode"]), account, number)

@@ -117,9 +117,12 @@ class Accounts(Room):
         found = [account(row) for row in finding.everything(self._calls, "/CheckAccount")]
         return sorted(found, key=lambda account: int(account.id))
 
-    def create_file_import_account(self, name: str) -> CheckAccount:
-        """A payment account that takes transactions by API. Look through `check_accounts()` first."""
-        body = {"name": name, "importType": "CSV"}
+    def create_file_import_account(self, name: str, *, number: str | None = None) -> CheckAccount:
+        """A payment account that takes transactions by API. Look through `check_accounts()` first.
+
+        `number` is its number in the chart of accounts, unique in the tenant; sevdesk chooses one without it.
+        """
+        body = {"name": name, "importType": "CSV"} | ({} if number is None else {"accountingNumber": number})
         answer = self._calls.json("POST", (path := "/CheckAccount/Factory/fileImportAccount"), path, body=body)
         return written(lambda: account(reading.one(answer, "payment account")))
 

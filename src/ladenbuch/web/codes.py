@@ -34,6 +34,10 @@ SENTENCES: dict[str, _Text] = {
         "An der Kasse verkauft: Das Kassensystem führt diese Bücher.",
         "Sold at the till: the cash register keeps these books.",
     ),
+    "GIFT-CARDS-ONLY": (
+        "Nur Gutscheine verkauft: eine Schuld, kein Umsatz.",
+        "Only gift cards were sold: a debt, no turnover.",
+    ),
     "ZERO": ("Nichts berechnet: kein Beleg nötig.", "Nothing was charged: no document."),
     "BEFORE-GO-LIVE": (
         "Der Steuerzeitpunkt liegt vor dem Stichtag dieses Ladens.",
@@ -224,6 +228,36 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
         "A tip that is passed to staff is not on the invoice.",
     ),
     (r"a tip", "Der Käufer hat Trinkgeld gegeben.", "The buyer gave a tip."),
+    (
+        r"only gift cards were sold: a debt, no turnover; the tax comes with what they buy",
+        "Nur Gutscheine verkauft: eine Schuld, kein Umsatz. Die Steuer entsteht mit dem, was sie bezahlen.",
+        "Only gift cards were sold: a debt, no turnover. The tax comes with what they buy.",
+    ),
+    (
+        r"a single-purpose gift card was redeemed: its tax was paid when it was sold",
+        "Ein Einzweckgutschein wurde eingelöst: Seine Steuer wurde schon beim Verkauf fällig.",
+        "A single-purpose gift card was redeemed: its tax was paid when it was sold.",
+    ),
+    (
+        r"money went back of an order with a gift card, and it is not clear for what",
+        "Von einer Bestellung mit Gutschein ging Geld zurück, und es ist nicht klar, wofür.",
+        "Money went back of an order with a gift card, and it is not clear for what.",
+    ),
+    (
+        r"goods and a gift card were exchanged for each other",
+        "Ware und ein Gutschein wurden gegeneinander getauscht.",
+        "Goods and a gift card were exchanged for each other.",
+    ),
+    (
+        r"a gift card was paid with '(?P<what>.*)', whose money is matched in sevdesk",
+        "Ein Gutschein wurde mit {what} bezahlt; dieses Geld wird in sevdesk zugeordnet.",
+        "A gift card was paid with {what}, whose money is matched in sevdesk.",
+    ),
+    (
+        r"a gift card was paid from the account of the gift cards",
+        "Ein Gutschein wurde vom Konto der Gutscheine bezahlt.",
+        "A gift card was paid from the account of the gift cards.",
+    ),
     (r"a gift card was sold", "Es wurde ein Gutschein verkauft.", "A gift card was sold."),
     (r"import duties were charged", "Es wurden Einfuhrabgaben berechnet.", "Import duties were charged."),
     (

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ladenbuch.db import from_micros
+from ladenbuch.domain.gift_cards import CARD
 from ladenbuch.web import codes, figures
 from ladenbuch.web.pages import (
     AttentionItem,
@@ -175,7 +176,10 @@ class _Teller:
             values = {"money": self._money(abs(row.amount)), "gateway": self._gateway(row.account)}
             detail = {self._t("tell.value"): figures.day(self._language, row.value_date)}
             at = from_micros(intent.done_at or intent.called_at)
-            yield Entry(at, "paid", self._t("tell.line" if row.amount > 0 else "tell.line.back", **values), detail)
+            what = "tell.line" if row.amount > 0 else "tell.line.back"
+            if row.payment_id.endswith(f"/{CARD}"):
+                what = "tell.card" if row.amount < 0 else "tell.card.back"
+            yield Entry(at, "paid", self._t(what, **values), detail)
 
     def _gateway(self, account: str) -> str:
         return self._life.gateways.get(account, account)

@@ -176,6 +176,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "{money} über {gateway} eingegangen; das Geld steht auf seinem Verrechnungskonto.",
         "{money} received through {gateway}; the money stands on its clearing account.",
     ),
+    "tell.card": (
+        "Gutscheine über {money} verkauft: Das schuldet der Laden, bis sie eingelöst sind.",
+        "Gift cards over {money} sold: the shop owes that until they are redeemed.",
+    ),
+    "tell.card.back": (
+        "Gutscheine über {money} zurückgenommen: Der Laden schuldet sie nicht mehr.",
+        "Gift cards over {money} taken back: the shop no longer owes them.",
+    ),
     "tell.value": ("Wertstellung", "Value date"),
     "tell.rest": ("Danach noch offen", "Still open afterwards"),
     "tell.settled": ("nichts, vollständig bezahlt", "nothing, paid in full"),
