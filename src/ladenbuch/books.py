@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from ladenbuch.db import Statement, Transaction, books_metadata, from_micros, insert_new, to_micros, upsert
 from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedLine
 from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft
+from ladenbuch.domain.threshold import AT_HOME, EuSale, counted
 from ladenbuch.errors import Retryable
 
 Seal = Callable[[bytes], tuple[str, bytes]]
@@ -73,7 +74,15 @@ documents = sa.Table(
     sa.Column("hash_seen", sa.String(64)),
     sa.Column("made_by", sa.String(16), nullable=False),
     sa.Column("finalised_at", sa.BigInteger),
+    sa.Column("eu_net", sa.BigInteger),  # what it adds to the EU threshold (domain.threshold); NULL: nothing
     sa.Index("ix_documents_order", "tenant", "order_id"),
+    sa.Index(
+        "ix_documents_eu",
+        "tenant",
+        "tax_point",
+        sqlite_where=sa.text("eu_net IS NOT NULL"),
+        postgresql_where=sa.text("eu_net IS NOT NULL"),
+    ),
 )
 covers = sa.Table(
     "covers",
@@ -218,6 +227,12 @@ _FINALISED = Statement(
     .values(state="final", number=sa.bindparam("n"), finalised_at=sa.bindparam("at"))
 )
 _CANCELLED = Statement(sa.update(documents).where(_OF_DOCUMENT).values(state="cancelled"))
+_EU_SALES = Statement(
+    sa.select(documents.c.order_id, documents.c.key, documents.c.tax_point, documents.c.eu_net, documents.c.tax)
+    .where(documents.c.tenant == _T, documents.c.eu_net.is_not(None), documents.c.state != "cancelled")
+    .where(documents.c.tax_point >= sa.bindparam("at"))
+    .order_by(documents.c.tax_point, documents.c.key)
+)
 _CONTACT = Statement(
     sa.select(contacts.c.sevdesk_id).where(contacts.c.tenant == _T, contacts.c.customer_number == sa.bindparam("n"))
 )
@@ -322,6 +337,7 @@ def pin_document(tx: Transaction, tenant: str, order_id: str, document: PostedDo
     draft = document.draft
     key_id, pins = seal(json.dumps(draft.as_json(), ensure_ascii=False).encode())
     assert document.tax_point is not None
+    for_eu = counted(document, order_id)
     sums = {str(rate): [item.gross, item.net, item.tax] for rate, item in draft.sums.items()}
     fresh = insert_new(
         tx,
@@ -340,6 +356,7 @@ def pin_document(tx: Transaction, tenant: str, order_id: str, document: PostedDo
         key_id=key_id,
         pins=pins,
         made_by="us",
+        eu_net=None if for_eu is None else for_eu.net,
     )
     if not fresh:
         return
@@ -453,6 +470,15 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
         applied=frozenset(row.key for row in keys if row.done_at is not None),
         resolutions=tuple((row.code, row.facts_hash, row.choice) for row in of(resolutions)),
     )
+
+
+def eu_sales(tx: Transaction, tenant: str, since: datetime) -> list[EuSale]:
+    """What counts for the EU threshold with a tax point from `since` on, drafts and mere intents too; oldest first."""
+    rows = _EU_SALES.rows(tx, t=tenant, at=to_micros(since))
+    return [
+        EuSale(from_micros(row.tax_point), row.eu_net, row.order_id, row.key, json.loads(row.tax)["case"] in AT_HOME)
+        for row in rows
+    ]
 
 
 def _document(row: Any, covered: list[Cover], unseal: Unseal) -> PostedDocument:

@@ -165,7 +165,7 @@ def test_most_orders_touch_no_store_and_ask_nobody() -> None:
     ctx = context(None, registry)  # without a database: any use of it would raise
     swiss = replace(PARIS, country="CH")
     belfast = replace(PARIS, country="GB", zip="EC1A 1BB")
-    for one in (bought(None), bought(to=ERIKA), bought(to=swiss), bought(to=belfast)):
+    for one in (bought(None, ERIKA), bought(to=ERIKA), bought(to=swiss), bought(to=belfast)):
         found = gather(ctx, "t1", one, T0)
         assert (found.rates, found.vat_ids) == (RATES, {})
     assert registry.asked == []

@@ -29,6 +29,13 @@ from ladenbuch.errors import Rejected
         ({"gateways": {"paypal": 5}}, "gateways.paypal"),
         ({"gateways": {"paypal": {"mode": "bank", "acount": "5"}}}, "acount"),
         ({"gatewys": {}}, "gatewys"),
+        ({"eu_sales": []}, "eu_sales"),
+        ({"eu_sales": {"25": 1}}, "eu_sales"),
+        ({"eu_sales": {"20256": 1}}, "eu_sales"),
+        ({"eu_sales": {"2025": -1}}, "eu_sales"),
+        ({"eu_sales": {"2025": 3120.0}}, "eu_sales"),
+        ({"eu_sales": {"2025": True}}, "eu_sales"),
+        ({"eu_sales": {"2025": "312000"}}, "eu_sales"),
     ],
 )
 def test_a_wrong_field_is_named(data: dict[str, Any], field: str) -> None:
@@ -39,7 +46,12 @@ def test_a_wrong_field_is_named(data: dict[str, Any], field: str) -> None:
 
 def test_what_was_written_is_read_back() -> None:
     profile = Profile.from_json(
-        {"shop_key": "laden", "gateways": {"paypal": {"mode": "clearing+payouts", "account": 7}}}
+        {
+            "shop_key": "laden",
+            "gateways": {"paypal": {"mode": "clearing+payouts", "account": 7}},
+            "eu_sales": {"2025": 312000},
+        }
     )
+    assert (profile.sold_before(2025), profile.sold_before(2026)) == (312_000, 0)
     assert profile.gateways["paypal"].account == "7"
     assert Profile.from_json(profile.as_json()) == profile

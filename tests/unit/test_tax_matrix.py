@@ -77,11 +77,16 @@ SELLERS: dict[str, dict[str, Any]] = {
     "§19 OSS": {"regime": "small_business", "oss_from": date(2020, 1, 1)},
     "§13b": {"reverse_charge": True},
     "single-purpose vouchers": {"vouchers": "single_purpose"},
+    "single-purpose vouchers at 0": {"vouchers": "single_purpose", "voucher_rate": "0"},
     "single-purpose vouchers at 7": {"vouchers": "single_purpose", "voucher_rate": "7"},
     "multi-purpose vouchers": {"vouchers": "multi_purpose", "gateways": PROFILE.gateways | CARDS},
     "tips taxed": {"tips": "taxed"},
     "tips for staff": {"tips": "staff"},
     "shipping follows the goods": {"shipping_policy": "follow_goods"},
+    "9982.35 sold": {"eu_sales": {"2026": 998235}},
+    "9982.36 sold": {"eu_sales": {"2026": 998236}},
+    "10000.00 sold last year": {"eu_sales": {"2025": 1000000}},
+    "10000.01 sold last year": {"eu_sales": {"2025": 1000001}},
 }
 ORDERS: dict[str, dict[str, Any]] = {
     "–": {},
@@ -176,6 +181,11 @@ def check_texts(row: Row, decision: TaxDecision, rates: str) -> tuple[str, ...]:
         "german_reduced": "7 %",
     }
     comma = {key: value if key == "vat_id" else value.replace(".", ",") for key, value in words.items()}
+    before = re.search(r"([\d.]+) sold(?! last year)", row["seller"])
+    net = sum(one.total - one.tax for item in sold(row).order.agreements for one in item.sales)
+    euros = Decimal(before[1] if before else 0) + Decimal(net) / 100
+    words |= {"counted": f"{euros:,.2f}", "year": "2026"}
+    comma |= {"counted": f"{euros:,.2f}".translate(str.maketrans(",.", ".,")), "year": "2026"}
     page = TEXTS[(decision.case, decision.rule)]
 
     def filled(line: str) -> tuple[str, str]:
@@ -268,7 +278,10 @@ def test_the_day_before_and_the_day_of_a_change(row: Row) -> None:
     for age in ("old", "new"):
         words = {"to": to, "sold": "goods", "charged": row[f"{age} rate"], "seller": "OSS", "buyer": "consumer"}
         for column, when in (("the day before", day - timedelta(days=1)), ("that day", day)):
-            assert told(sold(words, when))[0] == row[f"{age}, {column}"]
+            outcome, decisions = told(sold(words, when))
+            assert outcome == row[f"{age}, {column}"]
+            for decision in decisions:
+                check_texts(words, decision, row[f"{age} rate"])
         midnight = day - timedelta(hours=11 + (2 if 4 <= day.month <= 10 else 1))  # in Berlin
         for column, when in (("the day before", midnight - timedelta(seconds=1)), ("that day", midnight)):
             assert told(sold(words, when))[0] == row[f"{age}, {column}"]
@@ -310,7 +323,7 @@ def test_every_rule_and_every_refusal_of_a_decision_has_a_row() -> None:
 
 
 def test_every_refusal_of_the_page_is_asked_in_german() -> None:
-    for _, row in THEMES:
+    for row in [row for _, row in THEMES] + EU_ROWS:
         made = sold(row)
         _, problems = decide_tax(made.order, made.order.agreements, made.profile, made.when, made.evidence)
         for problem in problems:

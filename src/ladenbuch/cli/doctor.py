@@ -6,13 +6,15 @@ from typing import Any
 
 import typer
 
-from ladenbuch import tenants
+from ladenbuch import books, tenants
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.files import say_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store
-from ladenbuch.domain.profile import LINED_MODES
+from ladenbuch.domain.profile import LINED_MODES, Profile, profile_at
+from ladenbuch.domain.threshold import NOTICE, count, euros, overtaken
 from ladenbuch.errors import LadenbuchError, UsageError
+from ladenbuch.workflows.evidence import year_before
 
 
 def examine(tenant: str | None, *, as_json: bool) -> int:
@@ -56,6 +58,7 @@ def _tenant(house: Ladenbuch, tenant: tenants.Tenant, check: Any) -> None:
     except LadenbuchError as error:
         check(f"{name}: profile", False, str(error))
         return
+    _eu_threshold(house, name, profiles, check)
     try:
         shop = house.shopify(name).shop_settings()
         ok = shop.get("currencyCode") == profiles[-1].currency
@@ -79,3 +82,40 @@ def _tenant(house: Ladenbuch, tenant: tenants.Tenant, check: Any) -> None:
                 check(f"{name}: {gateway}", takes_lines, text)
     except LadenbuchError as error:
         check(f"{name}: sevdesk", False, str(error))
+
+
+def _eu_threshold(house: Ladenbuch, name: str, profiles: list[Profile], check: Any) -> None:
+    """How much EU consumers bought, for a shop that has not been in OSS all the time; silent where they bought nothing.
+
+    Also what only later turned out to lie above the threshold: settled after a sale that follows it (R8).
+    """
+    now = house.context.clock()
+    profile = profile_at(profiles, now)
+    if profile.oss_from is not None and profile.oss_from <= year_before(now).date():
+        return
+    sales = house.database.tenant(name).read(Store.BOOKS, lambda tx: books.eu_sales(tx, name, year_before(now)))
+    late = [sale.key for sale in overtaken(sales, profiles)]
+    if late:
+        sentence = f"crossed by {', '.join(late[:5])}, taxed in Germany before that was known; correct it in sevdesk"
+        check(f"{name}: EU threshold", False, sentence)
+    counter = count(sales, profile, now, 0)
+    if profile.oss_from is not None and profile.oss_from <= profile.local_date(now):
+        return
+    if not (counter.this_year or counter.last_year):
+        return
+    sentence = f"{euros(counter.this_year, german=False)} of 10,000 EUR net to EU consumers in {counter.year}"
+    if counter.exceeded is not None:
+        year, net = counter.exceeded
+        told = f"EU consumers bought for {euros(net, german=False)} EUR net in {year}, above the threshold"
+        sentence = f"{told}: register for OSS and set oss_from in the profile"
+    elif counter.this_year >= NOTICE:
+        sentence += ": prepare the OSS registration"
+    unknown = [year for year in (counter.year - 1, counter.year) if _begins_before(profile, year)]
+    if unknown and counter.exceeded is None:
+        sentence += f"; eu_sales in the profile does not say what was sold before go-live in {unknown[0]}"
+    check(f"{name}: EU sales", counter.exceeded is None, sentence)
+
+
+def _begins_before(profile: Profile, year: int) -> bool:
+    """Whether a year began before go-live, and the profile has no figure for it."""
+    return profile.local_date(profile.go_live).year >= year and str(year) not in profile.eu_sales

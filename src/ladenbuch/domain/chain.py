@@ -256,9 +256,9 @@ class _Replay:
 
     def _write(self, sheet: Sheet, profile: Profile) -> None:
         pinned = [item for key, item in self.pinned.items() if key == sheet.key or key.startswith(sheet.key + ":")]
-        documents, problems = (
-            (pinned, []) if pinned else documents_of(self.facts, sheet, profile, self.now, self.evidence)
-        )
+        gone = {item.document.key for item in self.carriers if item.cancelled}
+        evidence = self.evidence.beside((d for d in self.chain.documents if d.key not in gone), self.order.id)
+        documents, problems = (pinned, []) if pinned else documents_of(self.facts, sheet, profile, self.now, evidence)
         if problems:
             self.chain.attention += problems
             raise _Stop

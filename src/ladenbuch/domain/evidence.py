@@ -5,12 +5,14 @@ A later answer never reopens a decision: what a document rests on is pinned with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.rates import RateTable
+from ladenbuch.domain.threshold import EuSale, counted
 
 VALID, INVALID, UNAVAILABLE = "valid", "invalid", "unavailable"
 #: What shops call the field in which a buyer writes a VAT id, without blanks and punctuation.
@@ -33,10 +35,19 @@ class VatIdAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything a decision may rest on besides the order and the books."""
+    """Everything a decision may rest on besides the order and the books.
+
+    `eu_sales` is what the documents of other orders add to the EU threshold.
+    """
 
     rates: RateTable = field(default_factory=RateTable)
     vat_ids: Mapping[str, VatIdAnswer] = field(default_factory=dict)
+    eu_sales: tuple[EuSale, ...] = ()
+
+    def beside(self, documents: Iterable[PostedDocument], order_id: str) -> Evidence:
+        """The same with the order's own earlier documents, for what was sold in it later."""
+        own = (counted(item, order_id) for item in documents)
+        return replace(self, eu_sales=(*self.eu_sales, *(item for item in own if item is not None)))
 
 
 def vat_id_of(order: Order) -> str | None:

@@ -19,6 +19,7 @@ from ladenbuch.domain.profile import Profile
 from ladenbuch.domain.supply import supplied_when_paid
 from ladenbuch.domain.tax import TaxDecision, TaxedPart, decide_tax, taxed_at_supply
 from ladenbuch.domain.texts import advance_note, one_line
+from ladenbuch.domain.threshold import AT_HOME
 from ladenbuch.errors import Rejected
 
 
@@ -227,7 +228,7 @@ def _delivery_country(decision: TaxDecision, party: Party) -> str | None:
     """The country of destination where the buyer's address does not already say it (OSS: facts 3.2)."""
     abroad = decision.case.startswith("oss_") or decision.place != party.country
     place = "GB" if decision.place == "XI" else decision.place
-    return place if abroad and decision.case not in ("below_threshold", "small_business") else None
+    return place if abroad and decision.case not in AT_HOME | {"small_business"} else None
 
 
 def _period_closed(order: Order, closed: date) -> Problem:

@@ -6,6 +6,7 @@ The version that counts for a document is the one in force at its tax point (P1)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
@@ -75,6 +76,7 @@ class Profile:
     shop_name: str = ""
     debtor: str = "each"  # each | collective: consumers share one contact, businesses never do
     debtor_number: str = ""  # customer number of that contact; '' gives <shop_key>-sammel
+    eu_sales: Mapping[str, int] = field(default_factory=dict)  # year -> minor units net, see `sold_before`
 
     @property
     def collective_number(self) -> str:
@@ -89,6 +91,10 @@ class Profile:
     def local_date(self, instant: datetime) -> date:
         """The accounting date of an instant (an order at 23:30 UTC on 31 December belongs to January in Berlin)."""
         return instant.astimezone(self.zone).date()
+
+    def sold_before(self, year: int) -> int:
+        """What EU consumers bought in a calendar year before go-live or through other channels, in minor units net."""
+        return self.eu_sales.get(str(year), 0)
 
     def gateway(self, name: str | None, *, manual: bool = False) -> Gateway | None:
         """How a gateway is booked, or None when nobody has decided it yet.
@@ -129,6 +135,7 @@ class Profile:
         values["gateways"] = {str(name): _gateway(f"gateways.{name}", value) for name, value in gateways.items()}
         if values.get("default_gateway") is not None:
             values["default_gateway"] = _gateway("default_gateway", values["default_gateway"])
+        values["eu_sales"] = _eu_sales(values.get("eu_sales", {}))
         profile = cls(**values)
         profile._check()
         return profile
@@ -144,6 +151,8 @@ class Profile:
                 value = value.isoformat()
             elif name == "gateways":
                 value = {key: item.as_json() for key, item in value.items()}
+            elif name == "eu_sales":
+                value = dict(value)
             elif isinstance(value, Gateway):
                 value = value.as_json()
             data[name] = value
@@ -210,6 +219,15 @@ def _date(name: str, value: object) -> date:
         return date.fromisoformat(str(value))
     except ValueError as error:
         raise Rejected("PROFILE", f"{name} must be an ISO date") from error
+
+
+def _eu_sales(value: object) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        raise Rejected("PROFILE", "eu_sales must be an object: year -> cents net")
+    for year, net in value.items():
+        if not re.fullmatch(r"20\d\d", str(year)) or type(net) is not int or net < 0:
+            raise Rejected("PROFILE", "eu_sales must name years like 2025 and cents net like 312000")
+    return {str(year): net for year, net in value.items()}
 
 
 def _gateway(name: str, value: object) -> Gateway:

@@ -21,8 +21,11 @@ from ladenbuch.domain.rates import RateTable
 from ladenbuch.domain.supply import ELECTRONIC, GOODS, SERVICE, SERVICE_AT_PLACE, Supply, supplies_of
 from ladenbuch.domain.tax_cases import CASES
 from ladenbuch.domain.territory import GERMAN, HOME, MEMBER_STATES, OWN_RATES, UNION, UNPLACED
+from ladenbuch.domain.threshold import AT_HOME, Counter, count
 
 _BY_HAND = ("decide the tax rule by hand", "exclude the order")
+#: What may be chosen once the threshold of the EU is passed.
+REGISTER = ("register for OSS and set oss_from", *_BY_HAND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,34 +102,38 @@ def decide_tax(
     day = profile.local_date(tax_point)
     supplies, problems = supplies_of(order, agreements, profile)
     problems = _regime(profile) + foreign_money(order, profile) + problems + _seller(order)
-    governed: dict[str, tuple[TaxDecision, list[Taxed]]] = {}
+    governed: dict[str, tuple[Supply, list[Taxed], set[Decimal]]] = {}
     for supply in supplies:
         name, refusals = _case(order, supply, profile, day, evidence)
         taxed, doubts = taxes_of(order, supply, profile, name, _lawful(name, supply, day, evidence))
         problems += refusals + doubts
-        if name is None or problems:
-            continue
-        rates = _rates_of(taxed)
-        decision, whole = governed.setdefault(name, (_decision(order, supply, profile, name, rates, day, evidence), []))
-        whole += taxed
-        if set(rates) - set(decision.rates):
-            both = tuple(sorted({*rates, *decision.rates}, reverse=True))
-            governed[name] = (_decision(order, supply, profile, name, both, day, evidence), whole)
-    if problems:
-        return (), _distinct(problems)
-    return tuple(_part(decision, taxed, agreements) for decision, taxed in governed.values()), []
+        if name is not None and not problems:
+            _, whole, rates = governed.setdefault(name, (supply, [], set()))
+            whole += taxed
+            rates |= _rates_of(taxed)
+    parts: list[TaxedPart] = []
+    for name, (supply, taxed, rates) in governed.items():
+        counter = None
+        if name in AT_HOME:
+            net = sum(sale.total - sum(taxes.values()) for sale, taxes in taxed)
+            counter = count(evidence.eu_sales, profile, tax_point, net)
+            if counter.exceeded and net > 0:
+                problems.append(Problem("TAX-THRESHOLD", counter.passed, (order.id,), REGISTER))
+        shown = tuple(sorted(rates, reverse=True))
+        decision = _decision(order, supply, profile, name, shown, day, evidence, counter)
+        parts.append(_part(decision, taxed, agreements))
+    return ((), _distinct(problems)) if problems else (tuple(parts), [])
 
 
-def _rates_of(taxed: list[Taxed]) -> tuple[Decimal, ...]:
-    """The rates a document will show, highest first; what was sold and taken back before it leaves no trace."""
+def _rates_of(taxed: list[Taxed]) -> set[Decimal]:
+    """The rates a document will show: free shipping leaves no trace, nor what was sold and taken back before it."""
     totals: dict[str, tuple[int, int]] = {}
     for sale, _ in taxed:
         money, pieces = totals.get(sale.item_id or sale.id, (0, 0))
-        totals[sale.item_id or sale.id] = money + sale.total, pieces + (sale.quantity or 0)
+        more = 0 if sale.line_type == "SHIPPING" else sale.quantity or 0
+        totals[sale.item_id or sale.id] = money + sale.total, pieces + more
     shown = {item for item, (money, pieces) in totals.items() if money or pieces > 0}
-    return tuple(
-        sorted({rate for sale, taxes in taxed if (sale.item_id or sale.id) in shown for rate in taxes}, reverse=True)
-    )
+    return {rate for sale, taxes in taxed if (sale.item_id or sale.id) in shown for rate in taxes}
 
 
 def _part(decision: TaxDecision, taxed: list[Taxed], agreements: tuple[Agreement, ...]) -> TaxedPart:
@@ -247,7 +254,9 @@ def _to_consumer(
         message = f"a service used in {country} is taxed there from the first euro, without an OSS registration"
         return None, [_ask("TAX-FOREIGN", message, order)]
     if small:
-        return _at_home(order, supply, profile, small)
+        name, problems = _at_home(order, supply, profile, small)
+        business = order.company is not None or vat_id_of(order) is not None
+        return ("small_business_abroad" if name and not business else name), problems
     if charged <= german_rates(day):
         return "below_threshold", []
     message = f"the destination is {country}: its VAT was charged without an OSS registration"
@@ -273,12 +282,15 @@ def _decision(
     rates: tuple[Decimal, ...],
     day: date,
     evidence: Evidence,
+    counter: Counter | None,
 ) -> TaxDecision:
     case, country = CASES[name], supply.territory.country
-    place = "DE" if name in ("domestic", "small_business", "below_threshold", "reverse_charge") else country
+    place = "DE" if name in AT_HOME | {"domestic", "small_business", "reverse_charge"} else country
     vat_id = vat_id_of(order) or ""
     answer = evidence.vat_ids.get(vat_id)
     words, words_de = (_words(supply, profile, rates, day, evidence, vat_id, german) for german in (False, True))
+    if counter is not None:
+        words, words_de = words | counter.words(german=False), words_de | counter.words(german=True)
     inputs = {
         "kind": supply.kind,
         "ship_to": country,
@@ -288,6 +300,7 @@ def _decision(
         "vat_id": vat_id or None,
         "vat_id_answer": f"{answer.verdict} at {answer.asked_at.isoformat()}" if answer else None,
         "charged": "none" if supply.untaxed else words["rates"],
+        "eu_sales": str(counter) if counter else None,
         "day": day.isoformat(),
     }
     return TaxDecision(

@@ -2,7 +2,8 @@
 
 Texts are templates over `{rates}` (as charged), `{place}` (ISO country or the name of a special area), `{standard}`
 (its standard rate), `{vat_id}`, `{consumer}` (the rate and place of the same sale to a consumer), `{home}` (the same
-sale at home: the German standard rate of that day, or none for a small business), `{german}` and `{german_reduced}`.
+sale at home: the German standard rate of that day, or none for a small business), `{german}` and `{german_reduced}`,
+`{counted}` (what EU consumers bought so far in `{year}`, in euros net, this sale included).
 `note` is what the document must say (UStG §14 (4) no. 8, §14a (1), (3), (5); §34a UStDV).
 """
 
@@ -68,10 +69,25 @@ CASES: Mapping[str, Case] = MappingProxyType(
             1,
             False,
             "§3c (4), §3a (5) sentence 3 UStG; sevdesk tax rule 1",
-            "Sold to a consumer in {place} while the seller is below the EU threshold: German VAT at {rates}.",
-            "Verkauf an Verbraucher in {place} unterhalb der EU-Schwelle: deutsche Umsatzsteuer zu {rates}.",
-            "{standard} {place} with an OSS registration or above the threshold of 10,000 EUR.",
-            "{standard} {place} mit OSS-Registrierung oder oberhalb der Schwelle von 10.000 EUR.",
+            "Sold to a consumer in {place} below the EU threshold ({counted} of 10,000 EUR in {year}): "
+            "German VAT at {rates}.",
+            "Verkauf an Verbraucher in {place} unterhalb der EU-Schwelle ({counted} von 10.000 EUR in {year}): "
+            "deutsche Umsatzsteuer zu {rates}.",
+            "{standard} {place} with an OSS registration or above the threshold ({counted} of 10,000 EUR in {year}).",
+            "{standard} {place} mit OSS-Registrierung oder oberhalb der Schwelle ({counted} von 10.000 EUR in {year}).",
+        ),
+        "small_business_abroad": Case(
+            11,
+            True,
+            "§19 (1), §3c (4), §3a (5) sentence 3 UStG; sevdesk tax rule 11",
+            "Sold to a consumer in {place} by a small business below the EU threshold ({counted} of 10,000 EUR in "
+            "{year}): no VAT is charged.",
+            "Verkauf eines Kleinunternehmers an Verbraucher in {place} unterhalb der EU-Schwelle ({counted} von "
+            "10.000 EUR in {year}): Es wird keine Umsatzsteuer berechnet.",
+            "{standard} {place} with an OSS registration or above the threshold ({counted} of 10,000 EUR in {year}).",
+            "{standard} {place} mit OSS-Registrierung oder oberhalb der Schwelle ({counted} von 10.000 EUR in {year}).",
+            "Exempt under the German small business scheme (§19 UStG).",
+            "Steuerbefreiung für Kleinunternehmer (§ 19 UStG).",
         ),
         "oss_goods": Case(
             18,

@@ -150,6 +150,11 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
         "A service used there ({place}) is taxed there from the first euro; there is no OSS registration.",
     ),
     (
+        r"EU consumers bought for (?P<sum>\d+) minor units net in (?P<year>\d+), above the threshold: taxed at .*",
+        "Verbraucher in der EU kauften {year} für {sum} netto, mehr als die Schwelle: im Zielland zu versteuern.",
+        "EU consumers bought for {sum} net in {year}, above the threshold: taxed at the destination.",
+    ),
+    (
         r"the VAT rates of (?P<place>[A-Z]{2}) are not known",
         "Die Umsatzsteuersätze dieses Landes sind nicht bekannt: {place}.",
         "The VAT rates of this country are not known: {place}.",
@@ -424,6 +429,7 @@ CHOICES: dict[str, str] = {
     "post by hand": "von Hand buchen",
     "read the order again later": "die Bestellung später noch einmal lesen",
     "recreate": "neu anlegen",
+    "register for OSS and set oss_from": "für OSS registrieren und oss_from setzen",
     "refund the difference": "die Differenz zurückzahlen",
     "reset one of them in sevdesk": "eine davon in sevdesk zurücksetzen",
     "restore ours": "unseren Entwurf wiederherstellen",

@@ -1,8 +1,9 @@
 """What a decision may rest on besides the order and the books: VAT rates, and whether the buyer's VAT id is valid.
 
-In: an order. Out: `Evidence` for `plan`. Most orders need no look at any store. Only a buyer with a VAT id and goods or
-services bound for another member state makes a difference (UStG §6a, §3a (2)); then the answer we keep counts, and
-somebody is asked when there is none, when nobody could say last time, or when it is too old to prove this order.
+In: an order. Out: `Evidence` for `plan`. Most orders need no look at any store. What is bound for another member state
+does: without an OSS registration it counts what EU consumers bought so far (UStG §3c (4)). A VAT id makes a difference
+there alone (§6a, §3a (2)); the answer we keep counts, and somebody is asked when there is none, when nobody could say
+last time, or when it is too old to prove this order.
 
 A look-up that fails is an answer too, "unavailable": kept with its time, and it holds the order instead of guessing
 (facts 3.3 no. 7). Raises only what the store raises.
@@ -11,37 +12,89 @@ A look-up that fails is an answer too, "unavailable": kept with its time, and it
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from ladenbuch import evidence
-from ladenbuch.db import Store
+from ladenbuch import books, evidence, tenants
+from ladenbuch.db import Store, Transaction, one_at_a_time
+from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.evidence import UNAVAILABLE, Evidence, VatIdAnswer, vat_id_of
+from ladenbuch.domain.facts import moved_at
 from ladenbuch.domain.order import Order
+from ladenbuch.domain.tax import REGISTER
 from ladenbuch.domain.territory import UNION, territory_of
-from ladenbuch.workflows.context import Context
+from ladenbuch.domain.threshold import EuSale, count, counted, overtaken
+from ladenbuch.errors import NeedsAttention
+from ladenbuch.workflows.context import Context, profiles_in
+from ladenbuch.workflows.run import Run
 
 log = logging.getLogger(__name__)
 
 
 def gather(ctx: Context, tenant: str, order: Order, now: datetime) -> Evidence:
     """The evidence for one order at `now`; asks about its VAT id when that is needed, and records the answer."""
-    vat_id = vat_id_of(order)
-    if vat_id is None or not _bound_for_the_union(order):
+    if not _bound_for_the_union(order):
         return Evidence(ctx.rates)
+    vat_id = vat_id_of(order)
+    asked = () if vat_id is None else (vat_id,)
     door = ctx.door(tenant)
     unseal = ctx.unseal(tenant, evidence.PURPOSE)
-    kept = door.read(Store.BOOKS, lambda tx: evidence.latest(tx, tenant, (vat_id,), unseal)).get(vat_id)
+    sold, answers = door.read(
+        Store.BOOKS, lambda tx: (_sold(tx, tenant, order), evidence.latest(tx, tenant, asked, unseal))
+    )
+    if vat_id is None:
+        return Evidence(ctx.rates, eu_sales=sold)
+    kept = answers.get(vat_id)
     if kept is not None and kept.verdict != UNAVAILABLE:
         oldest = order.processed_at - timedelta(seconds=ctx.timing.vat_answer_age)
         if kept.asked_at >= oldest:
-            return Evidence(ctx.rates, {vat_id: kept})
+            return Evidence(ctx.rates, {vat_id: kept}, sold)
     if ctx.vat_ids is None:  # nobody was asked, so there is nothing to keep
-        return Evidence(ctx.rates, {vat_id: VatIdAnswer(vat_id, UNAVAILABLE, now, reference="nobody is asked")})
+        nobody = VatIdAnswer(vat_id, UNAVAILABLE, now, reference="nobody is asked")
+        return Evidence(ctx.rates, {vat_id: nobody}, sold)
     answer = _ask(ctx, vat_id, now)
     if len(vat_id) <= evidence.LONGEST:
         seal = ctx.seal(tenant, evidence.PURPOSE)
         door.run(Store.BOOKS, lambda tx: evidence.record(tx, tenant, answer, seal))
-    return Evidence(ctx.rates, {vat_id: answer})
+    return Evidence(ctx.rates, {vat_id: answer}, sold)
+
+
+def check_threshold(tx: Transaction, run: Run, document: PostedDocument) -> None:
+    """Look at the EU threshold once more, in the transaction that pins a document, one at a time per tenant.
+
+    Raises NeedsAttention("TAX-THRESHOLD") where another order passed it since the plan was made. Where the document
+    itself makes a later sale pass it that is pinned already, that stays, and is said: a person corrects it.
+    """
+    mine = counted(document, run.order_id)
+    if mine is None or not mine.at_home or mine.net <= 0:
+        return
+    one_at_a_time(tx, f"eu threshold {run.tenant}")
+    profiles = profiles_in(tx, run.tenant)
+    profile = next((item for item in profiles if item.version == document.profile_version), profiles[-1])
+    known = books.eu_sales(tx, run.tenant, year_before(mine.at))
+    counter = count(known, profile, mine.at, mine.net)
+    if counter.exceeded:
+        raise NeedsAttention("TAX-THRESHOLD", counter.passed, choices=REGISTER)
+    before = overtaken(known, profiles)
+    for late in overtaken([*known, mine], profiles):
+        if late not in before:
+            run.say(tx, "threshold", f"With this sale, {late.key} passes the EU threshold, and is posted already.")
+
+
+def year_before(instant: datetime) -> datetime:
+    """An instant before the calendar year before, in any time zone."""
+    return datetime(instant.year - 2, 12, 30, tzinfo=UTC)
+
+
+def _sold(tx: Transaction, tenant: str, order: Order) -> tuple[EuSale, ...]:
+    """What other orders add to the EU threshold; nothing is read where OSS was declared before anything happened."""
+    dated = [order.processed_at, *(item.happened_at for item in order.agreements)]
+    dated += [at for at in map(moved_at, order.payments) if at is not None]
+    earliest = min(dated + [item.created_at for item in order.fulfilments])
+    versions = tenants.profiles(tx, tenant)
+    declared = [str(item.profile.get("oss_from") or "9999") for item in versions]
+    if declared and max(declared) <= (earliest - timedelta(days=1)).date().isoformat():
+        return ()
+    return tuple(item for item in books.eu_sales(tx, tenant, year_before(earliest)) if item.order_id != order.id)
 
 
 def _ask(ctx: Context, vat_id: str, now: datetime) -> VatIdAnswer:

@@ -15,6 +15,7 @@ from ladenbuch.sevdesk.documents import RemoteInvoice, compare, content_hash, wi
 from ladenbuch.vault import Sealed
 from ladenbuch.workflows import booking, correcting
 from ladenbuch.workflows.contacts import contact_of
+from ladenbuch.workflows.evidence import check_threshold
 from ladenbuch.workflows.run import Run, document_of, drifted, once, with_lease
 
 
@@ -47,6 +48,10 @@ def _draft(run: Run, action: Action) -> None:
     def find() -> RemoteInvoice | None:
         return _with_positions(run, _ours(run, draft))
 
+    def pin(tx: Transaction) -> None:
+        check_threshold(tx, run, document)
+        books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins"))
+
     def record(tx: Transaction, found: RemoteInvoice) -> str:
         books.drafted(tx, run.tenant, document.key, found.id, content_hash(found, found.positions or ()))
         run.say(tx, "draft", f"Draft for {draft.note}: {draft.gross} minor units, rule {draft.tax_rule}.")
@@ -57,7 +62,7 @@ def _draft(run: Run, action: Action) -> None:
         document.key,
         "invoice",
         action.reason,
-        pin=lambda tx: books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins")),
+        pin=pin,
         find=find,
         call=lambda: run.sevdesk.save_draft(draft, contact_id),
         record=lambda tx, found: record(tx, _equal(run, draft, found)),
