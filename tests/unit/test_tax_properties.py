@@ -94,6 +94,7 @@ FITTING: dict[str, tuple[tuple[str, ...], bool, str]] = {
     "home": (("DE",), False, "german"),
     "oss": (("FR", "AT", "FI", "NL"), True, "local"),
     "below": (("FR", "AT", "FI", "NL"), False, "german"),
+    "small": (("FR", "AT", "FI", "NL"), False, "none"),
     "third": (("CH", "US"), False, "none"),
     "business": (("FR", "AT", "FI", "NL"), False, "none"),
     "recipient": (("DE",), False, "none"),
@@ -119,7 +120,7 @@ def fitting(draw: st.DrawFn) -> World:
     lines = tuple(replace(line, requires_shipping=ships[at % 5]) for at, line in enumerate(made.lines))
     profile = replace(
         draw(PROFILES),
-        regime="regular",
+        regime="small_business" if name == "small" else "regular",
         oss_from=date(2000, 1, 1) if oss else None,
         reverse_charge=name == "recipient",
         tips="taxed",
