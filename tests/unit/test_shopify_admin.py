@@ -329,7 +329,7 @@ def test_orders_updated_pages_with_quoted_bounded_utc_timestamps() -> None:
         ("gid://shopify/Order/2", datetime(2026, 11, 22, 9, 30, tzinfo=UTC)),
     ]
     asked = [json.loads(request.content)["variables"] for request in server.asked]
-    query = "updated_at:>='2026-11-22T08:00:00Z' AND updated_at:<'2026-11-22T10:00:01Z'"
+    query = "status:any AND updated_at:>='2026-11-22T08:00:00Z' AND updated_at:<'2026-11-22T10:00:01Z'"
     assert asked == [{"query": query, "after": None}, {"query": query, "after": "c1"}]
 
 

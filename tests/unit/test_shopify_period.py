@@ -43,7 +43,7 @@ def test_all_pages_with_quoted_bounds_in_utc() -> None:
     shop = Shop(*(SINCE + timedelta(hours=hour) for hour in range(5)))
     assert list(orders_processed(shop.execute, SINCE, UNTIL)) == ids(0, 1, 2, 3, 4)
     assert [item["after"] for item in shop.asked] == [None, "2", "4"]
-    query = "processed_at:>='2026-10-31T23:00:00Z' AND processed_at:<'2026-11-30T23:00:00Z'"
+    query = "status:any AND processed_at:>='2026-10-31T23:00:00Z' AND processed_at:<'2026-11-30T23:00:00Z'"
     assert {item["query"] for item in shop.asked} == {query}
 
 

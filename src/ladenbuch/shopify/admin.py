@@ -127,7 +127,7 @@ class Admin:
     def find_order(self, name: str) -> str | None:
         """The gid of the order with exactly this name (`#1001`), the newest when a name was used twice."""
         quoted = name.replace("\\", "\\\\").replace("'", "\\'")
-        result = self._complete("order_by_name", {"query": f"name:'{quoted}'"})
+        result = self._complete("order_by_name", {"query": f"status:any AND name:'{quoted}'"})
         found = [
             (shapes.instant(node.get("processedAt"), "orders.processedAt"), shapes.text(node.get("id"), "orders.id"))
             for node in shapes.nodes(_at(result.data, "orders"), "orders")
@@ -144,7 +144,7 @@ class Admin:
         return _at(self._complete("installation", {}).data, "currentAppInstallation")
 
     def _updated_walk(self, lower: datetime, upper: datetime) -> Iterator[tuple[str, datetime]]:
-        query = f"updated_at:>='{_stamp(lower)}' AND updated_at:<'{_stamp(upper)}'"
+        query = f"status:any AND updated_at:>='{_stamp(lower)}' AND updated_at:<'{_stamp(upper)}'"
         after: str | None = None
         while True:
             result = self._complete("orders_updated", {"query": query, "after": after})

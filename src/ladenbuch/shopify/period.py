@@ -51,7 +51,7 @@ def hidden_before(installation: Json, now: datetime) -> datetime | None:
 
 
 def _walk(execute: Execute, lower: datetime, upper: datetime) -> Iterator[tuple[str, datetime]]:
-    query = f"processed_at:>='{_stamp(lower)}' AND processed_at:<'{_stamp(upper)}'"
+    query = f"status:any AND processed_at:>='{_stamp(lower)}' AND processed_at:<'{_stamp(upper)}'"
     after: str | None = None
     while True:
         page = _page(execute(_DOCUMENT, {"query": query, "after": after}))

@@ -210,6 +210,16 @@ _SORT_FIELDS: dict[str, Callable[[Snapshot], Any]] = {
 }
 
 
+#: What a search without any `status` finds is told differently by different sources; here it is the least of them.
+_STATES: dict[str, Callable[[Snapshot], bool]] = {
+    "any": lambda o: True,
+    "open": lambda o: not o.get("closedAt") and not o.get("cancelledAt"),
+    "closed": lambda o: bool(o.get("closedAt")),
+    "cancelled": lambda o: bool(o.get("cancelledAt")),
+    "not_closed": lambda o: not o.get("closedAt"),
+}
+
+
 def _terms(query: str) -> Iterator[tuple[str, str, str]]:
     for match in _TERM.finditer(query):
         if match["or"]:
@@ -240,6 +250,8 @@ def _matcher(name: str, op: str, value: str) -> Callable[[Snapshot], bool] | Non
         return lambda o: value.lower() in [t.lower() for t in o.get("tags") or []]
     if name == "tag_not":
         return lambda o: value.lower() not in [t.lower() for t in o.get("tags") or []]
+    if name == "status":
+        return _STATES.get(value.lower(), lambda o: False)
     if name == "financial_status":
         return lambda o: str(o.get("displayFinancialStatus") or "").lower() == value.lower()
     return None
@@ -265,8 +277,9 @@ def _orders(
     **page: Any,
 ) -> Any:
     call: Call = info.context
-    tests = []
-    for name, op, value in _terms(query or ""):
+    terms = list(_terms(query or ""))
+    tests = [] if any(name == "status" for name, _, _ in terms) else [_STATES["open"]]
+    for name, op, value in terms:
         test = _matcher(name, op, value)
         if test is None:
             call.warnings.append(
