@@ -30,7 +30,7 @@ from ladenbuch.cli.admin import go_live, provision
 from ladenbuch.db import Database, Store
 from ladenbuch.engine.inline import InlineEngine, VirtualClock
 from ladenbuch.settings import Settings
-from ladenbuch.simulators.http import Route, SimRequest, SimTransport
+from ladenbuch.simulators.http import Route, SimRequest, SimResponse, SimTransport
 from ladenbuch.simulators.lives import Label, Life
 from ladenbuch.simulators.lives.model import Event
 from ladenbuch.simulators.lives.order import ShopOrder
@@ -39,7 +39,6 @@ from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN, SevdeskSimulator
 from ladenbuch.simulators.shopify import Shop, ShopifySimulator
 from ladenbuch.simulators.vies import PATH as VIES_PATH
 from ladenbuch.simulators.vies import ViesSimulator
-from ladenbuch.simulators.weather import CALM, Fault
 from ladenbuch.vault import KeyRing, Vault
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
 
@@ -86,11 +85,10 @@ class House:
         self.sevdesk = SevdeskSimulator(self.clock.now, DEFAULT_TOKEN, **switches)
         self.vies = ViesSimulator(self.clock.now)
         self.engine = InlineEngine(self.clock)
-        #: What goes wrong with which request to sevdesk: (method, part of the path) -> faults, each used once.
-        self.faults: dict[tuple[str, str], list[Fault]] = {}
+        self.door = Door(self.sevdesk)
         routes = [
             Route("http://shopify.test/", self.shopify),
-            Route("http://sevdesk.test/", self.sevdesk, _Planned(self.faults)),  # type: ignore[arg-type]
+            Route("http://sevdesk.test/", self.door),
             Route("http://vies.test/", self.vies),
         ]
         settings = Settings.read(
@@ -102,7 +100,6 @@ class House:
                 "LADENBUCH_SEVDESK_RATE": "1000",
                 "LADENBUCH_CLIENT_TIMEOUT_SECONDS": "10",
                 "LADENBUCH_AMBIGUOUS_WAIT_SECONDS": "2",
-                "LADENBUCH_POLL_SECONDS": "86400",
             }
         )
         self.database = Database.open(data_dir=folder)
@@ -120,13 +117,14 @@ class House:
             sleep=self.clock.sleep,
             new_id=lambda: next(ids),
             chance=lambda: 0.5,
-            ticks=dict.fromkeys(("dispatch", "deliver", "sweep"), 86_400.0),
+            ticks=dict.fromkeys(("dispatch", "deliver", "poll", "sweep"), 1e9),  # only what a test wants happens
         )
         secrets = {CLIENT_ID: TENANT, CLIENT_SECRET: _SECRET, SEVDESK_TOKEN: DEFAULT_TOKEN}
         told = {**PROFILE, **(profile or {})}
         provision(self.ladenbuch, SHOP, TENANT, told, start - timedelta(days=1), secrets, create_accounts=True)
         go_live(self.ladenbuch, TENANT)
         self.ladenbuch.work(self.engine)
+        self.engine.drain()
 
     def _later(self, seconds: float, fn: Callable[[], None]) -> None:
         self.engine.at(self.clock.now() + timedelta(seconds=seconds), fn)
@@ -170,6 +168,13 @@ class House:
         asked = sa.select(rows.c.code).where(rows.c.order_id == order_id).order_by(rows.c.code)
         return list(self.database.tenant(TENANT).read(Store.BOOKS, lambda tx: tx.execute(asked).scalars().all()))
 
+    def ledger(self, order_id: str) -> list[tuple[str, str | None]]:
+        """State and number of each document in our own books, in the order of their keys."""
+        rows = books.documents
+        asked = sa.select(rows.c.state, rows.c.number).where(rows.c.order_id == order_id).order_by(rows.c.key)
+        found = self.database.tenant(TENANT).read(Store.BOOKS, lambda tx: tx.execute(asked).all())
+        return [(row.state, row.number) for row in found]
+
     # -- what sevdesk holds then ----------------------------------------------------------------------------------
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
@@ -200,17 +205,54 @@ class House:
         return text_of(base64.b64decode(answer["content"]))
 
 
-class _Planned:
-    """Weather for single requests: the next one that fits meets its fault, everything else is calm."""
+Answer = Callable[[SimRequest], SimResponse]
 
-    def __init__(self, faults: dict[tuple[str, str], list[Fault]]) -> None:
-        self._faults = faults
 
-    def decide(self, request: SimRequest) -> Fault:
-        for (method, part), planned in self._faults.items():
-            if planned and request.method == method and part in request.path:
-                return planned.pop(0)
-        return CALM
+class Door:
+    """Between the connector and sevdesk: what passed, and what a test wants to happen on the way.
+
+    `once("POST", "/sendBy", fn)` hands the next such request to `fn(request, go)`, `always` every one. `go(request)`
+    lets it through; what `fn` returns is the answer, what it raises the transport's failure.
+    """
+
+    def __init__(self, sevdesk: SevdeskSimulator) -> None:
+        self._sevdesk = sevdesk
+        self._planned: list[tuple[str, str, Callable[[SimRequest, Answer], SimResponse], bool]] = []
+        self.passed: list[SimRequest] = []
+
+    def once(self, method: str, part: str, fn: Callable[[SimRequest, Answer], SimResponse]) -> None:
+        self._planned.append((method, part, fn, True))
+
+    def always(self, method: str, part: str, fn: Callable[[SimRequest, Answer], SimResponse]) -> None:
+        self._planned.append((method, part, fn, False))
+
+    def handle(self, request: SimRequest) -> SimResponse:
+        self.passed.append(request)
+        for plan in self._planned:
+            method, part, fn, single = plan
+            if request.method == method and part in request.path:
+                if single:
+                    self._planned.remove(plan)
+                return fn(request, self._sevdesk.handle)
+        return self._sevdesk.handle(request)
+
+    def bodies(self, method: str, part: str) -> list[dict[str, Any]]:
+        """The bodies of the requests that passed, oldest first."""
+        mine = (one for one in self.passed if one.method == method and part in one.path)
+        return [json.loads(one.body) for one in mine]
+
+
+def lost(request: SimRequest, go: Answer) -> SimResponse:
+    """It was done, and nobody heard of it."""
+    go(request)
+    raise httpx2.RemoteProtocolError("simulated: connection cut after the commit")
+
+
+def refused(status: int, message: str, code: int | None = None) -> Callable[[SimRequest, Answer], SimResponse]:
+    """Not done: an error in sevdesk's envelope."""
+    error = {"message": message, "code": code, "data": [], "responseCode": status}
+    body = json.dumps({"objects": None, "error": error}).encode()
+    return lambda request, go: SimResponse(status, {"content-type": "application/json"}, body)
 
 
 def text_of(pdf: bytes) -> tuple[str, ...]:
@@ -276,4 +318,6 @@ def home(first: str | None, last: str | None, street: str, code: str, city: str,
     }
 
 
-__all__: Sequence[str] = ("PROFILE", "SHOP", "House", "Paper", "home", "life", "person", "text_of")
+__all__: Sequence[str] = (
+    "PROFILE", "SHOP", "TENANT", "Door", "House", "Paper", "home", "life", "lost", "person", "refused", "text_of",
+)  # fmt: skip
