@@ -210,6 +210,10 @@ _SORT_FIELDS: dict[str, Callable[[Snapshot], Any]] = {
 }
 
 
+def _none(order: Snapshot) -> bool:
+    return False
+
+
 #: What a search without any `status` finds is told differently by different sources; here it is the least of them.
 _STATES: dict[str, Callable[[Snapshot], bool]] = {
     "any": lambda o: True,
@@ -251,7 +255,7 @@ def _matcher(name: str, op: str, value: str) -> Callable[[Snapshot], bool] | Non
     if name == "tag_not":
         return lambda o: value.lower() not in [t.lower() for t in o.get("tags") or []]
     if name == "status":
-        return _STATES.get(value.lower(), lambda o: False)
+        return _STATES.get(value.lower(), _none)
     if name == "financial_status":
         return lambda o: str(o.get("displayFinancialStatus") or "").lower() == value.lower()
     return None
