@@ -19,6 +19,7 @@ from ladenbuch.domain.books import Books, PostedDocument, transaction_of
 from ladenbuch.domain.document import rate_text
 from ladenbuch.domain.facts import Fact, Facts
 from ladenbuch.domain.gift_cards import CARD
+from ladenbuch.domain.order import Sale
 from ladenbuch.domain.plan import Plan
 from ladenbuch.domain.positions import fold
 from ladenbuch.domain.tax import taxed_as
@@ -161,7 +162,23 @@ def _owed(facts: Facts, document: PostedDocument) -> dict[Decimal, int] | None:
         if sales:
             mine.append(replace(agreement, sales=sales))
     folded, _ = fold(facts.order, mine)
-    return None if folded is None else {rate: gross for rate, gross in folded.claim if gross}
+    if folded is None:
+        return _exchanged([sale for item in mine for sale in item.sales])
+    return {rate: gross for rate, gross in folded.claim if gross}
+
+
+def _exchanged(sales: list[Sale]) -> dict[Decimal, int] | None:
+    """The gross per rate of goods against goods: what was taken back was sold on an earlier document (1.4)."""
+    if not any(sale.total < 0 for sale in sales):
+        return None
+    owed: dict[Decimal, int] = {}
+    for sale in sales:
+        rates = {tax.rate for tax in sale.taxes}
+        if len(rates) != 1 and sale.total:
+            return None
+        for rate in rates:
+            owed[rate] = owed.get(rate, 0) + sale.total
+    return {rate: gross for rate, gross in owed.items() if gross}
 
 
 def _posted(document: PostedDocument) -> dict[Decimal, int]:
