@@ -16,6 +16,7 @@ from ladenbuch.domain.facts import Facts, facts_of
 from ladenbuch.domain.order import Order, Refund
 from ladenbuch.domain.plan import Plan, plan
 from ladenbuch.domain.profile import Gateway, Profile
+from ladenbuch.domain.profile_change import NOT_CHOSEN, Outcome, changed_fields, effect_of, outcome_of
 from unit.test_plan_lives import DEMO, END, EVIDENCE, apply, facts_at, lives_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -174,3 +175,71 @@ def test_R10_5_29_the_local_day_of_the_tax_point_chooses_the_version() -> None:
     later = replace(SMALL, version=3, effective_from=BERLIN_NEW_YEAR + timedelta(days=40), regime="regular")
     made = plan(facts_of(paid(BERLIN_NEW_YEAR, {})), Books(), [REGULAR, SMALL, later], END, EVIDENCE)
     assert [item.document.profile_version for item in made.actions if item.document] == [2, 2]
+
+
+# -- what is said of it ------------------------------------------------------------------------------------------
+
+
+def outcome(made: Order, profile: Profile, books: Books | None = None) -> Outcome:
+    return outcome_of(plan(facts_of(made), books or Books(), [profile], END, EVIDENCE))
+
+
+def test_R10_an_effect_names_what_becomes_otherwise_and_nothing_else() -> None:
+    """R10: the version itself, its date and the day of looking are no effect."""
+    base = outcome(paid(), LIVE)
+    others = {
+        "same": (LIVE, (), (), ()),
+        "version": (replace(LIVE, version=7, effective_from=EPOCH), (), (), ()),
+        "letters": (replace(LIVE, letters=False), ("letters",), (), ()),
+        "account": (replace(LIVE, gateways={"shopify_payments": Gateway("clearing+payouts", "9")}), ("money",), (), ()),
+        "unmapped": (replace(LIVE, gateways={}), ("money", "parked"), ("GATEWAY-UNMAPPED",), ()),
+        "small business": (
+            replace(LIVE, regime="small_business"),
+            ("documents", "money", "letters", "parked"), ("TAX-SMALL-BUSINESS",), (),
+        ),
+    }  # fmt: skip
+    for name, (profile, kinds, parked, released) in others.items():
+        found = effect_of(base, outcome(paid(), profile))
+        assert (found.kinds, found.parked, found.released) == (kinds, parked, released), name
+        back = effect_of(outcome(paid(), profile), base)
+        assert (back.parked, back.released) == (released, parked), name
+    later = outcome_of(plan(facts_of(paid()), Books(), [LIVE], END + timedelta(days=40), EVIDENCE))
+    assert not effect_of(base, later), "R9"
+
+
+def test_R10_rule_sums_and_wording_are_three_things() -> None:
+    base = outcome(paid(), LIVE)
+    sheet = base.sheets[0]
+    changed = {
+        "tax rule": replace(sheet, tax_rule=18),
+        "sums": replace(sheet, sums=((sheet.sums[0][0], 1189, 999, 190),)),
+        "wording": replace(sheet, wording="other"),
+        "documents": replace(sheet, key="inv:5001:2"),
+    }
+    for kind, other in changed.items():
+        assert effect_of(base, replace(base, sheets=(other, *base.sheets[1:]))).kinds == (kind,)
+    assert effect_of(base, replace(base, sheets=())).kinds == ("documents",)
+    assert effect_of(base, replace(base, excluded="POS", waiting=frozenset({"UNPAID"}))).kinds == (
+        "waiting",
+        "excluded",
+    )
+    assert effect_of(replace(base, attention=frozenset({"TIP"})), base).sentence == "released: TIP"
+
+
+def test_every_choice_of_a_profile_is_told_when_it_changes() -> None:
+    """R10: no field can be changed silently but the tenant's own switches and the version's place in time."""
+    other: dict[str, object] = {
+        bool: True, int: 60, str: "other", date: date(2030, 1, 1), datetime: EPOCH, type(None): "other",
+    }  # fmt: skip
+    silent = set()
+    for name in Profile.__dataclass_fields__:
+        value = getattr(LIVE, name)
+        new = not value if isinstance(value, bool) else other.get(type(value))
+        new = {"gateways": {"g": Gateway("off")}, "default_gateway": Gateway("off", "9")}.get(name, new)
+        if not changed_fields(LIVE, replace(LIVE, **{name: new})):  # type: ignore[arg-type]
+            silent.add(name)
+    assert silent == set(NOT_CHOSEN)
+    said = changed_fields(LIVE, replace(LIVE, gateways={**LIVE.gateways, "klarna": Gateway("off")}))
+    assert [(item.name, item.before, item.after) for item in said] == [
+        ("gateways.klarna.mode", "clearing+payouts", "off"), ("gateways.klarna.account", "13", None),
+    ]  # fmt: skip

@@ -225,6 +225,31 @@ def tenants_live(tenant: str, off: Annotated[bool, typer.Option("--off", help="B
     set_live(tenant, live=not off)
 
 
+@tenants.command("profile")
+def tenants_profile(
+    tenant: str,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="The new version (JSON); without it, the one in force.")
+    ] = None,
+    effective_from: Annotated[str | None, typer.Option(help="A date or an instant; default: now.")] = None,
+    back_dated: Annotated[bool, typer.Option("--back-dated", help="Allow a date in the past.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Show the effect, store nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The accounting profile; or a new version of it, stored once its effect on every order was seen."""
+    from ladenbuch.cli.profiles import change_profile, show_profile
+    from ladenbuch.errors import UsageError
+
+    if file is None:
+        if effective_from or back_dated or preview or yes:
+            raise UsageError("OPTIONS", "these options go with --file FILE")
+        raise typer.Exit(show_profile(tenant, as_json=as_json))
+    raise typer.Exit(
+        change_profile(tenant, file, effective_from, back_dated=back_dated, preview=preview, yes=yes, as_json=as_json)
+    )
+
+
 @audit.command("verify")
 def audit_verify(tenant: TenantOption = None, as_json: Json = False) -> None:
     """Check the audit chains; exit 1 and name the first entry that is not what it was."""

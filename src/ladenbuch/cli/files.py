@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -27,3 +28,22 @@ def read_json(path: Path) -> dict[str, Any]:
 def say_json(value: Any) -> None:
     """One JSON object alone on standard output."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=None, default=str) + "\n")
+
+
+def writable(out: Path) -> None:
+    """Refuse before an hour of reading, not after it. Raises UsageError("FILE")."""
+    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise UsageError("FILE", f"{out} cannot be written")
+
+
+def write_json(out: Path, data: dict[str, Any]) -> None:
+    """Whole or not at all, readable by its owner only. Raises UsageError("FILE")."""
+    part = out.with_name(f".{out.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(data, file, ensure_ascii=False, indent=1)
+            file.write("\n")
+        part.replace(out)
+    except OSError as error:
+        raise UsageError("FILE", f"{out}: {error.strerror or type(error).__name__}") from None

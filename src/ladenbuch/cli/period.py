@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -17,8 +11,9 @@ import typer
 
 from ladenbuch import tenants
 from ladenbuch.bootstrap import Ladenbuch
-from ladenbuch.cli.files import read_json, say_json
+from ladenbuch.cli.files import read_json, say_json, writable, write_json
 from ladenbuch.cli.house import chosen, opened
+from ladenbuch.cli.progress import confirm, progress, say
 from ladenbuch.db import Store
 from ladenbuch.domain.document import rate_text
 from ladenbuch.domain.money import to_decimal
@@ -30,8 +25,6 @@ if TYPE_CHECKING:
 
 #: What a plan file says it is; another version is refused.
 KIND, VERSION = "period-plan", 1
-#: Seconds between two lines of progress where nobody watches a bar.
-_EVERY = 10.0
 #: Orders named in a message for people.
 _NAMED = 10
 _SORTS = {"invoices": "invoices", "credit_notes": "credit notes", "cancellations": "cancelled invoices"}
@@ -50,12 +43,12 @@ def plan_period(tenant: str | None, since: str, until: str, out: Path | None, *,
     """Say what a period would post; exit 1 when a person is needed. Nothing is written but `out`."""
     days = _days(since, until)
     if out is not None:
-        _writable(out)
+        writable(out)
     with opened() as house:
         made = _plan(house, chosen(house, tenant), *days)
     if out is not None:
-        _write(out, made.data)
-        _say(f"the plan is in {out}; carry it out with: ladenbuch apply --tenant {made.data['tenant']} --plan {out}")
+        write_json(out, made.data)
+        say(f"the plan is in {out}; carry it out with: ladenbuch apply --tenant {made.data['tenant']} --plan {out}")
     if as_json:
         say_json(made.data)
     else:
@@ -110,7 +103,7 @@ def _plan(house: Ladenbuch, owner: tenants.Tenant, since: date, until: date) -> 
     hidden = hidden_until(ctx, owner.id, period)
     gids = orders_of(ctx, owner.id, period)
     summary, orders = Summary(), []
-    with _progress("reading and planning", len(gids)) as step:
+    with progress("reading and planning", len(gids)) as step:
         for item in look_at_all(ctx, owner.id, gids):
             step()
             if item.processed_at is None or period.start <= item.processed_at < period.end:
@@ -159,7 +152,7 @@ def _checked(house: Ladenbuch, tenant: str, data: dict[str, Any], *, as_json: bo
     from ladenbuch.workflows.preview import check
 
     kept = [Remembered.from_json(item) for item in data["orders"]]
-    with _progress("checking the plan", len(kept)) as step:
+    with progress("checking the plan", len(kept)) as step:
         fresh, stale = check(house.context, tenant, kept, step)
     if stale:
         _refuse(tenant, stale, as_json=as_json)
@@ -178,16 +171,8 @@ def _refuse(tenant: str, stale: list[Stale], *, as_json: bool) -> NoReturn:
 
 
 def _confirm(orders: list[OrderPreview]) -> None:
-    """Ask on standard error, so that --json stays alone on standard output."""
-    sys.stderr.write(f"Carry out what is planned for {sum(item.acts for item in orders)} orders? [y/N] ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer.endswith("\n"):
-        sys.stderr.write("\n")
-    if not answer:
-        raise UsageError("CONFIRM", "nobody confirmed; say --yes to apply without being asked")
-    if answer.strip().lower() not in ("y", "yes", "j", "ja"):
-        raise UsageError("CONFIRM", "not confirmed: nothing was posted")
+    acting = sum(item.acts for item in orders)
+    confirm(f"Carry out what is planned for {acting} orders?", "nothing was posted")
 
 
 def _carry_out(
@@ -207,7 +192,7 @@ def _carry_out(
         else:
             typer.echo(f"{len(wanted)} orders are wanted; a running `ladenbuch serve` settles them")
         return 0
-    with _progress("settling", len(wanted)) as step:
+    with progress("settling", len(wanted)) as step:
         done = 0
 
         def seen(found: Followed) -> None:
@@ -260,7 +245,7 @@ def _report(
             codes = ", ".join(f"{code}: {count}" for code, count in sorted(found.codes.items()))
             typer.echo(f"{len(found.remaining)} orders remain" + (f" ({codes})" if codes else ""))
     if found.remaining and not found.settled and not found.codes:
-        _say("none was tried: is `ladenbuch serve` running? The orders stay wanted until it is")
+        say("none was tried: is `ladenbuch serve` running? The orders stay wanted until it is")
     return 1 if changed or found.remaining else 0
 
 
@@ -283,55 +268,7 @@ def _read(file: Path) -> dict[str, Any]:
     return data
 
 
-def _writable(out: Path) -> None:
-    """Refuse before an hour of reading, not after it."""
-    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        raise UsageError("FILE", f"{out} cannot be written")
-
-
-def _write(out: Path, data: dict[str, Any]) -> None:
-    """Whole or not at all, readable by its owner only."""
-    part = out.with_name(f".{out.name}.part")
-    try:
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(data, file, ensure_ascii=False, indent=1)
-            file.write("\n")
-        part.replace(out)
-    except OSError as error:
-        raise UsageError("FILE", f"{out}: {error.strerror or type(error).__name__}") from None
-
-
 # -- for people ---------------------------------------------------------------------------------------------------
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error while somebody watches, else a line now and then."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda: bar.advance(task)
-        return
-    count, last = 0, time.monotonic()
-
-    def step() -> None:
-        nonlocal count, last
-        count += 1
-        if time.monotonic() - last >= _EVERY:
-            last = time.monotonic()
-            _say(f"{what}: {count} of {total}")
-
-    yield step
 
 
 def _show(made: Made, *, to_stderr: bool = False) -> None:
