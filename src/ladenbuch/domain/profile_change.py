@@ -62,7 +62,7 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A document a plan wants. Sums in minor units per rate: gross, net, tax. `wording` is the hash of all else on it."""
+    """A document a plan wants. Sums are minor units per rate: gross, net, tax. `wording` is the hash of all of it."""
 
     kind: str
     key: str
