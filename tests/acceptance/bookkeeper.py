@@ -52,6 +52,10 @@ class Bookkeeper:
         """The id of an account whose name starts like this."""
         return self.diary.sevdesk.account_id(name)
 
+    def xml(self, number: str) -> str:
+        """The XML of an e-invoice; an ordinary invoice has none."""
+        return str(self.get(f"/Invoice/{self._id(number)}/getXml"))
+
     def bank_line(self, cents: int, purpose: str, account: str = "Bank") -> int:
         """A line arrives by a feed. On the bank account sevdesk matches it by itself after some seconds."""
         today = self.diary.clock.now().astimezone(BERLIN).date()

@@ -20,6 +20,7 @@ from ladenbuch.domain.document import CreditNoteDraft, rate_text
 from ladenbuch.domain.facts import facts_of
 from ladenbuch.domain.money import to_decimal
 from ladenbuch.domain.plan import Plan, plan
+from ladenbuch.domain.profile import Gateway
 from ladenbuch.shopify.orders import order_from_envelope
 from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.simulators.lives.people import GIFT_CARD, Product
@@ -262,6 +263,21 @@ def test_1_4_a_gift_card_sold_is_asked_about_until_the_merchant_has_said_what_hi
     made = case.plan()
     assert (chain(made), codes(made.attention)) == ([], ["GIFT-CARD"])
     assert chain(case.plan(vouchers="single_purpose")) == ["invoice of 01.03.: 50.00 @ 19"]
+
+
+def test_1_4_a_multi_purpose_gift_card_sold_is_a_debt_and_no_document() -> None:
+    """2.5: the money stands on the gateway's account, the debt on that of the cards."""
+    case = Case("2027-03-01")
+    case.add(GIFT_CARD, rates=(), kind="GIFT_CARD")
+    case.place()
+    case.pay("shopify_payments")
+    gateways = {**PROFILE.gateways, "gift_card": Gateway("liability", "14", "1605")}
+    made = case.plan(vouchers="multi_purpose", gateways=gateways)
+    assert (chain(made), codes(made.attention)) == ([], [])
+    assert [(item.line.account, item.line.amount) for item in made.actions if item.line] == [
+        ("12", 5000),
+        ("14", -5000),
+    ]
 
 
 def test_1_4_a_gift_card_redeemed_is_a_payment_and_the_invoice_stays_full() -> None:
