@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from ladenbuch.db import Statement, Transaction, books_metadata, from_micros, insert_new, to_micros, upsert
 from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedLine
 from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft
+from ladenbuch.domain.facts import Problem
 from ladenbuch.domain.threshold import AT_HOME, EuSale, counted
 from ladenbuch.errors import Retryable
 
@@ -160,6 +161,7 @@ attention = sa.Table(
     sa.Column("facts", sa.Text, nullable=False),
     sa.Column("choices", sa.Text, nullable=False),
     sa.Column("since", sa.BigInteger, nullable=False),
+    sa.Column("facts_hash", sa.String(64), nullable=False, server_default=""),
 )
 resolutions = sa.Table(
     "resolutions",
@@ -446,8 +448,10 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
         return _OF_ORDER[table].rows(tx, t=tenant, o=order_id)
 
     keys = of(intents)
+    answers = sorted(of(resolutions), key=lambda row: row.at)
+    answered = tuple((row.code, row.facts_hash, row.choice) for row in answers)
     if not keys:
-        return Books()
+        return Books(resolutions=answered)
     by_document: dict[str, list[Cover]] = {}
     for row in of(covers):
         by_document.setdefault(row.document_key, []).append(Cover(row.fact_id, row.amount))
@@ -468,7 +472,7 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
         bookings=tuple(Booked(row.key, row.payment_id, row.document_key, row.amount, True) for row in of(bookings)),
         letters=frozenset(row.key for row in keys if row.kind == "letter" and row.done_at is not None),
         applied=frozenset(row.key for row in keys if row.done_at is not None),
-        resolutions=tuple((row.code, row.facts_hash, row.choice) for row in of(resolutions)),
+        resolutions=answered,
     )
 
 
@@ -562,28 +566,68 @@ def seen(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, da
 
 
 def record_attention(
-    tx: Transaction,
-    tenant: str,
-    order_id: str,
-    items: Sequence[tuple[str, str, Sequence[str], Sequence[str]]],
-    now: datetime,
+    tx: Transaction, tenant: str, order_id: str, items: Sequence[tuple[Problem, str]], now: datetime
 ) -> list[str]:
-    """Replace the order's open attention items by these `(code, message, facts, choices)`; returns the new codes."""
+    """Replace the order's open questions by these, each with the hash of what it is about; returns the new codes."""
     known = {row.code: row.since for row in _ASKED.rows(tx, t=tenant, o=order_id)}
-    codes = [code for code, *_ in items]
+    codes = [problem.code for problem, _ in items]
     if known:
         where = (attention.c.tenant == tenant, attention.c.order_id == order_id)
         tx.execute(sa.delete(attention).where(*where, attention.c.code.not_in(codes)))
-    for code, message, about, choices in items:
+    for problem, mark in items:
         upsert(
             tx,
             attention,
             tenant=tenant,
             order_id=order_id,
-            code=code,
-            message=message,
-            facts=json.dumps(list(about)),
-            choices=json.dumps(list(choices), ensure_ascii=False),
-            since=known.get(code, to_micros(now)),
+            code=problem.code,
+            message=problem.message,
+            facts=json.dumps(list(problem.facts)),
+            choices=json.dumps(list(problem.choices), ensure_ascii=False),
+            since=known.get(problem.code, to_micros(now)),
+            facts_hash=mark,
         )
     return [code for code in codes if code not in known]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open question about an order: what happened, what to choose from, and the hash an answer is bound to."""
+
+    order_id: str
+    code: str
+    message: str
+    choices: tuple[str, ...]
+    facts_hash: str
+    since: datetime
+
+
+def questions(tx: Transaction, tenant: str, order_id: str | None = None, code: str | None = None) -> list[Question]:
+    """Open questions of a tenant, oldest first; of one order or one code where these are given."""
+    wanted = sa.select(attention).where(attention.c.tenant == tenant)
+    if order_id is not None:
+        wanted = wanted.where(attention.c.order_id == order_id)
+    if code is not None:
+        wanted = wanted.where(attention.c.code == code)
+    rows = tx.execute(wanted.order_by(attention.c.since, attention.c.order_id, attention.c.code))
+    return [
+        Question(
+            row.order_id, row.code, row.message, tuple(json.loads(row.choices)), row.facts_hash, from_micros(row.since)
+        )
+        for row in rows
+    ]
+
+
+def resolve(tx: Transaction, tenant: str, question: Question, choice: str, actor: str, now: datetime) -> None:
+    """Remember what a person decided, bound to what was asked (R16); a later answer replaces it."""
+    upsert(
+        tx,
+        resolutions,
+        tenant=tenant,
+        order_id=question.order_id,
+        code=question.code,
+        facts_hash=question.facts_hash,
+        choice=choice,
+        actor=actor,
+        at=to_micros(now),
+    )

@@ -51,7 +51,7 @@ class Rejected(LadenbuchError):
 
 
 class NeedsAttention(LadenbuchError):
-    """A person must choose. `choices` are the answers that would let the work go on."""
+    """A person must choose. `choices` are the answers that would let the work go on, `about` ids of what is asked."""
 
     def __init__(
         self,
@@ -59,10 +59,12 @@ class NeedsAttention(LadenbuchError):
         message: str = "",
         *,
         choices: Sequence[str] = (),
+        about: Sequence[str] = (),
         detail: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(code, message, detail=detail)
         self.choices = tuple(choices)
+        self.about = tuple(about)
 
 
 class UsageError(LadenbuchError):

@@ -54,9 +54,9 @@ def test_a_seed_replays_identically():
 
 def test_without_the_find_the_auditor_sees_doubles(monkeypatch):
     """The auditor is not blind: remove the find before a repeated create, and doubles appear."""
-    from ladenbuch.workflows import posting
+    from ladenbuch.workflows import invoicing
 
-    monkeypatch.setattr(posting, "_ours", lambda run, draft: None)
+    monkeypatch.setattr(invoicing, "_ours", lambda run, draft: None)
     found = []
     for seed in range(1, 12, 2):
         simulation = Simulation(seed, 40)

@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from ladenbuch import books, inbox, outbox, tenants
 from ladenbuch.db import Database, Sealed, Store, Transaction, to_micros
 from ladenbuch.domain.books import Booked, PostedLine
-from ladenbuch.domain.facts import facts_of
+from ladenbuch.domain.facts import Problem, facts_of
 from ladenbuch.domain.plan import plan
 from ladenbuch.domain.profile import Gateway, Profile
 from ladenbuch.shopify.orders import order_from_envelope
@@ -92,7 +92,7 @@ class House:
         return gid(number)
 
     def ask(self, number: int, code: str, message: str, facts: tuple[str, ...] = (), tenant: str = "t1") -> None:
-        items = [(code, message, facts, ("exclude the order",))]
+        items = [(Problem(code, message, facts, ("exclude the order",)), "asked:whole")]
         self.books(lambda tx: books.record_attention(tx, tenant, gid(number), items, NOW))
 
     def want(self, number: int, tenant: str = "t1", ago: float = 0) -> None:

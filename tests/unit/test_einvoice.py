@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import ERIKA, PROFILE, T0, agreement, at, mug, order, payment, sale, shipped
+from ladenbuch.domain.answers import question_hash
 from ladenbuch.domain.books import Books
 from ladenbuch.domain.document import InvoiceDraft, Position, sums_of
 from ladenbuch.domain.einvoice import (
@@ -27,9 +28,7 @@ from ladenbuch.domain.einvoice import (
     is_wanted,
     payment_means,
 )
-from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import facts_of
-from ladenbuch.domain.first import documents_of, first_sheet
 from ladenbuch.domain.order import Address, Company, PaymentTerms, Refund
 from ladenbuch.domain.party import party_of
 from ladenbuch.domain.plan import Plan, plan
@@ -178,14 +177,13 @@ def test_terms_that_name_no_date_are_asked_about():
 
 
 def test_the_answer_send_an_ordinary_invoice_is_honoured():
-    made = bought(email=None, customer=None)
-    facts = facts_of(made)
-    sheet = first_sheet(facts, facts.tax_point)
-    documents, problems = documents_of(facts, sheet, BUSINESS, NOW, Evidence())
-    assert (documents, [item.code for item in problems]) == ([], ["E-INVOICE"])
-    documents, problems = documents_of(facts, sheet, BUSINESS, NOW, Evidence(), frozenset({ORDINARY}))
-    assert problems == []
-    assert not documents[0].draft.e_invoice
+    facts = facts_of(bought(email=None, customer=None))
+    (question,) = plan(facts, Books(), (BUSINESS,), NOW).attention
+    assert question.code == "E-INVOICE"
+    answer = Books(resolutions=((question.code, question_hash(question, facts), ORDINARY),))
+    made = plan(facts, answer, (BUSINESS,), NOW)
+    assert not made.attention
+    assert not draft(made).e_invoice
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,33 @@ def explain(order: str, tenant: TenantOption = None, as_json: Json = False) -> N
 
 
 @app.command()
+def questions(
+    code: Annotated[str | None, typer.Option(help="Only questions with this code.")] = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> None:
+    """What a person must decide, with the choices. Exit 1 while there is something."""
+    from ladenbuch.cli.resolving import list_questions
+
+    raise typer.Exit(list_questions(tenant, code, as_json=as_json))
+
+
+@app.command()
+def resolve(
+    order: Annotated[str, typer.Argument(help="The order: gid, number or name; `all` for every order that asks it.")],
+    code: Annotated[str, typer.Argument(help="The question's code, such as TIP.")],
+    choice: Annotated[str, typer.Argument(help="A choice: its number, its wording, or how it begins.")],
+    actor: Annotated[str | None, typer.Option("--as", help="Who decides; default: the user of this machine.")] = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a question about an order. Kept for exactly these facts, in the audit log; a running `serve` goes on."""
+    from ladenbuch.cli.resolving import resolve_question
+
+    raise typer.Exit(resolve_question(order, code, choice, tenant, actor, as_json=as_json))
+
+
+@app.command()
 def replay(
     orders: Annotated[list[str] | None, typer.Argument(help="Orders: gid, number or name.")] = None,
     code: Annotated[str | None, typer.Option(help="All orders that ended with this code.")] = None,

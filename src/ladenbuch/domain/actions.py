@@ -86,7 +86,8 @@ class Plan:
     """What is left to do. `later` names why nothing may be decided yet; `exclusion` why the order is not ours.
 
     `noted` are later facts with what became of them: the key of a document, or why they need none. `cards` is what of
-    the order is no turnover (2.5).
+    the order is no turnover (2.5). `answered` are questions with the choice a person took. `look_again` (aware UTC) is
+    when the clock alone may change the plan (R9).
     """
 
     order_id: str
@@ -98,6 +99,8 @@ class Plan:
     tax_point: TaxPoint | None = None
     noted: tuple[tuple[str, str], ...] = ()
     cards: GiftCards = NO_CARDS
+    answered: tuple[tuple[Problem, str], ...] = ()
+    look_again: datetime | None = None
 
     def due(self, now: datetime) -> tuple[Action, ...]:
         """Actions that may be carried out at `now`."""

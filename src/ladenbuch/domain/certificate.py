@@ -17,7 +17,7 @@ from typing import Any
 
 from ladenbuch.domain.books import Books, PostedDocument, transaction_of
 from ladenbuch.domain.document import rate_text
-from ladenbuch.domain.facts import Fact, Facts
+from ladenbuch.domain.facts import Fact, Facts, Problem
 from ladenbuch.domain.gift_cards import CARD
 from ladenbuch.domain.order import Sale
 from ladenbuch.domain.plan import Plan
@@ -199,7 +199,7 @@ def _money_explained(facts: Facts, plan: Plan, live: bool, booked: dict[str, int
     amounts = {fact.id: fact.amount for fact in facts.items if fact.kind == "money"}
     if any(amounts.get(payment) != amount for payment, amount in booked.items()):
         return False
-    asked = {fact for problem in plan.attention for fact in problem.facts}
+    asked = {fact for problem in (*plan.attention, *_decided(plan)) for fact in problem.facts}
     parked = not live and bool(plan.waiting or plan.attention or plan.exclusion or plan.later)
     open_facts = [fact for fact in ours if not (fact.id in booked or fact.id in asked or parked)]
     return sum(fact.amount for fact in open_facts) == 0  # what was paid too much and given back
@@ -213,9 +213,14 @@ def _owed_for_cards(books: Books, plan: Plan) -> dict[str, int]:
 
 def _cards_explained(plan: Plan, owed: dict[str, int], ours: set[str]) -> bool:
     """(2) of gift cards: each transaction's part for them is owed to their owners, or asked about."""
-    asked = {fact for problem in plan.attention for fact in problem.facts}
+    asked = {fact for problem in (*plan.attention, *_decided(plan)) for fact in problem.facts}
     parts = {payment: part for payment, part in plan.cards.parts.items() if payment in ours and payment not in asked}
     return all(owed.get(payment) == part for payment, part in parts.items()) and owed.keys() <= plan.cards.parts.keys()
+
+
+def _decided(plan: Plan) -> list[Problem]:
+    """Questions a person has answered: what they name is accounted for."""
+    return [problem for problem, _ in plan.answered]
 
 
 def _keys(books: Books) -> set[str]:
@@ -244,6 +249,7 @@ def _causes(facts: Facts, plan: Plan, documented: int, open_minor: int, ours: li
     if open_minor == 0:
         return ()
     causes = [f"attention {item.code}" for item in plan.attention]
+    causes += [f"a person decided about {item.code}" for item in _decided(plan)]
     if facts.money != sum(fact.amount for fact in ours):
         causes.append("money of gateways that are matched in sevdesk or booked by hand")
     if facts.money < documented:
@@ -284,6 +290,9 @@ def _coverage(
     for problem in plan.attention:
         if fact.id in problem.facts:
             return Coverage(fact, "attention", problem.code)
+    for problem, choice in plan.answered:
+        if fact.id in problem.facts:
+            return Coverage(fact, "ignored", f"{problem.code}: a person decided: {choice}")
     if plan.exclusion is not None:
         return Coverage(fact, "ignored", plan.exclusion.code)
     if plan.later is not None:
@@ -298,4 +307,7 @@ def _coverage(
         return Coverage(fact, "ignored", "this gateway is not booked from Shopify")
     if plan.attention:
         return Coverage(fact, "attention", plan.attention[0].code)
+    if plan.answered:
+        problem, choice = plan.answered[0]
+        return Coverage(fact, "ignored", f"{problem.code}: a person decided: {choice}")
     return Coverage(fact, "waiting", plan.waiting[0].code if plan.waiting else "its document")

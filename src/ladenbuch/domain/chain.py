@@ -15,13 +15,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
+from ladenbuch.domain.answers import WAIVE
 from ladenbuch.domain.books import Books, Cover, PostedDocument
 from ladenbuch.domain.credit import Carrier, carrier_of, shares_of
 from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft, Position
 from ladenbuch.domain.einvoice import correction_of
-from ladenbuch.domain.evidence import Evidence
-from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved, moved_at
-from ladenbuch.domain.first import Sheet, documents_of, head_text, note_of
+from ladenbuch.domain.facts import Problem, TaxPoint, moved, moved_at
+from ladenbuch.domain.first import (
+    Basis,
+    Sheet,
+    documents_of,
+    head_text,
+    in_closed_period,
+    note_of,
+    written_anyway,
+)
 from ladenbuch.domain.order import Agreement, Payment, Refund, Sale
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.tax_cases import lawful_note
@@ -94,32 +102,30 @@ class _Stop(Exception):
 
 
 def chain_of(
-    facts: Facts,
+    basis: Basis,
     books: Books,
     profiles: Sequence[Profile],
     first: Sequence[PostedDocument],
     tax_point: TaxPoint,
-    now: datetime,
-    evidence: Evidence,
 ) -> Chain:
-    """Replay what happened after the first documents. Never raises for data; `now` (aware UTC) only fills dates."""
-    return _Replay(facts, books, profiles, list(first), tax_point, now, evidence).run()
+    """Replay what happened after the first documents. Never raises for data; the clock only fills dates."""
+    return _Replay(basis, books, profiles, list(first), tax_point).run()
 
 
 class _Replay:
     def __init__(
         self,
-        facts: Facts,
+        basis: Basis,
         books: Books,
         profiles: Sequence[Profile],
         first: list[PostedDocument],
         tax_point: TaxPoint,
-        now: datetime,
-        evidence: Evidence,
     ) -> None:
-        self.facts, self.order, self.profiles = facts, facts.order, profiles
-        self.now, self.evidence = now, evidence
-        self.point = replace(tax_point, at=first[0].tax_point or tax_point.at)
+        facts = basis.facts
+        self.basis, self.facts, self.order, self.profiles = basis, facts, facts.order, profiles
+        cut = first[0].tax.get("cut")
+        pinned = first[0].tax_point or tax_point.at
+        self.point = replace(tax_point, at=pinned, cut=datetime.fromisoformat(cut) if cut else None)
         self.profile = next((p for p in profiles if p.version == first[0].profile_version), profiles[0])
         self.pinned = {item.key: item for item in books.documents}
         self.sales = [sale for item in facts.agreements for sale in item.sales]
@@ -141,7 +147,7 @@ class _Replay:
         try:
             for payment in self.order.payments:
                 when = moved_at(payment)
-                if moved(payment) < 0 and payment.kind == "REFUND" and when is not None and when <= self.point.at:
+                if moved(payment) < 0 and payment.kind == "REFUND" and when is not None and when <= self.point.until:
                     self._went_back(payment)
             for instant in self._instants():
                 self._step(instant)
@@ -151,17 +157,18 @@ class _Replay:
         return self.chain
 
     def _instants(self) -> list[datetime]:
-        moments = {max(item.happened_at, self.point.at) for item in self.later}
-        moments |= {item.at for item in self.facts.items if item.at > self.point.at and item.kind != "dispute"}
+        start = self.point.until
+        moments = {max(item.happened_at, start) for item in self.later}
+        moments |= {item.at for item in self.facts.items if item.at > start and item.kind != "dispute"}
         return sorted(moments)
 
     def _step(self, at: datetime) -> None:
         """Everything of one instant, then what it makes of the documents."""
         for agreement in self.later:
-            if max(agreement.happened_at, self.point.at) == at:
+            if max(agreement.happened_at, self.point.until) == at:
                 self._agreed(agreement)
         for payment in self.order.payments:
-            if moved(payment) < 0 and payment.kind == "REFUND" and moved_at(payment) == at and at > self.point.at:
+            if moved(payment) < 0 and payment.kind == "REFUND" and moved_at(payment) == at and at > self.point.until:
                 self._went_back(payment)
         kept = sum(item.amount for item in self.facts.items if item.kind == "money" and item.at <= at)
         if kept < 0:
@@ -257,8 +264,9 @@ class _Replay:
     def _write(self, sheet: Sheet, profile: Profile) -> None:
         pinned = [item for key, item in self.pinned.items() if key == sheet.key or key.startswith(sheet.key + ":")]
         gone = {item.document.key for item in self.carriers if item.cancelled}
-        evidence = self.evidence.beside((d for d in self.chain.documents if d.key not in gone), self.order.id)
-        documents, problems = (pinned, []) if pinned else documents_of(self.facts, sheet, profile, self.now, evidence)
+        standing = (item for item in self.chain.documents if item.key not in gone)
+        basis = replace(self.basis, evidence=self.basis.evidence.beside(standing, self.order.id))
+        documents, problems = (pinned, []) if pinned else documents_of(basis, sheet, profile)
         if problems:
             self.chain.attention += problems
             raise _Stop
@@ -317,7 +325,7 @@ class _Replay:
         fresh = [item.carrier for item in shares if f"cn:{money.key}:{item.carrier + 1}" not in self.pinned]
         drafts = [self.carriers[index].document.draft for index in fresh]
         question = correction_of(drafts, tuple(payment for payment, _ in money.payments))
-        if question is not None:
+        if question is not None and self.basis.answers.kind(question) != WAIVE:
             self.chain.attention.append(question)
             raise _Stop
         for share in shares:
@@ -354,7 +362,13 @@ class _Replay:
     ) -> PostedDocument:
         origin = carrier.document.draft
         assert isinstance(origin, InvoiceDraft)
-        issued = max(self.profile.local_date(self.now), origin.delivery_until or origin.delivery_date)
+        at = max(moved_at(p) or self.point.at for p in self.order.payments if p.id == money.payments[-1][0])
+        fact = money.refund.id if money.refund else money.payments[0][0]
+        shut = in_closed_period(self.basis, self.profile, self.profile.local_date(at), fact)
+        if shut is not None and not written_anyway(self.basis, self.profile, shut):
+            self.chain.attention.append(shut)
+            raise _Stop
+        issued = max(self.profile.local_date(self.basis.now), origin.delivery_until or origin.delivery_date)
         try:
             draft = CreditNoteDraft(
                 key=key,
@@ -381,15 +395,14 @@ class _Replay:
         except Rejected as refusal:
             self.chain.attention.append(Problem(refusal.code, refusal.message, (self.order.id,), _BY_HAND))
             raise _Stop from None
-        at = max(moved_at(p) or self.point.at for p in self.order.payments if p.id == money.payments[-1][0])
-        fact = money.refund.id if money.refund else money.payments[0][0]
+        tax = {name: value for name, value in carrier.document.tax.items() if name not in ("override", "closed", "cut")}
         return PostedDocument(
             key,
             "credit_note",
             draft,
             (Cover(f"{fact}#{index + 1}", -draft.gross),),
             tax_point=at,
-            tax={name: value for name, value in carrier.document.tax.items() if name != "override"},
+            tax=tax | ({"closed": str(self.basis.closed)} if shut is not None else {}),
             profile_version=carrier.document.profile_version,
         )
 

@@ -35,7 +35,7 @@ def exclusion_of(facts: Facts, books: Books, profile: Profile) -> Problem | None
 
 
 def _claim_at(facts: Facts, point: TaxPoint) -> int:
-    return sum(sale.total for agreed in facts.agreements_until(point.at) for sale in agreed.sales)
+    return sum(sale.total for agreed in facts.agreements_until(point.until) for sale in agreed.sales)
 
 
 def refunded_since(facts: Facts, go_live: datetime) -> tuple[Problem, ...]:

@@ -51,11 +51,20 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class TaxPoint:
-    """When the tax arose (UStG §13 (1) no. 1a): with the supply, or with money received before it."""
+    """When the tax arose (UStG §13 (1) no. 1a): with the supply, or with money received before it.
+
+    `cut` is the instant up to which the first document folds the ledger, where a grace moves it behind `at`.
+    """
 
     at: datetime
-    trigger: str  # money | fulfilment
+    trigger: str  # money | fulfilment | creation
     fact_id: str
+    cut: datetime | None = None
+
+    @property
+    def until(self) -> datetime:
+        """The cut of the ledger, aware UTC."""
+        return self.at if self.cut is None else self.cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +155,19 @@ def facts_of(order: Order) -> Facts:
 
 
 def point_of(items: Sequence[Fact]) -> TaxPoint | None:
-    """The earlier of money complete and first fulfilment (bookkeeping 3.1); a tie goes to the fulfilment.
+    """The earlier of money complete and first fulfilment (bookkeeping 3.1); a tie goes to the fulfilment."""
+    paid = money_complete(items)
+    shipped = next((item for item in items if item.kind == "fulfilment"), None)
+    if shipped is not None and (paid is None or shipped.at <= paid.at):
+        return TaxPoint(shipped.at, "fulfilment", shipped.id)
+    return paid
 
-    Money is complete at the first instant where what was kept covers what was owed at that instant: a payment can
-    complete it, and so can an edit that lowers the claim. Facts of one instant are taken together.
+
+def money_complete(items: Sequence[Fact]) -> TaxPoint | None:
+    """The first instant where what was kept covers what was owed at that instant, None while there is none.
+
+    A payment can complete it, and so can an edit that lowers the claim. Facts of one instant are taken together;
+    `items` are in order of time.
     """
     claim = money = 0
     for index, fact in enumerate(items):
@@ -160,9 +178,6 @@ def point_of(items: Sequence[Fact]) -> TaxPoint | None:
         if index + 1 < len(items) and items[index + 1].at == fact.at:
             continue
         now = [item for item in items if item.at == fact.at]
-        shipped = next((item for item in now if item.kind == "fulfilment"), None)
-        if shipped is not None:
-            return TaxPoint(fact.at, "fulfilment", shipped.id)
         if claim > 0 and money >= claim and any(item.kind in ("agreement", "money") for item in now):
             last = next((item for item in reversed(now) if item.kind == "money"), fact)
             return TaxPoint(fact.at, "money", last.id)

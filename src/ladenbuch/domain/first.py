@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
+from ladenbuch.domain.answers import WAIVE, Answers
 from ladenbuch.domain.books import Books, Cover, PostedDocument
 from ladenbuch.domain.document import InvoiceDraft, Party, rate_text
 from ladenbuch.domain.einvoice import EInvoice, e_invoice_of, given_reference, is_wanted
@@ -15,12 +17,14 @@ from ladenbuch.domain.order import Agreement, Order
 from ladenbuch.domain.party import party_of
 from ladenbuch.domain.positions import Fold, fold
 from ladenbuch.domain.prepayment import partial_prepayment
-from ladenbuch.domain.profile import Profile
+from ladenbuch.domain.profile import Profile, closed_until
 from ladenbuch.domain.supply import supplied_when_paid
 from ladenbuch.domain.tax import TaxDecision, TaxedPart, decide_tax, taxed_at_supply
 from ladenbuch.domain.texts import advance_note, one_line
 from ladenbuch.domain.threshold import AT_HOME
 from ladenbuch.errors import Rejected
+
+_AGAIN = ("read the order again later", "exclude the order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,45 +42,67 @@ class Sheet:
     mark: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What every document of an order is decided on. `now` (aware UTC) only fills dates; `closed` is R11's day."""
+
+    facts: Facts
+    now: datetime
+    evidence: Evidence
+    answers: Answers
+    closed: date | None = None
+
+    @classmethod
+    def of(cls, facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime, evidence: Evidence) -> Basis:
+        """From what `plan` is given."""
+        return cls(facts, now, evidence, Answers.of(books.resolutions, facts), closed_until(profiles))
+
+
 def first_sheet(facts: Facts, tax_point: TaxPoint) -> Sheet:
-    """The first document: the ledger up to the tax point (R2)."""
-    agreements = facts.agreements_until(tax_point.at)
+    """The first document: the ledger up to the tax point, or to the end of the grace behind it (R2)."""
+    agreements = facts.agreements_until(tax_point.until)
     last = agreements[-1].id.rsplit("/", 1)[-1] if agreements else "0"
     return Sheet("invoice", f"inv:{facts.order.number_id}:{last}", "", agreements, tax_point)
 
 
-def documents_of(
-    facts: Facts,
-    sheet: Sheet,
-    profile: Profile,
-    now: datetime,
-    evidence: Evidence,
-    answers: frozenset[str] = frozenset(),
-) -> tuple[list[PostedDocument], list[Problem]]:
+def documents_of(basis: Basis, sheet: Sheet, profile: Profile) -> tuple[list[PostedDocument], list[Problem]]:
     """The documents of a sheet, one per tax rule, goods first; or none and every reason why a person must decide.
 
-    `answers` are choices a person took about this order's e-invoice.
+    What a person answered about this very sheet counts as if the profile said it.
     """
-    parts, problems = decide_tax(facts.order, sheet.agreements, profile, sheet.point.at, evidence)
+    decided: dict[str, str] = {}
+    while True:
+        documents, problems = _decided(basis, sheet, profile, decided)
+        answered, taken = basis.answers.profile(profile, problems)
+        if not taken:
+            return documents, problems
+        profile, decided = answered, decided | taken
+
+
+def _decided(
+    basis: Basis, sheet: Sheet, profile: Profile, decided: dict[str, str]
+) -> tuple[list[PostedDocument], list[Problem]]:
+    parts, problems = decide_tax(basis.facts.order, sheet.agreements, profile, sheet.point.at, basis.evidence)
     if problems:
         return [], problems
     if not parts:
-        return [], [Problem("LEDGER", "nothing was sold up to the tax point", (facts.order.id,))]
+        return [], [Problem("LEDGER", "nothing was sold up to the tax point", (basis.facts.order.id,), _AGAIN)]
     documents: list[PostedDocument] = []
     for index, part in enumerate(parts):
-        document, refused = _document(facts, sheet, profile, now, part, index, len(parts), answers)
+        document, refused = _document(basis, sheet, profile, part, index, len(parts), decided)
         problems += refused
         documents += [] if document is None else [document]
     return ([], problems) if problems else (documents, [])
 
 
 def first_documents(
-    facts: Facts, books: Books, profile: Profile, tax_point: TaxPoint | None, now: datetime, evidence: Evidence
+    basis: Basis, books: Books, profile: Profile, tax_point: TaxPoint | None
 ) -> tuple[list[PostedDocument], list[Problem]]:
-    """What is pinned, and what the fold of the ledger up to the tax point still lacks. `now` is aware UTC.
+    """What is pinned, and what the fold of the ledger up to the tax point still lacks.
 
     Returns the documents, goods first, or none and every reason why a person must decide.
     """
+    facts = basis.facts
     first = books.invoice
     pinned = [] if first is None else [item for item in books.documents if _same_sheet(item.key, first.key)]
     problems = list(facts.problems)
@@ -84,16 +110,16 @@ def first_documents(
         return pinned, problems
     assert tax_point is not None
     order = facts.order
-    if order.cancelled_at is not None and order.cancelled_at <= tax_point.at:
+    if order.cancelled_at is not None and order.cancelled_at <= tax_point.until:
         return pinned, problems  # nothing is invoiced after a cancellation; later_facts asks about it
     sheet = first_sheet(facts, tax_point)
     if not sheet.agreements and not problems:
-        problems.append(Problem("LEDGER", "money or goods moved before anything was sold", (order.id,)))
+        problems.append(Problem("LEDGER", "money or goods moved before anything was sold", (order.id,), _AGAIN))
     if not taxed_at_supply(order, sheet.agreements, profile):  # money for exempt supplies is not taxed on receipt
-        problems += partial_prepayment(facts, profile, tax_point.at)
+        problems += basis.answers.open(partial_prepayment(facts, profile, tax_point.at), WAIVE)
     if problems:
         return pinned, problems
-    documents, problems = documents_of(facts, sheet, profile, now, evidence)
+    documents, problems = documents_of(basis, sheet, profile)
     known = {item.key for item in pinned}
     return pinned + [item for item in documents if item.key not in known], problems
 
@@ -108,22 +134,21 @@ def _missing(facts: Facts, pinned: list[PostedDocument], tax_point: TaxPoint) ->
     covered = {cover.fact_id for item in pinned for cover in item.covers}
     return any(
         any(sale.id in covered for sale in item.sales) and any(sale.id not in covered for sale in item.sales)
-        for item in facts.agreements_until(tax_point.at)
+        for item in facts.agreements_until(tax_point.until)
     )
 
 
 def _document(
-    facts: Facts,
+    basis: Basis,
     sheet: Sheet,
     profile: Profile,
-    now: datetime,
     part: TaxedPart,
     index: int,
     parts: int,
-    answers: frozenset[str],
+    decided: dict[str, str],
 ) -> tuple[PostedDocument | None, list[Problem]]:
     """One invoice. The first part has the plain key and note; the others carry their rule in both (facts 3.2)."""
-    order, decision, point = facts.order, part.decision, sheet.point
+    facts, order, decision, point = basis.facts, basis.facts.order, part.decision, sheet.point
     folded, problems = fold(order, part.agreements)
     gross = 0 if folded is None else sum(amount for _, amount in folded.claim)
     party, who = party_of(order, profile, gross, decision)
@@ -131,19 +156,21 @@ def _document(
     if problems or folded is None or party is None:
         return None, problems
     rule = f":{decision.rule}" if index else ""
-    supplied = _supplied_at(facts, point)
-    delivered = profile.local_date(supplied)
-    issued = max(profile.local_date(now), delivered)
-    closed = profile.books_closed_until
-    if closed is not None and min(delivered, issued) <= closed:
-        return None, [_period_closed(order, closed)]
+    supplied, supplied_until = _supplied_at(facts, sheet)
+    delivered, delivered_until = profile.local_date(supplied), profile.local_date(supplied_until)
+    issued = max(profile.local_date(basis.now), delivered_until)
+    shut = in_closed_period(basis, profile, profile.local_date(point.at), order.id)
+    if shut is not None and not written_anyway(basis, profile, shut):
+        return None, [shut]
     days = _time_to_pay(order, profile, issued)
     electronic = None
-    if is_wanted(order, profile, decision.rule, party, answers):
-        electronic, folded, lacking = _electronic(facts, profile, point, part, party, folded, days)
+    if is_wanted(order, profile, decision.rule, party, frozenset()):
+        electronic, whole, lacking = _electronic(facts, profile, point, part, party, folded, days)
+        lacking = basis.answers.open(lacking, WAIVE)
         if lacking:
             return None, lacking
-        days = days or 0  # due at once where nothing is agreed (BGB §271)
+        if electronic is not None:  # None: somebody said that an ordinary invoice will do
+            folded, days = whole, days or 0  # due at once where nothing is agreed (BGB §271)
     lawful = decision.note_de if party.locale == "de" else decision.note
     notes = [lawful]
     if not supplied_when_paid(order, part.agreements, profile):
@@ -156,6 +183,7 @@ def _document(
             tax_rule=decision.rule,
             invoice_date=issued,
             delivery_date=delivered,
+            delivery_until=delivered_until if delivered_until > delivered else None,
             party=party,
             positions=folded.positions,
             claim=folded.claim,
@@ -173,13 +201,17 @@ def _document(
         covers = [Cover(item.id + sheet.mark, sum(sale.total for sale in item.sales)) for item in sheet.agreements]
     else:
         covers = [Cover(sale.id + sheet.mark, sale.total) for item in part.agreements for sale in item.sales]
+    tax = tax_json(part)
+    tax |= {"decided": decided} if decided else {}
+    tax |= {"cut": point.until.isoformat()} if point.cut is not None else {}
+    tax |= {"closed": str(basis.closed)} if shut is not None else {}
     document = PostedDocument(
         draft.key,
         sheet.kind,
         draft,
         tuple(covers),
         tax_point=point.at,
-        tax=tax_json(part),
+        tax=tax,
         profile_version=profile.version,
     )
     return document, []
@@ -196,6 +228,28 @@ def _electronic(
         facts, profile, part.decision.rule, party, point.at, due=due, readable=whole is not None
     )
     return found, whole or folded, lacking
+
+
+def in_closed_period(basis: Basis, profile: Profile, day: date, *facts: str) -> Problem | None:
+    """PERIOD-CLOSED when the VAT of a document would belong to books that are closed (R11)."""
+    if basis.closed is None or min(day, profile.local_date(basis.now)) > basis.closed:
+        return None
+    message = f"the books are closed until {basis.closed.isoformat()} (R11)"
+    return Problem("PERIOD-CLOSED", message, facts, ("open the period", "write it dated today", "post by hand"))
+
+
+def written_anyway(basis: Basis, profile: Profile, shut: Problem) -> bool:
+    """Whether a document of a closed period is written, dated today: by profile, or because a person said so."""
+    return profile.closed_periods == "today" or basis.answers.kind(shut) == WAIVE
+
+
+def closed_notices(documents: Iterable[PostedDocument]) -> list[Problem]:
+    """What was written into a closed period: its return must be corrected (§153 AO), and somebody must know (R11)."""
+    late = [item for item in documents if "closed" in item.tax]
+    if not late:
+        return []
+    message = f"written for a period closed until {late[0].tax['closed']}: its VAT return must be corrected"
+    return [Problem("PERIOD-CLOSED", message, tuple(item.key for item in late), ("the return was corrected",))]
 
 
 def note_of(order: Order, profile: Profile) -> str:
@@ -231,18 +285,20 @@ def _delivery_country(decision: TaxDecision, party: Party) -> str | None:
     return place if abroad and decision.case not in AT_HOME | {"small_business"} else None
 
 
-def _period_closed(order: Order, closed: date) -> Problem:
-    message = f"the books are closed until {closed.isoformat()} (R11)"
-    return Problem("PERIOD-CLOSED", message, (order.id,), ("open the period", "post by hand"))
+def _supplied_at(facts: Facts, sheet: Sheet) -> tuple[datetime, datetime]:
+    """What the document says about time (3.2): the shipments, or the receipt of the money that came before them.
 
-
-def _supplied_at(facts: Facts, point: TaxPoint) -> datetime:
-    """What the document says about time (3.2): the shipment, or the receipt of the money that came before it.
-
-    The last money up to the tax point: where an edit or the order itself completed the payment, it came earlier.
+    First and last instant. The last money up to the tax point counts: where an edit or the order itself completed the
+    payment, it came earlier.
     """
-    received = [item.at for item in facts.items if item.kind == "money" and item.amount > 0 and item.at <= point.at]
-    return max(received, default=point.at) if point.trigger == "money" else point.at
+    point = sheet.point
+    if point.trigger == "money":
+        received = [item.at for item in facts.items if item.kind == "money" and item.amount > 0 and item.at <= point.at]
+        return (max(received, default=point.at),) * 2
+    sent = [item.at for item in facts.items if item.kind == "fulfilment" and item.at <= point.at]
+    if sheet.kind != "invoice" or not sent or point.trigger == "creation":
+        return point.at, point.at
+    return sent[0], sent[-1]
 
 
 def tax_json(part: TaxedPart) -> dict[str, Any]:

@@ -7,12 +7,12 @@ pays the cards. How it is divided is known when the money is complete or goods w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from ladenbuch.domain.books import Books
-from ladenbuch.domain.facts import Facts, Problem, moved, point_of
+from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved
 from ladenbuch.domain.order import Agreement, Payment, Refund, Sale
 from ladenbuch.domain.profile import Profile, profile_at
 
@@ -79,8 +79,11 @@ class GiftCards:
 NO_CARDS = GiftCards()
 
 
-def set_aside(facts: Facts, books: Books, profiles: Sequence[Profile]) -> tuple[Facts, GiftCards]:
-    """The order without its multi-purpose gift cards, and what was left out. The tax point is that of the whole order.
+def set_aside(
+    facts: Facts, books: Books, profiles: Sequence[Profile], tax_point_of: Callable[[Facts], TaxPoint | None]
+) -> tuple[Facts, GiftCards]:
+    """The order without its multi-purpose gift cards, and what was left out. The tax point is that of the whole order,
+    which `tax_point_of` finds anew where a card was sent.
 
     What was documented as turnover stays so, and what was set aside stays aside, whatever the profile says now (R10).
     """
@@ -92,11 +95,12 @@ def set_aside(facts: Facts, books: Books, profiles: Sequence[Profile]) -> tuple[
     lines = {sale.item_id for item in facts.agreements for sale in item.sales if sale.id in sales}
     sent = {item.id for item in facts.order.fulfilments if item.items and all(line in lines for line, _ in item.items)}
     items = tuple(item for item in facts.items if item.id not in sent)  # a card that is sent supplies nothing
-    whole = replace(facts, items=items, tax_point=point_of(items) if sent else facts.tax_point)
+    whole = replace(facts, items=items)
+    whole = replace(whole, tax_point=tax_point_of(whole)) if sent else whole
     parts, settled, unclear = _divide(whole, sales)
     cards = GiftCards(sales, parts, facts.order.payments, settled)
     rest = cards.without(whole)
-    until = rest.agreements if rest.tax_point is None else rest.agreements_until(rest.tax_point.at)
+    until = rest.agreements if rest.tax_point is None else rest.agreements_until(rest.tax_point.until)
     only = rest.claim == 0 and not sum(sale.total for item in until for sale in item.sales) and books.invoice is None
     return replace(rest, unclear=tuple(unclear)), replace(cards, only=only)
 

@@ -19,7 +19,7 @@ _LATER = {
 def later_facts(facts: Facts, tax_point: TaxPoint | None) -> list[Problem]:
     """What happened after the tax point of an order that has no document: asked about, never guessed."""
     order = facts.order
-    covered = {item.id for item in facts.agreements_until(tax_point.at)} if tax_point else set()
+    covered = {item.id for item in facts.agreements_until(tax_point.until)} if tax_point else set()
     found: list[Problem] = []
     for agreement in facts.agreements:
         if agreement.id in covered or not any(sale.total or sale.quantity for sale in agreement.sales):

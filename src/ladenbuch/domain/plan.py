@@ -19,6 +19,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ladenbuch.domain.actions import Action, Letter, Plan, finalise_key, without_letter_address
+from ladenbuch.domain.answers import BY_HAND, EXCLUDE, WAIVE, Answers, effect_of, merged
 from ladenbuch.domain.bookings import Money, money
 from ladenbuch.domain.books import Books, PostedDocument
 from ladenbuch.domain.chain import Chain, chain_of
@@ -26,13 +27,14 @@ from ladenbuch.domain.document import CreditNoteDraft
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.exclusion import exclusion_of, refunded_since
 from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved
-from ladenbuch.domain.first import first_documents
+from ladenbuch.domain.first import Basis, closed_notices, first_documents
 from ladenbuch.domain.gift_cards import GATEWAY, ONLY_CARDS, GiftCards, left_over, set_aside
 from ladenbuch.domain.later import beside_the_ledger, cancelled, changed_facts, later_facts, open_disputes, refund_money
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.prepayment import partial_prepayment
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.tax import foreign_money, taxed_at_supply
+from ladenbuch.domain.timing import Timed, month_end, timed
 
 __all__ = ["HELD", "Action", "Letter", "Plan", "finalise_key", "plan", "without_letter_address"]
 
@@ -48,27 +50,61 @@ def plan(
     `profiles` are all versions of the tenant's accounting profile; the tax point chooses (P1). `now` is aware UTC.
     `evidence` is what was looked up outside the order: without it only German rates are known, and no VAT id.
     """
-    whole, evidence = facts, evidence or Evidence()
-    facts, cards = set_aside(whole, books, profiles)  # from here on the order without its multi-purpose cards (2.5)
+    evidence = evidence or Evidence()
+    made = _planned(facts, books, profiles, now, evidence)
+    if any(item.code == "GIFT-CARD" for item in made.attention) and _multi_purpose(made, facts, books):
+        profiles = [replace(profile, vouchers="multi_purpose") for profile in profiles]
+        made = _planned(facts, books, profiles, now, evidence)
+    return _answered(made, Answers.of(books.resolutions, facts), books)
+
+
+def _multi_purpose(made: Plan, facts: Facts, books: Books) -> bool:
+    """Whether a person said that the gift cards in question can buy anything: then they are left out (2.5)."""
+    answers = Answers.of(books.resolutions, facts)
+    chosen = [answers.to(item) for item in made.attention if item.code == "GIFT-CARD"]
+    return any(effect_of(choice).value == "multi_purpose" for choice in chosen if choice is not None)
+
+
+def _planned(whole: Facts, books: Books, profiles: Sequence[Profile], now: datetime, evidence: Evidence) -> Plan:
+    """The plan with all its questions, answered or not."""
+    if not whole.complete:
+        missing = ", ".join(whole.order.gaps[:3])
+        return Plan(whole.order.id, later=f"parts of the order could not be read: {missing}")
+    placed = _pinned(whole.order, books, profiles, profile_at(profiles, whole.order.processed_at))
+
+    timing = timed(whole, placed, now)
+
+    def again(of: Facts) -> TaxPoint | None:
+        return timed(of, placed, now).point
+
+    # from here on the order without its multi-purpose cards (2.5)
+    facts, cards = set_aside(replace(whole, tax_point=timing.point), books, profiles, again)
     order = facts.order
-    ordered_under = _pinned(whole.order, books, profiles, profile_at(profiles, order.processed_at))
-    at_supply = taxed_at_supply(order, facts.agreements, ordered_under)
-    if at_supply:
-        facts = replace(facts, tax_point=facts.first_supply)
-    if not facts.complete:
-        return Plan(order.id, later=f"parts of the order could not be read: {', '.join(order.gaps[:3])}")
+    if taxed_at_supply(order, facts.agreements, placed):
+        timing = Timed(facts.first_supply, at_supply=True)
+        facts = replace(facts, tax_point=timing.point)
     tax_point = facts.tax_point
     dated = profile_at(profiles, tax_point.at if tax_point else order.processed_at)
     profile = _pinned(whole.order, books, profiles, dated)
+    basis = Basis.of(facts, books, profiles, now, evidence)
     excluded = exclusion_of(replace(whole, tax_point=tax_point), books, profile)
     if excluded is not None:
         late = refunded_since(whole, profile.go_live) if excluded.code == "BEFORE-GO-LIVE" else ()
         return Plan(order.id, attention=late, exclusion=None if late else excluded, tax_point=tax_point)
     if tax_point is None and books.invoice is None:
-        return _before_tax_point(facts if cards.settled else whole, books, profile, now, at_supply, cards)
+        early = basis if cards.settled else replace(basis, facts=whole)
+        return _before_tax_point(early, books, profile, timing, cards)
     if cards.only:
         return _only_cards(facts, books, profile, cards, tax_point)
-    documents, problems = first_documents(facts, books, profile, tax_point, now, evidence)
+    return _after_tax_point(basis, books, profiles, profile, cards)
+
+
+def _after_tax_point(
+    basis: Basis, books: Books, profiles: Sequence[Profile], profile: Profile, cards: GiftCards
+) -> Plan:
+    """The documents, what corrects them, and the money that pays them."""
+    facts, order, tax_point = basis.facts, basis.facts.order, basis.facts.tax_point
+    documents, problems = first_documents(basis, books, profile, tax_point)
     foreign = foreign_money(order, profile)
     attention = [item for item in problems if item.code not in HELD]
     attention += [item for item in foreign if item not in problems]
@@ -78,8 +114,8 @@ def plan(
     attention += changed
     if documents and not problems and not changed:
         point = tax_point or TaxPoint(documents[0].tax_point or order.processed_at, "money", order.id)
-        chain = chain_of(facts, books, profiles, documents, point, now, evidence)
-        attention += chain.attention + beside_the_ledger(order)
+        chain = chain_of(basis, books, profiles, documents, point)
+        attention += chain.attention + beside_the_ledger(order) + closed_notices(chain.documents)
         waiting += chain.waiting + open_disputes(order)
     elif not documents:
         attention += later_facts(facts, tax_point)
@@ -90,18 +126,26 @@ def plan(
         invoiced = standing if chain.documents else None
         made = money(facts, books, profile, invoiced, chain.returned, chain.overpaid_back, cards)
     attention += made.problems
-    actions, still = _posting(books, profile, chain, standing, made, now)
+    actions, still = _posting(books, profile, chain, standing, made, basis.now)
     waiting += still
     flap = [item for item in actions if item.key in books.applied]
     if flap:
         keys = tuple(item.key for item in flap)
         problem = Problem("FLAP", "a key that was already applied is wanted again (R7)", keys, ("look into it",))
         return Plan(order.id, attention=(problem,), tax_point=tax_point)
-    if profile.draft_only:
+    if finalised_by_hand(profile):
         actions = [item for item in actions if item.kind == "invoice"]
-    noted = tuple(chain.noted.items())
-    said = tuple(actions), tuple(waiting), tuple(attention)
-    return Plan(order.id, *said, tax_point=tax_point, noted=noted, cards=cards)
+    releases = [item.not_before for item in actions if item.not_before is not None and item.not_before > basis.now]
+    return Plan(
+        order.id,
+        tuple(actions),
+        tuple(waiting),
+        tuple(attention),
+        tax_point=tax_point,
+        noted=tuple(chain.noted.items()),
+        cards=cards,
+        look_again=min(releases, default=None),
+    )
 
 
 def _only_cards(facts: Facts, books: Books, profile: Profile, cards: GiftCards, tax_point: TaxPoint | None) -> Plan:
@@ -110,7 +154,7 @@ def _only_cards(facts: Facts, books: Books, profile: Profile, cards: GiftCards, 
     attention = [*facts.problems, *foreign_money(order, profile)]
     made = Money() if attention else money(facts, books, profile, cards=cards)
     attention += made.problems + beside_the_ledger(order) + left_over(facts)
-    said = () if profile.draft_only else tuple(made.lines), tuple(open_disputes(order)), tuple(attention)
+    said = () if finalised_by_hand(profile) else tuple(made.lines), tuple(open_disputes(order)), tuple(attention)
     excluded = None if attention else Problem("GIFT-CARDS-ONLY", ONLY_CARDS, (order.id,))
     return Plan(order.id, *said, exclusion=excluded, tax_point=tax_point, cards=cards)
 
@@ -133,13 +177,12 @@ def _pinned(order: Order, books: Books, profiles: Sequence[Profile], dated: Prof
     return replace(pinned, gateways=gateways)
 
 
-def _before_tax_point(
-    facts: Facts, books: Books, profile: Profile, now: datetime, at_supply: bool, cards: GiftCards
-) -> Plan:
+def _before_tax_point(basis: Basis, books: Books, profile: Profile, when: Timed, cards: GiftCards) -> Plan:
     """Nothing is taxed yet: wait. Money already received is written to its account at once (bookkeeping 4.2)."""
-    order = facts.order
+    facts, order = basis.facts, basis.facts.order
     attention = [item for item in facts.problems if item.code == "TEST-PAYMENT"]
     actions: list[Action] = []
+    look_again = when.look_again
     paid = tuple(item.id for item in order.payments if moved(item))
     back = refund_money(order)
     if paid or back:
@@ -149,21 +192,49 @@ def _before_tax_point(
             attention += foreign
         else:
             made = money(facts, books, profile, cards=cards)
-            actions += made.lines if not profile.draft_only else ()
+            actions += made.lines if not finalised_by_hand(profile) else ()
             attention += made.problems
         if order.cancelled_at is not None:
             attention.append(cancelled(order))
         elif facts.claim <= 0 < facts.money and not facts.problems:
             choices = ("refund the difference", "keep it as credit", "book by hand")
             attention.append(Problem("OVERPAID", "money came in and nothing is owed any more", paid, choices))
-        elif not at_supply and not cards.only:
-            attention += partial_prepayment(facts, profile, now)
+        elif not when.at_supply and not cards.only and look_again is None:
+            early = partial_prepayment(facts, profile, basis.now)
+            attention += early
+            if paid and facts.money > 0 and not early:
+                last = max(item.at for item in facts.items if item.kind == "money")
+                look_again = month_end(last, profile)
     what = "authorised, not captured" if order.financial_status == "AUTHORIZED" else "not paid and not shipped"
     waiting = Problem("UNPAID", f"{what}: the invoice follows payment or shipment", (order.id,))
-    if at_supply:
+    if when.at_supply:
         what = "the exemption hangs on the shipment: the invoice follows it (3.1)"
         waiting = Problem("UNSHIPPED", what, (order.id,))
-    return Plan(order.id, tuple(actions), (waiting,), tuple(attention), cards=cards)
+    elif when.look_again is not None:
+        code, what = ("UNSHIPPED", "shipment") if facts.first_supply is None else ("UNPAID", "payment")
+        waiting = Problem(code, f"the profile wants the {what} first; the month's end at the latest", (order.id,))
+    return Plan(order.id, tuple(actions), (waiting,), tuple(attention), cards=cards, look_again=look_again)
+
+
+def _answered(made: Plan, answers: Answers, books: Books) -> Plan:
+    """The plan without the questions a person has answered (R16), each asked once per code."""
+    asked = merged(made.attention)
+    taken = [(item, choice) for item in asked if (choice := answers.to(item)) is not None]
+    done = [(item, choice) for item, choice in taken if effect_of(choice).kind in (BY_HAND, EXCLUDE, WAIVE)]
+    left = tuple(item for item in asked if item not in [item for item, _ in done])
+    made = replace(made, attention=left, answered=tuple(done))
+    if not done or left or books.documents or made.exclusion is not None:
+        return made
+    if any(item.document is not None for item in made.actions):
+        return made
+    _, choice = done[0]
+    gone = Problem("EXCLUDED", f"a person decided: {choice}", (made.order_id,))
+    return replace(made, waiting=(), exclusion=gone)
+
+
+def finalised_by_hand(profile: Profile) -> bool:
+    """Whether a person finalises the drafts in sevdesk: a tenant in draft-only mode, or the timing `manual`."""
+    return profile.draft_only or profile.timing == "manual"
 
 
 def _posting(
@@ -216,12 +287,13 @@ def _document_actions(
             )
         elif document.kind == "supplementary":
             reason = f"{document.draft.gross} minor units were added; their tax arose on {local.isoformat()}. {said}"
-        held = document.tax_point if document.tax_point > now else None
+        release = datetime.fromisoformat(document.tax["cut"]) if "cut" in document.tax else document.tax_point
+        held = release if release > now else None
         kind = "credit_note" if credit else "invoice"
         actions.append(Action(kind, document.key, reason, covers, after, not_before=held, document=document))
     if document.state in ("final", "cancelled"):
         return actions, []
-    if profile.draft_only:
+    if finalised_by_hand(profile):
         return actions, [Problem("DRAFT-ONLY", "a person finalises the draft in sevdesk", (document.key,))]
     what = "money that went back" if credit else "order"
     reason = f"The draft equals the {what} to the cent: it takes its number and may be sent."

@@ -66,6 +66,7 @@ class Profile:
     vouchers: str = "unset"  # single_purpose | multi_purpose
     voucher_rate: str = "19"  # percent, of single-purpose vouchers
     books_closed_until: date | None = None
+    closed_periods: str = "wait"  # wait | today: what becomes of a document that belongs to a closed period (R11)
     go_live: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     draft_only: bool = True
     include_pos: bool = False
@@ -170,6 +171,7 @@ class Profile:
             "voucher_rate": ("19", "7", "0"),
             "debtor": ("each", "collective"),
             "e_invoices": ("off", "business"),
+            "closed_periods": ("wait", "today"),
         }
         for name, values in allowed.items():
             if getattr(self, name) not in values:
@@ -188,6 +190,9 @@ class Profile:
                 raise Rejected("PROFILE", f"{name} must be true or false")
         if not isinstance(self.grace_seconds, int) or not 0 <= self.grace_seconds <= 86_400:
             raise Rejected("PROFILE", "grace_seconds must be a number of seconds up to one day")
+        if self.timing == "creation" and self.taxation != "ist":
+            message = "timing creation needs taxation ist: under soll unpaid orders would be declared (bookkeeping 3.3)"
+            raise Rejected("PROFILE", message)
         key = self.shop_key
         if not isinstance(key, str) or not key or not all(char.isalnum() or char in "-_." for char in key):
             raise Rejected("PROFILE", "shop_key must be made of letters, digits, '-', '_' and '.'")
@@ -204,6 +209,11 @@ def profile_at(profiles: Sequence[Profile], instant: datetime) -> Profile:
     ordered = sorted(profiles, key=lambda profile: (profile.effective_from, profile.version))
     in_force = [profile for profile in ordered if profile.effective_from <= instant]
     return in_force[-1] if in_force else ordered[0]
+
+
+def closed_until(profiles: Sequence[Profile]) -> date | None:
+    """Until which day the books are closed, as the newest version says: closing is no decision of a tax point."""
+    return max(profiles, key=lambda profile: profile.version).books_closed_until if profiles else None
 
 
 def _instant(name: str, value: object) -> datetime:

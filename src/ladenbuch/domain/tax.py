@@ -369,12 +369,6 @@ def _regime(profile: Profile) -> list[Problem]:
     found = []
     if profile.country != "DE":
         found.append(Problem("PROFILE-UNSUPPORTED", f"regime {profile.regime} in {profile.country}", (), choices))
-    wanted = {"timing": "tax_point", "grace_seconds": 0}
-    for name, supported in wanted.items():
-        value = getattr(profile, name)
-        if value != supported:
-            message = f"{name} {value} is not carried out yet, only {supported}"
-            found.append(Problem("PROFILE-UNSUPPORTED", message, (), choices))
     return found
 
 

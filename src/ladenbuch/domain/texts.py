@@ -46,14 +46,20 @@ def advance_note(tax_point: TaxPoint, profile: Profile, locale: str) -> str:
     """The sentence of an invoice issued before the supply, '' when the goods had left.
 
     An invoice over money received in advance names the day of receipt instead of the supply and says so (UStG §14 (4)
-    no. 6, UStAE 14.8 (1), (4)); the delivery month is an expectation, not a claim.
+    no. 6, UStAE 14.8 (1), (4)); the delivery month is an expectation, not a claim. One issued with the order names
+    no receipt and is marked as an advance invoice, or its tax would be owed (§14c (2)).
     """
     if tax_point.trigger == "fulfilment":
         return ""
     language = language_of(locale)
     paid = profile.local_date(tax_point.at)
+    created = tax_point.trigger == "creation"
     expected = profile.local_date(tax_point.at + _USUAL_DISPATCH)
     month = f"{_MONTHS[language][expected.month - 1]} {expected.year}"
+    if created:
+        if language == "en":
+            return f"Invoice before the supply (advance payment); delivery expected in {month}."
+        return f"Rechnung vor Ausführung der Leistung (Vorauszahlung), Lieferung voraussichtlich im {month}."
     if language == "en":
         return f"Advance payment received on {paid:%d.%m.%Y}; delivery expected in {month}."
     return f"Vorauszahlung, Zahlung erhalten am {paid:%d.%m.%Y}, Lieferung voraussichtlich im {month}."

@@ -215,7 +215,7 @@ _UP_TO = sa.bindparam("n", type_=sa.BigInteger)
 _newer = _c.wanted > _UP_TO
 _SETTLED = _end(
     settled=sa.case((_c.settled > _UP_TO, _c.settled), else_=_UP_TO),
-    due_at=sa.case((_newer, sa.func.coalesce(_c.due_at, _NOW)), else_=None),
+    due_at=sa.case((_newer, sa.func.coalesce(_c.due_at, _NOW)), else_=sa.bindparam("again", type_=sa.BigInteger)),
     # A want that came during the run is at most as old as the run.
     oldest_wanted_at=sa.case((_newer, _c.claimed_at), else_=None),
     attempts=0,
@@ -246,12 +246,24 @@ def holder(tx: Transaction, tenant: str, order_id: str) -> Claim | None:
     return None if row is None else _claim(row)
 
 
-def settled(tx: Transaction, tenant: str, order_id: str, run_id: str, wanted: int, now: datetime, code: str) -> bool:
+def settled(
+    tx: Transaction,
+    tenant: str,
+    order_id: str,
+    run_id: str,
+    wanted: int,
+    now: datetime,
+    code: str,
+    look_again: datetime | None = None,
+) -> bool:
     """Everything up to `wanted` is done; the mark is due again at once if a newer want came meanwhile.
 
-    False, and nothing changed, when `run_id` no longer holds the mark.
+    Otherwise at `look_again`, where the calendar alone makes something due (a month that ends, a grace). False, and
+    nothing changed, when `run_id` no longer holds the mark.
     """
-    return _SETTLED.change(tx, t=tenant, o=order_id, r=run_id, n=wanted, now=to_micros(now), code=code) == 1
+    again = None if look_again is None else to_micros(look_again)
+    values = {"t": tenant, "o": order_id, "r": run_id, "n": wanted, "now": to_micros(now), "code": code}
+    return _SETTLED.change(tx, **values, again=again) == 1
 
 
 def postpone(
@@ -302,7 +314,9 @@ def release_stale(tx: Transaction, older_than: datetime, now: datetime) -> int:
 
 
 _NEXT_DUE = Statement(sa.select(sa.func.min(_c.due_at)).where(_free))
-_WAITING = Statement(sa.select(sa.func.count()).select_from(order_marks).where(_free))
+#: A settled order that only waits for its day is no outstanding work.
+_outstanding = sa.and_(_free, sa.or_(_c.wanted > _c.settled, _c.due_at <= _NOW))
+_WAITING = Statement(sa.select(sa.func.count()).select_from(order_marks).where(_outstanding))
 _RUNNING = Statement(sa.select(sa.func.count()).select_from(order_marks).where(_held))
 _OLDEST = Statement(sa.select(sa.func.min(_c.oldest_wanted_at)).where(_free, _c.wanted > _c.attempted))
 _CURSOR = Statement(
@@ -320,7 +334,7 @@ def next_due(tx: Transaction) -> datetime | None:
 
 def depth(tx: Transaction, now: datetime) -> Depth:
     """How many marks wait and run, and how long the oldest untried want has waited."""
-    waiting, running, at = _WAITING.scalar(tx) or 0, _RUNNING.scalar(tx) or 0, _OLDEST.scalar(tx)
+    waiting, running, at = _WAITING.scalar(tx, now=to_micros(now)) or 0, _RUNNING.scalar(tx) or 0, _OLDEST.scalar(tx)
     return Depth(waiting, running, 0.0 if at is None else max(0.0, (now - from_micros(at)).total_seconds()))
 
 

@@ -128,6 +128,12 @@ def sums_per_rate(positions: Iterable[RemotePosition]) -> dict[Decimal, tuple[in
 # -- comparing -------------------------------------------------------------------------------------
 
 
+def same_gross_per_rate(positions: Iterable[RemotePosition], sums: Mapping[Decimal, RateSum]) -> bool:
+    """Whether positions add up to these gross amounts at these rates, whatever they are called (R12, R15)."""
+    found = {rate.normalize(): gross for rate, (gross, _, _) in sums_per_rate(positions).items() if gross}
+    return found == {rate.normalize(): item.gross for rate, item in sums.items() if item.gross}
+
+
 class Differences:
     """Collects what differs, in the order it is checked."""
 

@@ -22,9 +22,10 @@ SENTENCES: dict[str, _Text] = {
         "Neither paid nor shipped: the invoice follows payment or shipment.",
     ),
     "UNSHIPPED": (
-        "Die Steuerfreiheit hängt am Versand: Die Rechnung folgt ihm.",
-        "The exemption hangs on the shipment: the invoice follows it.",
+        "Die Rechnung folgt dem Versand.",
+        "The invoice follows the shipment.",
     ),
+    "EXCLUDED": ("Von einer Person ausgenommen.", "A person decided to leave it out."),
     "DRAFT-ONLY": (
         "Nur Entwürfe: Eine Person schließt den Entwurf in sevdesk ab.",
         "Drafts only: a person finalises the draft in sevdesk.",
@@ -393,6 +394,18 @@ _LACKS: dict[str, str] = {
 
 CHOICES: dict[str, str] = {
     "add it in Shopify": "in Shopify ergänzen",
+    "cancel the surplus credit note in sevdesk": "die überzählige Rechnungskorrektur in sevdesk löschen",
+    "change the profile": "das Profil ändern",
+    "correct it by a credit note in sevdesk": "in sevdesk durch eine Rechnungskorrektur berichtigen",
+    "correct it by hand": "von Hand berichtigen",
+    "finalise or delete the draft in sevdesk": "den Entwurf in sevdesk abschließen oder löschen",
+    "leave it to the bookkeeper": "der Buchhaltung überlassen",
+    "link the payment in sevdesk": "die Zahlung in sevdesk verknüpfen",
+    "name the earlier invoice": "die frühere Rechnung nennen",
+    "plan again": "neu planen",
+    "split and link it by hand in sevdesk": "in sevdesk von Hand aufteilen und verknüpfen",
+    "the return was corrected": "die Voranmeldung ist berichtigt",
+    "write it dated today": "mit heutigem Datum schreiben",
     "add the address in Shopify": "die Adresse in Shopify ergänzen",
     "as charged": "so wie berechnet",
     "book by hand": "von Hand buchen",

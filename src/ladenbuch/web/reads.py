@@ -202,7 +202,8 @@ def _work(tx: Transaction, tenant: str | None) -> tuple[int, datetime | None, da
     """How many marks wait, since when the oldest untried one does, when the shop was last heard, what is unsettled."""
     marks = order_marks.c
     free = (marks.run_id.is_(None), marks.due_at.is_not(None))
-    waiting = tx.execute(_of(sa.select(sa.func.count()).where(*free), order_marks, tenant)).scalar_one()
+    outstanding = sa.select(sa.func.count()).where(*free, marks.wanted > marks.settled)  # not those that wait for a day
+    waiting = tx.execute(_of(outstanding, order_marks, tenant)).scalar_one()
     untried = sa.select(sa.func.min(marks.oldest_wanted_at)).where(*free, marks.wanted > marks.attempted)
     oldest = tx.execute(_of(untried, order_marks, tenant)).scalar_one()
     last = sa.select(events.c.received_at).order_by(events.c.received_at.desc()).limit(1)

@@ -227,6 +227,9 @@ class _Teller:
         elif mark.due_at is not None and mark.attempts:
             why = codes.sentence(self._language, mark.last_code) or mark.last_code
             yield self._t("tell.again", when=figures.moment(self._language, from_micros(mark.due_at)), why=why)
+        elif mark.due_at is not None and mark.wanted == mark.settled:
+            when = figures.moment(self._language, from_micros(mark.due_at))
+            yield self._t("tell.calendar", when=when)
         elif mark.due_at is not None:
             yield self._t("tell.next")
         elif order is None and mark.last_code:

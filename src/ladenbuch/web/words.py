@@ -214,6 +214,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "tell.letter.failed": ("Der Brief wurde endgültig abgelehnt.", "The letter was refused for good."),
     "tell.running": ("Wird gerade bearbeitet.", "Is being worked on."),
+    "tell.calendar": ("Wird am {when} wieder angesehen.", "Looked at again on {when}."),
     "tell.next": ("Ist als Nächstes an der Reihe.", "Is next in line."),
     "tell.again": ("Nächster Versuch {when}: {why}", "Next attempt {when}: {why}"),
     "proof.documents": ("Belege = belegte Verkäufe", "Documents = documented sales"),

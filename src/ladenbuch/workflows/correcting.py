@@ -17,7 +17,8 @@ from ladenbuch.domain.texts import correction_note
 from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
 from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, compare_credit_note, credit_note_hash
 from ladenbuch.sevdesk.documents import RemoteInvoice
-from ladenbuch.workflows.run import Run, document_of, drifted, once, with_lease
+from ladenbuch.sevdesk.positions import same_gross_per_rate
+from ladenbuch.workflows.run import Run, answered, document_of, drifted, once, with_lease
 
 #: The lease under which credit note numbers are read and taken.
 NUMBER = "credit-note-number"
@@ -85,21 +86,18 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
         )
 
     def look() -> RemoteCreditNote | None:
-        found = run.sevdesk.get_credit_note(document.sevdesk_id) if document.sevdesk_id else None
+        current = document_of(run, key)
+        found = run.sevdesk.get_credit_note(current.sevdesk_id) if current.sevdesk_id else None
         found = found or _ours(run, draft, contact_id)  # it may have been written anew before we heard of it
         if found is None and run.ctx.door(run.tenant).read(Store.BOOKS, given_up):
             return None
-        if found is None:
-            raise NeedsAttention("DRAFT-GONE", "the draft was deleted in sevdesk", choices=("recreate", "exclude"))
-        if found.is_finalised:
+        if found is not None and found.is_finalised:
             return found
-        positions = run.sevdesk.credit_note_positions(found.id)
-        if compare_credit_note(draft, found, positions) or document.content not in (
-            None,
-            credit_note_hash(found, positions),
-        ):
-            choices = ("take theirs", "restore ours")
-            raise NeedsAttention("DRAFT-EDITED", "the draft was changed in sevdesk", choices=choices)
+        if _as_decided(run, current, found):
+            return None
+        run.write(give_up)
+        if found is not None:
+            run.sevdesk.delete_credit_note_draft(found.id)
         return None
 
     def take() -> RemoteCreditNote:
@@ -131,6 +129,33 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
         return found.id
 
     once(run, action.key, "finalise", action.reason, find=look, call=send, record=record)
+
+
+def _as_decided(run: Run, document: PostedDocument, found: RemoteCreditNote | None) -> bool:
+    """Whether the draft stays as it is; False: it is written anew. Asks about one a person edited or deleted."""
+    draft = document.draft
+    assert isinstance(draft, CreditNoteDraft)
+    if found is None:
+        choices, about = ("recreate", "leave it to the bookkeeper"), (document.key, f"sevdesk:{document.sevdesk_id}")
+        gone = NeedsAttention("DRAFT-GONE", "the draft was deleted in sevdesk", choices=choices, about=about)
+        if answered(run, gone) != "recreate":
+            raise gone
+        return False
+    positions = run.sevdesk.credit_note_positions(found.id)
+    seen = credit_note_hash(found, positions)
+    if seen == document.content or (document.content is None and not compare_credit_note(draft, found, positions)):
+        return True
+    equal = same_gross_per_rate(positions, draft.sums)
+    choices = ("take theirs", "restore ours") if equal else ("restore ours", "leave it to the bookkeeper")
+    about = (document.key, f"sevdesk:{seen}")
+    ask = NeedsAttention("DRAFT-EDITED", "the draft was changed in sevdesk", choices=choices, about=about)
+    choice = answered(run, ask)
+    if choice == "take theirs" and equal:
+        run.write(lambda tx: books.drafted(tx, run.tenant, document.key, found.id, seen))
+        return True
+    if choice == "restore ours":
+        return False
+    raise ask
 
 
 def cancel(run: Run, action: Action) -> None:

@@ -20,7 +20,9 @@ from typing import TypeVar
 
 from ladenbuch import audit, books, tenants
 from ladenbuch.db import Store, Transaction
+from ladenbuch.domain.answers import Answers
 from ladenbuch.domain.books import Books, PostedDocument
+from ladenbuch.domain.facts import Problem
 from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
 from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.shopify.admin import Admin
@@ -135,6 +137,12 @@ def known_of(run: Run) -> Books:
     """What is posted and pinned for the run's order, as it is now."""
     unseal = run.ctx.unseal(run.tenant, "pins")
     return run.ctx.door(run.tenant).read(Store.BOOKS, lambda tx: books.load(tx, run.tenant, run.order_id, unseal))
+
+
+def answered(run: Run, ask: NeedsAttention) -> str | None:
+    """What a person chose for exactly this question (R16), or None while nobody has."""
+    problem = Problem(ask.code, ask.message, ask.about, ask.choices)
+    return Answers.of(known_of(run).resolutions).to(problem)
 
 
 def document_of(run: Run, key: str) -> PostedDocument:

@@ -16,6 +16,7 @@ from datetime import datetime
 
 from ladenbuch import audit, books, inbox
 from ladenbuch.db import Store, Transaction
+from ladenbuch.domain.answers import BY_HAND, EXCLUDE, Answers, merged, question_hash
 from ladenbuch.domain.certificate import certificate
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import Facts, Problem, facts_of
@@ -44,7 +45,7 @@ def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
     run = Run(ctx, tenant, order_id, run_id)
     try:
         door.run(Store.BOOKS, lambda tx: books.take_fence(tx, tenant, order_id, claim.run_no, run_id))
-        code = _converge(run)
+        code, look_again = _converge(run)
     except Retryable as error:
         return _later(run, error.code, claim.attempts, error.after)
     except LadenbuchError as error:
@@ -56,17 +57,20 @@ def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
     if code in HELD:
         return _later(run, code, claim.attempts, None)
     now = ctx.clock()
-    door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, order_id, run_id, claim.wanted, now, code))
+    door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, order_id, run_id, claim.wanted, now, code, look_again))
     return code
 
 
-def _converge(run: Run) -> str:
-    """Fetch, plan, carry out; again while the order moves; then prove what was done."""
+def _converge(run: Run) -> tuple[str, datetime | None]:
+    """Fetch, plan, carry out; again while the order moves; then prove what was done.
+
+    Returns the code, and when the clock alone may make the order due again.
+    """
     for _ in range(ROUNDS):
         looked_at = run.ctx.clock()
         fetched = run.shopify.fetch_order(run.order_id)
         if fetched.order is None:
-            return _invisible(run, fetched.reason or "the order cannot be read")
+            return _invisible(run, fetched.reason or "the order cannot be read"), None
         facts = facts_of(fetched.order)
         evidence = gather(run.ctx, run.tenant, fetched.order, run.ctx.clock())
         left = _plan(run, facts, evidence)
@@ -79,7 +83,7 @@ def _converge(run: Run) -> str:
             if run.shopify.updated_at(run.order_id) != fetched.order.updated_at:
                 continue
         envelope = json.dumps(fetched.envelope, default=str).encode()
-        return _record(run, facts, left, parked, envelope, looked_at)
+        return _record(run, facts, left, parked, envelope, looked_at), left.look_again
     raise Retryable("ORDER-MOVING", "the order changed while it was settled", after=1.0)
 
 
@@ -105,7 +109,7 @@ def _carry_out(run: Run, left: Plan) -> list[Problem]:
         try:
             carry_out(run, action)
         except NeedsAttention as ask:
-            parked.append(Problem(ask.code, ask.message, action.covers or (action.key,), ask.choices))
+            parked.append(Problem(ask.code, ask.message, ask.about or action.covers or (action.key,), ask.choices))
             blocked.add(action.key)
         except Rejected as refusal:
             choices = ("try again", "post by hand", "exclude the order")
@@ -119,11 +123,12 @@ def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope:
     ctx, tenant, order = run.ctx, run.tenant, facts.order
     unseal, seal = ctx.unseal(tenant, "pins"), ctx.seal(tenant, "snapshot")
     now = ctx.clock()
-    open_items = [*left.attention, *parked]
 
     def record(tx: Transaction) -> str:
         books.check_fence(tx, tenant, run.order_id, run.run_id)
         known = books.load(tx, tenant, run.order_id, unseal)
+        answers = Answers.of(known.resolutions, facts)
+        open_items = merged([*left.attention, *answers.open(parked, BY_HAND, EXCLUDE)])
         proof = certificate(facts, known, left)
         verdict = "attention" if open_items else proof.verdict
         code = next((item.code for item in (*open_items, *left.waiting)), None)
@@ -141,7 +146,7 @@ def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope:
             snapshot=zlib.compress(envelope, 1),
         )
         books.record_state(tx, tenant, state, seal, looked_at)
-        asked = [(item.code, item.message, item.facts, item.choices) for item in open_items]
+        asked = [(item, question_hash(item, facts)) for item in open_items]
         for fresh in books.record_attention(tx, tenant, run.order_id, asked, now):
             sentence = f"Order {order.name} needs a decision: {fresh}."
             audit.append(tx, tenant, now, actor="settle", event="attention", subject=run.order_id, sentence=sentence)
@@ -154,12 +159,14 @@ def _invisible(run: Run, reason: str) -> str:
     """Shopify does not show the order (R18): never "deleted". Known orders are asked about, unknown ones noted."""
     ctx, tenant = run.ctx, run.tenant
     now = ctx.clock()
-    asked = [("INVISIBLE", reason, (run.order_id,), ("keep the documents", "look it up in Shopify"))]
+    asked = Problem("INVISIBLE", reason, (run.order_id,), ("keep the documents", "look it up in Shopify"))
 
     def record(tx: Transaction) -> None:
         books.check_fence(tx, tenant, run.order_id, run.run_id)
-        if books.load(tx, tenant, run.order_id, ctx.unseal(tenant, "pins")).documents:
-            books.record_attention(tx, tenant, run.order_id, asked, now)
+        known = books.load(tx, tenant, run.order_id, ctx.unseal(tenant, "pins"))
+        if known.documents:
+            left = [] if Answers.of(known.resolutions).to(asked) else [(asked, question_hash(asked, None))]
+            books.record_attention(tx, tenant, run.order_id, left, now)
 
     ctx.door(tenant).run(Store.BOOKS, record)
     return "INVISIBLE"
