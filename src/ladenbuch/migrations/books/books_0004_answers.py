@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "books_0003"
-down_revision = "books_0002"
+revision = "books_0004"
+down_revision = "books_0003"
 branch_labels = None
 depends_on = None
 
