@@ -67,6 +67,7 @@ class Chain:
     waiting: list[Problem] = field(default_factory=list)
     attention: list[Problem] = field(default_factory=list)
     noted: dict[str, str] = field(default_factory=dict)  # fact id -> why it needs no document
+    replaces: dict[str, tuple[str, ...]] = field(default_factory=dict)  # document -> cancellations it must wait for
     overpaid_back: int = 0
 
 
@@ -312,7 +313,10 @@ class _Replay:
         last = agreements[-1].id.rsplit("/", 1)[-1]
         key = f"inv:{self.order.number_id}:{last}"
         sheet = Sheet("invoice", key, f":{number + 1}", agreements, self.point, mark=f"~{number}")
+        known = len(self.chain.documents)
         self._write(sheet, self.profile)
+        gone = tuple(item.key for item in self.chain.cancels)
+        self.chain.replaces |= {item.key: gone for item in self.chain.documents[known:]}
 
     def _credit(self, money: _Money, amount: int) -> None:
         """A credit note per invoice over money that went back (R4, R6)."""

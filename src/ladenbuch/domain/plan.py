@@ -246,7 +246,7 @@ def _posting(
     waiting: list[Problem] = []
     cancels = {item.document_key: item for item in chain.cancels}
     for document in (item for item in chain.documents if item.kind != "credit_note"):
-        done, still = _document_actions(document, profile, now)
+        done, still = _document_actions(document, profile, now, chain.replaces.get(document.key, ()))
         actions += done
         waiting += still
         cancel = cancels.get(document.key)
