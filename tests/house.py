@@ -24,12 +24,13 @@ from typing import Any
 import httpx2
 import sqlalchemy as sa
 
-from ladenbuch import books, inbox
+from ladenbuch import books, inbox, outbox
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.admin import go_live, provision
 from ladenbuch.db import Database, Store
 from ladenbuch.engine.inline import InlineEngine, VirtualClock
 from ladenbuch.settings import Settings
+from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.simulators.http import Route, SimRequest, SimResponse, SimTransport
 from ladenbuch.simulators.lives import Label, Life
 from ladenbuch.simulators.lives.model import Event
@@ -129,6 +130,11 @@ class House:
     def _later(self, seconds: float, fn: Callable[[], None]) -> None:
         self.engine.at(self.clock.now() + timedelta(seconds=seconds), fn)
 
+    @property
+    def client(self) -> Sevdesk:
+        """The connector's own client of sevdesk."""
+        return self.ladenbuch.sevdesk(TENANT)
+
     def close(self) -> None:
         self.database.close()
 
@@ -141,6 +147,12 @@ class House:
             self.clock.advance_to(at)
             self.shopify.advance(self.clock.now())
             self.settle(order_id)
+
+    def lived(self, script: Callable[[ShopOrder], object], number: int = 1001) -> str:
+        """One order as `script` tells it, beginning in five minutes; returns its id."""
+        told = life(number, self.clock.now() + timedelta(minutes=5), script)
+        self.live(told)
+        return told.order_id
 
     def settle(self, order_id: str) -> None:
         """The order is wanted, as a webhook or the poll would say; comes back when nothing is due any more."""
@@ -175,6 +187,12 @@ class House:
         found = self.database.tenant(TENANT).read(Store.BOOKS, lambda tx: tx.execute(asked).all())
         return [(row.state, row.number) for row in found]
 
+    def promised(self) -> int:
+        """How many letters were promised."""
+        rows = outbox.letters
+        asked = sa.select(sa.func.count()).select_from(rows)
+        return int(self.database.tenant(TENANT).read(Store.BOOKS, lambda tx: tx.execute(asked).scalar_one()))
+
     # -- what sevdesk holds then ----------------------------------------------------------------------------------
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
@@ -187,10 +205,22 @@ class House:
         assert answer.status in (200, 201), answer.body
         return json.loads(answer.body)["objects"]
 
+    def person(self, action: Mapping[str, Any]) -> dict[str, Any]:
+        """What a bookkeeper does in sevdesk's own windows, as its control API takes it."""
+        request = SimRequest("POST", "/_control/human", [], {}, json.dumps(dict(action)).encode())
+        answer = self.sevdesk.handle(request)
+        assert answer.status == 200, answer.body
+        done: dict[str, Any] = json.loads(answer.body)
+        return done
+
     def state(self, kind: str) -> list[dict[str, Any]]:
         """invoices, credit_notes, transactions, contacts: as an auditor reads them."""
         found: list[dict[str, Any]] = self.sevdesk.state()[kind]
         return found
+
+    def invoices(self, kind: str = "RE") -> list[dict[str, Any]]:
+        """The invoices (RE) or cancellations (SR), oldest first."""
+        return [row for row in self.state("invoices") if row["type"] == kind]
 
     def papers(self, order_id: str) -> list[Paper]:
         """Every document that names the order in its reference, in the order in which they were written."""

@@ -13,15 +13,29 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from house import House
 from ladenbuch.db import Database
 
 Address = dict[str, Any]
+
+#: The profile of the house below, besides its gateways.
+SELLER = {"oss_from": "2026-01-01", "tips": "taxed", "unshipped": "electronic"}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """A whole connector in one thread, a shop and a sevdesk account; nothing happened yet."""
+    made = House(tmp_path, datetime(2026, 11, 2, 8, tzinfo=UTC), SELLER)
+    yield made
+    made.close()
+    assert made.sevdesk.internal_errors == []
 
 
 @pytest.fixture(scope="session")

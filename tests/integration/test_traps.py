@@ -6,10 +6,8 @@ Each order runs through the whole connector; what is looked at is what sevdesk t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,27 +34,6 @@ from ladenbuch.simulators.http import SimRequest, SimResponse
 from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.simulators.lives.people import Product
 
-START = datetime(2026, 11, 2, 8, tzinfo=UTC)
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path, START, {"oss_from": "2026-01-01"})
-    yield made
-    made.close()
-    assert made.sevdesk.internal_errors == []
-
-
-def lived(house: House, script: Any, number: int = 1001) -> str:
-    """An order as told, settled at each of its events; returns its id."""
-    told = life(number, house.clock.now() + timedelta(minutes=5), script)
-    house.live(told)
-    return told.order_id
-
-
-def invoices(house: House, kind: str = "RE") -> list[dict[str, Any]]:
-    return [row for row in house.state("invoices") if row["type"] == kind]
-
 
 def lines(row: dict[str, Any]) -> list[tuple[str, str, int, str]]:
     """Quantity, price, gross and rate of each position."""
@@ -74,9 +51,9 @@ def test_p14_only_the_original_unit_price_is_used_and_discounts_are_lost(house: 
         order.discount("DiscountCode", "ZEHN", percent=10)
         placed(order)
 
-    told = lived(house, script)
+    told = house.lived(script)
     assert house.verdict(told) == ("documented", None)
-    (invoice,) = invoices(house)
+    (invoice,) = house.invoices()
     assert [gross for _, _, gross, _ in lines(invoice)] == [2697, 716]
     assert invoice["gross_cents"] == invoice["paid_cents"] == 2697 + 716
 
@@ -88,8 +65,8 @@ def test_p14_no_shipping_line(house: House) -> None:
         order.ship_by("DHL Paket", 490, (190,))
         placed(order)
 
-    lived(house, script)
-    (invoice,) = invoices(house)
+    house.lived(script)
+    (invoice,) = house.invoices()
     assert [(one["name"], one["gross_cents"]) for one in invoice["positions"]][1:] == [("DHL Paket", 490)]
     assert invoice["gross_cents"] == 1295 + 490
 
@@ -104,8 +81,8 @@ def test_p14_only_the_first_tax_line_is_read(house: House) -> None:
         order.ship_by("DHL Paket", 590, (190, 70))
         placed(order)
 
-    lived(house, script)
-    (invoice,) = invoices(house)
+    house.lived(script)
+    (invoice,) = house.invoices()
     assert invoice["gross_by_rate"] == {"19": 4393, "7": 2197}
     assert invoice["tax_by_rate"] == {"19": 702, "7": 144}
 
@@ -115,7 +92,7 @@ def test_p14_one_tax_rule_for_all(house: House) -> None:
     start = house.clock.now()
     told = [life(1001 + at, start, script) for at, script in enumerate((mixed_rates, oss_france, export))]
     house.live(*told)
-    found = {row["note"].split(" ")[0]: row["tax_rule"] for row in invoices(house)}
+    found = {row["note"].split(" ")[0]: row["tax_rule"] for row in house.invoices()}
     assert found == {"#1001": 1, "#1002": 18, "#1003": 2}
 
 
@@ -129,7 +106,7 @@ def test_p14_germany_is_hard_coded(house: House) -> None:
 
     start = house.clock.now()
     house.live(life(1001, start, oss_france), life(1002, start, parcel))
-    one, other = invoices(house)
+    one, other = house.invoices()
     countries = {row["id"]: row["code"] for row in house.ask("GET", "/StaticCountry?limit=1000")}
 
     def country(row: dict[str, Any]) -> str:
@@ -150,8 +127,8 @@ def test_p14_float_money(house: House) -> None:
             order.add(Product(f"Ware {at}", f"W-{at}", price, 190, number=60 + at), 1 + at % 3)
         placed(order)
 
-    lived(house, script)
-    (invoice,) = invoices(house)
+    house.lived(script)
+    (invoice,) = house.invoices()
     (body,) = house.door.bodies("POST", "saveInvoice")
     sent_as = [one["price"] for one in body["invoicePosSave"]]
     assert sent_as == [f"{price // 100}.{price % 100:02d}" for price in prices]
@@ -178,10 +155,10 @@ def test_p14_check_then_create_is_not_atomic(house: House) -> None:
         return answer
 
     house.door.once("GET", "/api/v1/Invoice", overtaken)
-    told = lived(house, mixed_rates)
+    told = house.lived(mixed_rates)
     assert len(house.engine.finished) >= 2
     assert len(house.door.bodies("POST", "saveInvoice")) == 1
-    assert len(invoices(house)) == 1
+    assert len(house.invoices()) == 1
     assert len(house.state("transactions")) == 1
     assert house.verdict(told) == ("documented", None)
 
@@ -196,11 +173,11 @@ def test_p14_no_retry_and_no_backoff(house: House) -> None:
 
     for _ in range(4):
         house.door.once("GET", "/api/v1/Contact", away)
-    told = lived(house, mixed_rates)
+    told = house.lived(mixed_rates)
     waits = [(later - earlier).total_seconds() for earlier, later in pairwise(asked)]
     assert len(waits) == 3 and waits == sorted(waits) and waits[0] >= 1 and waits[-1] >= 10 * waits[0]
     assert house.verdict(told) == ("documented", None)
-    assert len(invoices(house)) == 1
+    assert len(house.invoices()) == 1
 
 
 def test_p14_every_refund_credits_all_order_lines(house: House) -> None:
@@ -217,7 +194,7 @@ def test_p14_every_refund_credits_all_order_lines(house: House) -> None:
             order.refund([(line, 1)])
             order.emit("refunds/create", "orders/updated")
 
-    lived(house, script)
+    house.lived(script)
     notes = house.state("credit_notes")
     assert [[one["name"] for one in note["positions"]] for note in notes] == [
         ["Erstattung Becher „Möwe“"],
@@ -230,10 +207,10 @@ def test_p14_every_refund_credits_all_order_lines(house: House) -> None:
 def test_p14_a_failure_is_swallowed_while_the_row_says_success(house: House, method: str, part: str) -> None:
     """Finalising, booking or saving is refused for good: the order is not documented, and a person is asked."""
     house.door.always(method, part, refused(422, "no", 90400))
-    told = lived(house, mixed_rates)
+    told = house.lived(mixed_rates)
     assert house.verdict(told) == ("attention", "SEVDESK-90400")
     assert house.questions(told) == ["SEVDESK-90400"]
-    for row in invoices(house):
+    for row in house.invoices():
         assert (row["number"] is None) == (part == "/sendBy")
         assert row["paid_cents"] == 0
         assert house.ledger(told) == ([("draft", None)] if part == "/sendBy" else [("final", row["number"])])
@@ -249,8 +226,8 @@ def test_p14_several_invoices_match_and_the_first_is_credited(house: House) -> N
         order.refund([(order.lines[-1], 1)])
         order.emit("refunds/create", "orders/updated")
 
-    told = lived(house, script)
-    first, second = invoices(house)
+    told = house.lived(script)
+    first, second = house.invoices()
     (note,) = house.state("credit_notes")
     assert (note["source_id"], note["gross_by_rate"]) == (second["id"], {"7": 2400})
     assert first["id"] < second["id"]
@@ -273,10 +250,10 @@ def test_p14_several_invoices_match_exactly_and_one_is_taken(house: House) -> No
         return answer
 
     house.door.always("GET", "/api/v1/Invoice", twins)
-    told = lived(house, mixed_rates)
+    told = house.lived(mixed_rates)
     assert house.verdict(told) == ("attention", "DUPLICATE")
     assert house.door.bodies("POST", "saveInvoice") == []
-    assert all(row["paid_cents"] == 0 for row in invoices(house))
+    assert all(row["paid_cents"] == 0 for row in house.invoices())
 
 
 def _invoice_by_hand(house: House, note: str) -> str:
