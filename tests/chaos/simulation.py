@@ -54,6 +54,8 @@ GATEWAYS = {
     "bank_deposit": {"mode": "bank"},
     "cash_on_delivery": {"mode": "off"},
     "invoice_on_delivery": {"mode": "off"},
+    "gift_card": {"mode": "liability", "number": "1723"},
+    "shopify_store_credit": {"mode": "liability", "number": "1724"},
 }
 
 
@@ -239,6 +241,7 @@ class Simulation:
         calm, self.routes[1] = self.routes[1], Route("http://sevdesk.test/", self.sevdesk)
         self._open()
         profile = {"shop_key": "c1", "gateways": GATEWAYS, "oss_from": "2026-01-01", "tips": "taxed"}
+        profile["vouchers"] = "multi_purpose"
         provision(self.house, SHOP, "chaos", profile, START - timedelta(days=1), secrets, create_accounts=True)
         go_live(self.house, "chaos")
         self.routes[1] = calm

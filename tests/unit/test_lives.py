@@ -22,10 +22,10 @@ SHOP = "seifenladen.myshopify.com"
 DOCUMENTS = Path(__file__).resolve().parents[2] / "tools" / "admin_documents.graphql"
 #: What stays a question, by situation; a deposit only where a month ended in between.
 ATTENTION = {
-    "overpaid": "OVERPAID", "chargeback_lost": "DISPUTE", "paid_with_gift_card": "GATEWAY-UNMAPPED",
-    "paid_with_store_credit": "GATEWAY-UNMAPPED", "unknown_gateway": "GATEWAY-UNMAPPED",
-    "refund_store_credit": "GATEWAY-UNMAPPED", "helgoland": "TAX-FOREIGN", "buesingen": "TAX-FOREIGN",
-    "gift_card_sold": "GIFT-CARD", "cash_rounding": "CASH-ROUNDING", "foreign_money": "CURRENCY",
+    "overpaid": "OVERPAID", "chargeback_lost": "DISPUTE", "unknown_gateway": "GATEWAY-UNMAPPED",
+    "helgoland": "TAX-FOREIGN", "buesingen": "TAX-FOREIGN",
+    "gift_card_unclear": "GIFT-CARD", "gift_card_by_bank": "GIFT-CARD", "cash_rounding": "CASH-ROUNDING",
+    "foreign_money": "CURRENCY",
     "channel_liable": "TAX-CHANNEL", "estimated_taxes": "TAX-ESTIMATED", "ship_from_poland": "TAX-SHIP-FROM",
     "wrong_rate": "TAX-RATE", "shipping_other_rate": "TAX-SHIPPING", "untaxed_line": "TAX-ZERO",
     "deposit": "PARTIAL-PREPAYMENT",
@@ -149,7 +149,7 @@ def test_returns_are_negative(wide: list[Life]) -> None:
         (s["lineType"], cents(s["totalAmount"]) < 0, (s["quantity"] or -1) < 0, cents(s["totalTaxAmount"]) <= 0)
         for life in wide for s in sales(life.final) if s["actionType"] == "RETURN"
     )  # fmt: skip
-    assert {kind for kind, *_ in seen} == {"PRODUCT", "SHIPPING", "ADJUSTMENT"}
+    assert {kind for kind, *_ in seen} == {"PRODUCT", "SHIPPING", "ADJUSTMENT", "GIFT_CARD"}
     assert all(signs == [True, True, True] for _, *signs in seen)
 
 

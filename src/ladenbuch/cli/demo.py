@@ -35,6 +35,8 @@ GATEWAYS = {
     "bank_deposit": {"mode": "bank"},
     "cash_on_delivery": {"mode": "off"},
     "invoice_on_delivery": {"mode": "off"},
+    "gift_card": {"mode": "liability", "number": "1723"},
+    "shopify_store_credit": {"mode": "liability", "number": "1724"},
 }
 PROFILE = {
     "shop_key": TENANT,
@@ -43,6 +45,7 @@ PROFILE = {
     "oss_from": "2026-01-01",
     "unshipped": "electronic",
     "tips": "taxed",
+    "vouchers": "multi_purpose",
 }
 #: The waiting ladders are settings: the demo squeezes a day into seconds, so it waits seconds where a shop waits hours.
 PATIENCE = {

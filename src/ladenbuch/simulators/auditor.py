@@ -14,7 +14,7 @@ from ladenbuch.simulators.owed import Node
 
 __all__ = ["CLEARING", "AuditReport", "audit"]
 
-CLEARING = ("shopify_payments", "klarna", "paypal")
+CLEARING = ("shopify_payments", "klarna", "paypal", "gift_card", "shopify_store_credit")
 
 
 def audit(

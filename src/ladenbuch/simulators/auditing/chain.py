@@ -28,6 +28,8 @@ from ladenbuch.simulators.owed import (
 #: Kinds of documents the buyer gets by mail.
 LETTERS = ("invoice", "supplementary", "credit_note")
 _CLAIMING = ("invoice", "supplementary")
+#: The line on the account of the gift cards, which has the other sign.
+_CARD = re.compile(r"\bSHPTX \d+/card\b")
 _TAIL = re.compile(r":(sup|cn):(\d+)")
 
 
@@ -91,6 +93,9 @@ class Chains(Ground):
             moved = sum(one for one in booked if one > 0), -sum(one for one in booked if one < 0)
             if (label.get("paid_cents"), label.get("refunded_cents")) != moved:
                 self.find(chain.name, f"the label says other money than {moved[0]} ct in and {moved[1]} ct back")
+        owed = sum(payment.card for payment in chain.payments)
+        if chain.outcome in ("documented", "excluded") and label.get("cards_cents", 0) != owed:
+            self.find(chain.name, f"the label says other gift cards than {owed} ct")
 
     def _count(self, owed: OwedDocument) -> None:
         if owed.kind in _CLAIMING:
@@ -187,6 +192,9 @@ class Chains(Ground):
         for payment in chain.payments:
             self.used.add(payment.transaction)
             lines = self.lines.get(payment.transaction, [])
+            owed = [line for line in lines if _CARD.search(str(line.get("purpose") or ""))]
+            lines = [line for line in lines if line not in owed]
+            self._debt_of(chain, payment, lines, owed)
             parts = Counter(str(line.get("purpose") or "").split(" order:")[0].strip() for line in lines)
             double = sum(count - 1 for count in parts.values())
             if double:
@@ -194,13 +202,31 @@ class Chains(Ground):
                 self.find(chain.name, f"payment {payment.transaction} stands {len(lines)} times on an account")
             elif lines:
                 self._sum_of(chain, payment, lines)
-            for line in lines:
+            for line in lines + owed:
                 if day_of(line.get("value_date")) != payment.day:
                     self.report.wrong_dates += 1
                     said = line.get("value_date")
                     self.find(chain.name, f"payment {payment.transaction} is dated {said}, not {payment.day}")
                 if linked(line) and not linkable:
                     self.find(chain.name, f"payment {payment.transaction} is linked although the order has no document")
+
+    def _debt_of(self, chain: Chain, payment: OwedPayment, lines: list[Node], owed: list[Node]) -> None:
+        """What of a movement is for gift cards stands against the account of what their owners are owed, once."""
+        due = -payment.card if chain.outcome in ("documented", "excluded") or owed else 0
+        whole = sum(int(line["amount_cents"]) for line in owed)
+        if len(owed) > 1:
+            self.report.duplicates += len(owed) - 1
+            self.find(chain.name, f"the gift cards of payment {payment.transaction} stand {len(owed)} times")
+        elif whole != due:
+            self.report.cent_deviation += abs(whole - due)
+            what = f"the gift cards of payment {payment.transaction}"
+            self.find(chain.name, f"{what} stand with {whole} ct instead of {due}")
+        if due and {line.get("account_id") for line in owed} & {line.get("account_id") for line in lines}:
+            self.report.strangers += 1
+            self.find(chain.name, f"the gift cards of payment {payment.transaction} stand on the account of its money")
+        if chain.reason == "GIFT-CARDS-ONLY" and not lines:
+            self.report.missing += 1
+            self.find(chain.name, f"payment {payment.transaction} stands on no account")
 
     def _sum_of(self, chain: Chain, payment: OwedPayment, lines: list[Node]) -> None:
         whole = sum(int(line["amount_cents"]) for line in lines)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ladenbuch.simulators.lives.domestic import DOMESTIC
 from ladenbuch.simulators.lives.model import Due, Event, Label, Life
-from ladenbuch.simulators.lives.order import CLEARING, ShopOrder
+from ladenbuch.simulators.lives.order import CLEARING, LIABILITIES, ShopOrder
 from ladenbuch.simulators.lives.snapshot import snapshot
 from ladenbuch.simulators.lives.stage import Added, People, Situation
 from ladenbuch.simulators.lives.wide import WIDE
@@ -33,8 +33,8 @@ def generate(seed: int, orders: int, *, shop: str, mix: str = "domestic", end: d
 
     The same arguments give the same lives. Waiting times shrink where the span is too short for them. `mix` domestic
     holds German consumer orders without any attention case; wide is three fifths of that plus everything else. The
-    labels are those of a regular-taxed seller registered for OSS who taxes tips with the goods and has not said what
-    his gift cards are.
+    labels are those of a regular-taxed seller registered for OSS who taxes tips with the goods, whose gift cards are
+    multi-purpose, and who keeps an account for what cards and store credit are worth.
     Raises ValueError for an unknown mix, a naive `end` or a span under ten minutes.
     """
     if mix not in MIXES:
@@ -115,6 +115,7 @@ def _label(order: ShopOrder, situation: Situation, documents: tuple[Due, ...]) -
     refunds = [node for node in order.payments if _clears(node, "REFUND")] if len(documents) > 1 else []
     if situation.outcome == "attention":  # money after the tax point belongs to what a person decides
         charges = [node for node in charges if node["_second"] <= (order.tax_point or 0)]
+    settled = situation.outcome in ("documented", "excluded") and order.tax_point is not None
     completes = None
     if first is not None:
         moment = max([order.tax_point or 0, *(node["_second"] for node in charges)])
@@ -124,13 +125,14 @@ def _label(order: ShopOrder, situation: Situation, documents: tuple[Due, ...]) -
     return Label(
         situation=situation.name, outcome=situation.outcome, code=situation.code,
         invoice_gross=None if first is None else first.gross, gross_by_rate={} if first is None else first.by_rate,
-        paid_cents=0 if first is None else sum(node["_cents"] for node in charges),
+        paid_cents=0 if first is None else sum(node["_cents"] for node in charges) - order.cards(1),
         letters=1 if first is not None and order.email else 0, completes=completes, documents=documents,
-        refunded_cents=sum(node["_cents"] for node in refunds),
+        refunded_cents=sum(node["_cents"] for node in refunds) - (order.cards(-1) if refunds else 0),
+        cards_cents=order.cards(1) - order.cards(-1) if settled else 0,
     )  # fmt: skip
 
 
 def _clears(payment: dict[str, Any], *kinds: str) -> bool:
-    """Money that came in (or of these kinds) on a clearing account."""
+    """Money that came in (or of these kinds) on an account of ours."""
     kept = payment["status"] == "SUCCESS" and payment["kind"] in (kinds or ("SALE", "CAPTURE"))
-    return bool(kept and payment["gateway"] in CLEARING)
+    return bool(kept and payment["gateway"] in CLEARING + LIABILITIES)

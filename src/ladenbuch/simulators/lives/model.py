@@ -38,9 +38,10 @@ class Label:
     question stops it. In an attention case that has documents they may exist already, and none other.
 
     `invoice_gross` and `gross_by_rate` (percent as text, rates without money left out) repeat the first document,
-    `invoice_gross` is None where there is none. `paid_cents` is the money in to be booked from clearing accounts (of an
-    attention case: up to the tax point), `refunded_cents` the money back to be booked on credit notes, `letters` the
-    letters owed for the first document. `completes` is the index of the event after which everything can be done.
+    `invoice_gross` is None where there is none. `paid_cents` is the money in to be booked on documents from accounts of
+    ours (of an attention case: up to the tax point), `refunded_cents` the money back to be booked on credit notes,
+    `cards_cents` what the owners of gift cards are owed in the end. `letters` are those owed for the first document,
+    `completes` is the index of the event after which everything can be done.
     """
 
     situation: str
@@ -53,6 +54,7 @@ class Label:
     completes: int | None = None
     documents: tuple[Due, ...] = ()
     refunded_cents: int = 0
+    cards_cents: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The label as a JSON object with the field names above."""

@@ -29,6 +29,8 @@ from ladenbuch.simulators.lives.people import Product
 
 Node = dict[str, Any]
 CLEARING = ("shopify_payments", "klarna", "paypal")
+#: What the seller owes his customers; it has an account of its own, as the clearing gateways have.
+LIABILITIES = ("gift_card", "shopify_store_credit")
 MANUAL = ("bank_deposit", "cash_on_delivery", "invoice_on_delivery")
 GATEWAY_NAMES = {
     "shopify_payments": "Shopify Payments", "klarna": "Klarna", "paypal": "PayPal", "bank_deposit": "Vorkasse",
@@ -338,13 +340,18 @@ class ShopOrder:
         return sum(gross for agreed in self.agreements for _, gross, _ in agreed.sold)
 
     def by_rate(self) -> Counter[int]:
-        """The ledger's gross per rate now."""
+        """The ledger's gross per rate now; gift cards are no turnover."""
         total: Counter[int] = Counter()
         for agreed in self.agreements:
-            for _, _, parts in agreed.sold:
-                for rate, cents in parts.items():
+            for kind, _, parts in agreed.sold:
+                for rate, cents in parts.items() if kind != "GIFT_CARD" else ():
                     total[rate] += cents
         return total
+
+    def cards(self, sign: int) -> int:
+        """Gross cents of gift cards sold (1) or taken back (-1), positive."""
+        sold = [gross for agreed in self.agreements for kind, gross, _ in agreed.sold if kind == "GIFT_CARD"]
+        return sum(max(0, sign * gross) for gross in sold)
 
     # money -------------------------------------------------------------------------------------------------------
 
@@ -443,8 +450,12 @@ class ShopOrder:
 
     def refund(self, lines: Sequence[tuple[Line, int]] = (), *, shipping: int = 0, adjust: int = 0, fee: int = 0,
                gateway: str = "shopify_payments", status: str = "SUCCESS", cents: int | None = None,
-               restock: str = "RETURN") -> Agreed:  # fmt: skip
-        """Refund lines, `shipping` and a free amount `adjust` (gross cents), keep `fee`; move the money."""
+               restock: str = "RETURN", kept: str = "RestockingFee", first: tuple[str, int] | None = None,
+               ) -> Agreed:  # fmt: skip
+        """Refund lines, `shipping` and a free amount `adjust` (gross cents), keep `fee`; move the money.
+
+        `first`: another gateway and what of the money goes back there. `kept` is what the fee is for.
+        """
         nodes, sales = [], []
         for line, quantity in lines:
             before = line.kept, line.kept_tax
@@ -472,11 +483,14 @@ class ShopOrder:
         if adjust:
             sales.append((self.sale("ADJUSTMENT", "RETURN", None, -adjust, []), "ADJUSTMENT", -adjust, {}))
         if fee:
-            item = {"fee": {"__typename": "RestockingFee", "id": f"gid://shopify/RestockingFee/{self.new_id()}"}}
+            item = {"fee": {"__typename": kept, "id": f"gid://shopify/{kept}/{self.new_id()}"}}
             sales.append((self.sale("FEE", "ORDER", 1, fee, [], item=item), "FEE", fee, {}))
         number = self.new_id()
         back = -sum(entry[2] for entry in sales) if cents is None else cents
-        moved = [self.pay(gateway, back, kind="REFUND", status=status, parent=self.paid_by(gateway))] if back else []
+        ways = [(gateway, back)] if first is None else [first, (gateway, back - first[1])]
+        moved = [
+            self.pay(way, part, kind="REFUND", status=status, parent=self.paid_by(way)) for way, part in ways if part
+        ]
         self.refunds.append({
             "id": f"gid://shopify/Refund/{number}", "legacyResourceId": str(number), "createdAt": iso(self.now),
             "processedAt": iso(self.now), "updatedAt": iso(self.now), "note": None, "return": None, "duties": [],
@@ -518,7 +532,9 @@ class ShopOrder:
         if self.tax_point is None and self.cancelled is None:
             claim = self.claim()
             paid = not self.shipped_only and claim > 0 and self.received() - self.refunded() >= claim
-            if self.fulfilments or paid:
+            cards = {line.gid for line in self.lines if line.kind == "GIFT_CARD"}
+            packed = {part["lineItem"]["id"] for node in self.fulfilments for part in node["fulfillmentLineItems"]}
+            if paid or packed - cards or (self.fulfilments and not packed):
                 self.tax_point = self.now
                 self.first = self.by_rate()
         assert self.snapshot is not None

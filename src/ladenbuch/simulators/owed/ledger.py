@@ -15,7 +15,10 @@ _LOOSE = ("ADJUSTMENT", "FEE")  # money without goods: follows the rates of what
 
 @dataclass(frozen=True)
 class Money:
-    """A successful movement, signed; `refund` is the gid of the refund it belongs to (its own where there is none)."""
+    """A successful movement, signed; `refund` is the gid of the refund it belongs to (its own where there is none).
+
+    `card`: what of money that went back is for gift cards, negative.
+    """
 
     gid: str
     at: datetime
@@ -23,6 +26,7 @@ class Money:
     gateway: str
     manual: bool
     refund: str | None
+    card: int = 0
 
 
 @dataclass(eq=False)
@@ -42,7 +46,11 @@ class Entry:
 
 @dataclass
 class Facts:
-    """The dated facts of one snapshot, each list in event time."""
+    """The dated facts of one snapshot, each list in event time.
+
+    `debts` are gift cards sold and taken back, and in no agreement; `unclear` are refunds of an order with cards that
+    do not say what for.
+    """
 
     order: str
     agreements: list[tuple[datetime, Node]]
@@ -50,36 +58,85 @@ class Facts:
     shipments: list[datetime]
     cancelled: datetime | None
     unsettled: set[str]  # refunds with money still on its way
+    debts: list[tuple[datetime, int]] = field(default_factory=list)
+    unclear: set[str] = field(default_factory=set)
 
     @property
     def instants(self) -> list[datetime]:
-        found = {at for at, _ in self.agreements} | {m.at for m in self.money} | set(self.shipments)
+        found = {at for at, _ in [*self.agreements, *self.debts]} | {m.at for m in self.money} | set(self.shipments)
         return sorted(found | ({self.cancelled} if self.cancelled else set()))
 
 
-def facts_of(snapshot: Node) -> Facts:
-    """Sort out what happened when; failed and pending money is not money."""
+def facts_of(snapshot: Node, *, cards: bool) -> Facts:
+    """Sort out what happened when; failed and pending money is not money. `cards`: gift cards are debts, no sales."""
     refunds = {t["id"]: r["id"] for r in snapshot.get("refunds") or [] for t in r["transactions"]}
     listed = snapshot.get("transactions") or []
+    ledger = [(instant(a["happenedAt"]), a) for a in snapshot.get("agreements") or []]
+    sent = [f for f in snapshot.get("fulfillments") or [] if f["status"] == "SUCCESS"]
+    debts, back, unclear, plastic = [], dict[str, int](), set[str](), set[str]()
+    if cards and any(_card(sale) for _, a in ledger for sale in a["sales"]):
+        debts = [(at, cents(sale["totalAmount"])) for at, a in ledger for sale in a["sales"] if _card(sale)]
+        back, unclear = _of_cards(snapshot)
+        plastic = {s["lineItem"]["id"] for _, a in ledger for s in a["sales"] if _card(s)}
+        ledger = [(at, {**a, "sales": [sale for sale in a["sales"] if not _card(sale)]}) for at, a in ledger]
+        ledger = [(at, a) for at, a in ledger if a["sales"]]
     money = [
         Money(
             p["id"], instant(p["processedAt"]), DIRECTION[p["kind"]] * cents(p["amountSet"]), p["gateway"],
             bool(p.get("manualPaymentGateway")),
             refunds.get(p["id"], p["id"]) if DIRECTION[p["kind"]] < 0 else None,
+            -back.get(p["id"], 0),
         )
         for p in listed
         if p["status"] == "SUCCESS" and p["kind"] in DIRECTION
     ]  # fmt: skip
-    ledger = [(instant(a["happenedAt"]), a) for a in snapshot.get("agreements") or []]
     cancelled = snapshot.get("cancelledAt")
     return Facts(
         str(snapshot["id"]),
         sorted(ledger, key=lambda entry: (entry[0], _serial(entry[1]["id"]))),
         sorted(money, key=lambda entry: (entry.at, entry.cents < 0, _serial(entry.gid))),
-        sorted(instant(f["createdAt"]) for f in snapshot.get("fulfillments") or [] if f["status"] == "SUCCESS"),
+        sorted(instant(f["createdAt"]) for f in sent if not _only(f, plastic)),
         None if cancelled is None else instant(cancelled),
         {refunds[p["id"]] for p in listed if p["status"] == "PENDING" and p["id"] in refunds},
+        debts,
+        unclear,
     )
+
+
+def _card(sale: Node) -> bool:
+    return bool(sale["lineType"] == "GIFT_CARD")
+
+
+def _only(shipment: Node, lines: set[str]) -> bool:
+    """A parcel of nothing but these lines."""
+    packed = {part["lineItem"]["id"] for part in shipment.get("fulfillmentLineItems") or []}
+    return bool(packed) and packed <= lines
+
+
+def _of_cards(snapshot: Node) -> tuple[dict[str, int], set[str]]:
+    """Of money that went back: how much of each transaction is for cards; and the refunds that do not say what for.
+
+    A refund returns goods first, transaction by transaction; what is left is for the cards it took back.
+    """
+    parts: dict[str, int] = {}
+    unclear: set[str] = set()
+    agreements = snapshot.get("agreements") or []
+    for refund in snapshot.get("refunds") or []:
+        sold = [s for a in agreements if (a.get("refund") or {}).get("id") == refund["id"] for s in a["sales"]]
+        named = {p["id"] for p in refund["transactions"]}
+        listed = [p for p in snapshot["transactions"] if p["id"] in named and p["status"] in ("SUCCESS", "PENDING")]
+        moved = sum(cents(p["amountSet"]) for p in listed)
+        cards = -sum(cents(s["totalAmount"]) for s in sold if _card(s))
+        goods = -sum(cents(s["totalAmount"]) for s in sold if not _card(s))
+        loose = {str(s["lineType"]) in _LOOSE for s in sold}
+        if moved and ((cards and (True in loose or moved != cards + goods)) or loose <= {True}):
+            unclear.add(refund["id"])
+            continue
+        for payment in sorted(listed, key=lambda p: _serial(p["id"])) if cards else ():
+            part = min(cents(payment["amountSet"]), goods)
+            goods -= part
+            parts[payment["id"]] = cents(payment["amountSet"]) - part
+    return parts, unclear
 
 
 def _serial(gid: str) -> tuple[int, str]:

@@ -18,21 +18,27 @@ REDUCING = ("credit_note", "cancellation")
 
 @dataclass(frozen=True)
 class Seller:
-    """What the seller decided: OSS or not, tips at the goods' main rate or asked about, gateways with an account."""
+    """What the seller decided: OSS or not, tips at the goods' main rate or asked about, gateways with an account.
+
+    `cards`: gift cards are a debt (multi-purpose), or asked about. `by_hand`: gateways he books himself.
+    """
 
     oss: bool = True
     tips: str | None = "main"
-    clearing: tuple[str, ...] = ("shopify_payments", "klarna", "paypal")
+    cards: str | None = "debt"
+    clearing: tuple[str, ...] = ("shopify_payments", "klarna", "paypal", "gift_card", "shopify_store_credit")
+    by_hand: tuple[str, ...] = ("cash_on_delivery", "invoice_on_delivery")
 
 
 @dataclass(frozen=True)
 class OwedPayment:
-    """Money on a clearing account, refunds negative; `at` is when it moved."""
+    """Money on a clearing account, refunds negative; `at` is when it moved. `card`: what of it is for gift cards."""
 
     transaction: str
     cents: int
     day: date
     at: datetime
+    card: int = 0
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,11 @@ class Place:
 def place_of(snapshot: Node, seller: Seller) -> Place:
     """Decide the rule from the ship-to; ask about every sale the rule does not fit."""
     sales = [s for a in snapshot.get("agreements") or [] for s in a["sales"]]
+    if seller.cards == "debt":
+        sales = [sale for sale in sales if sale["lineType"] != "GIFT_CARD"]
     priced = [s for s in sales if cents(s["totalAmount"]) and s["lineType"] not in ("ADJUSTMENT", "FEE", "RETURN")]
     rates = {rate_of(tax) for sale in priced for tax in sale["taxes"]}
-    place = _rule(snapshot, seller, taxed=bool(rates - {"0"}))
+    place = _rule(snapshot, seller, taxed=bool(rates - {"0"})) if sales else Place(DOMESTIC, [])
     if place.rule in (DOMESTIC, OSS):
         _taxed(place, snapshot, priced)
     _sales(place, snapshot, seller, priced)

@@ -26,7 +26,7 @@ class _Refund:
 
     @property
     def due(self) -> int:
-        return -sum(part.cents for part in self.money) - self.over
+        return sum(part.card - part.cents for part in self.money) - self.over
 
 
 @dataclass(eq=False)
@@ -47,7 +47,9 @@ class Replay:
         self.tax_point: datetime | None = None
         self.closed = False  # cancelled before the tax point: nothing, ever
         self.void = False  # cancelled after it
-        self.claim = self.kept = 0
+        self.claim = self.kept = 0  # of everything but gift cards
+        self.debt = 0  # gift cards sold and not paid yet
+        self.cards: Counter[str] = Counter()  # what of each transaction is for gift cards
         self.goods: Counter[str] = Counter()
         self.pending: list[Entry] = []
         self.falls: list[Entry] = []
@@ -68,8 +70,12 @@ class Replay:
     def run(self) -> None:
         """Hear every instant's facts, then decide what they make due."""
         for moment in self.facts.instants:
+            if any(money.at == moment and money.refund in self.facts.unclear for money in self.facts.money):
+                self._ask("GIFT-CARD")
+                return
             fresh = [node for at, node in self.facts.agreements if at == moment]
             self.claim += sum(cents(s["totalAmount"]) for node in fresh for s in node["sales"])
+            self.debt += sum(gross for at, gross in self.facts.debts if at == moment)
             if self.tax_point is None:
                 self._hear_money(moment)
                 self._first(moment)
@@ -82,6 +88,7 @@ class Replay:
                 self._add(moment)
                 self._credit(moment)
                 self._fall(moment)
+            self._pay_cards()
         self._finish()
 
     def _hear_money(self, moment: datetime) -> None:
@@ -94,12 +101,14 @@ class Replay:
                     refund = _Refund(str(money.refund))
                     self.refunds.append(refund)
                 refund.money.append(money)
-                over = min(-money.cents, max(0, self.kept - max(self.documented, self.floor)))
+                over = min(money.card - money.cents, max(0, self.kept - max(self.documented, self.floor)))
                 refund.over += over
                 self._give_back(over)
             else:
-                self._give_back(-money.cents)
-            self.kept += money.cents
+                self._give_back(money.card - money.cents)
+            self.kept += money.cents - money.card
+            self.debt -= money.card
+            self.cards[money.gid] += money.card
         self._link()
 
     def _give_back(self, amount: int) -> None:
@@ -128,7 +137,7 @@ class Replay:
             self.closed = True
             return
         shipped = any(at <= moment for at in self.facts.shipments)
-        if not shipped and (self.shipped_only or not 0 < self.claim <= self.kept):
+        if not shipped and (self.shipped_only or not 0 < self.claim + self.debt <= self.kept):
             return
         self.tax_point = moment
         sold = [(at, node) for at, node in self.facts.agreements if at <= moment]
@@ -154,6 +163,20 @@ class Replay:
                 paper.roundings[rate] = paper.roundings.get(rate, 0) + times
         self.papers.append(paper)
         self._link()
+
+    def _pay_cards(self) -> None:
+        """Once it is known what is documented: what the goods leave of the money pays the gift cards, oldest first."""
+        if self.tax_point is None and not 0 < self.claim + self.debt <= self.kept:
+            return
+        goods = self.claim - sum(b.cents for p in self.papers for b in p.bookings) if self.tax_point else self.claim
+        for coin in self.coins:
+            first = max(0, min(coin.left, goods))
+            goods -= first
+            part = max(0, min(coin.left - first, self.debt))
+            coin.left -= part
+            self.kept -= part
+            self.debt -= part
+            self.cards[coin.money.gid] += part
 
     # what comes later --------------------------------------------------------------------------------------------
 
