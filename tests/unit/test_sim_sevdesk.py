@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -750,16 +751,49 @@ def test_2_8_long_documents_get_more_pages_and_raw_pdf_is_a_switch() -> None:
 def test_1_7_and_2_8_e_invoices(desk: Desk) -> None:
     error = desk.refused("POST", SAVE, desk.body(propertyIsEInvoice=True), status=400)
     assert error["code"] == 830
-    assert error["data"] == [{"missing information": ["paymentMethod", "buyerReference"]}]
+    assert error["data"] == [{"missing information": ["paymentMethod", "buyerReference", "email"]}]
     method = desk.get("/PaymentMethod")[0]["id"]
     company = desk.contact(name="Muster GmbH", buyerReference="PO-1")
+    mailbox = {"type": "EMAIL", "value": "einkauf@muster.example", "key": ref("CommunicationWayKey", 8)}
+    desk.call("POST", "/CommunicationWay", mailbox | {"contact": ref("Contact", company)}, status=201)
     wanted = {"propertyIsEInvoice": True, "paymentMethod": ref("PaymentMethod", method), "contact_id": company}
     draft = desk.draft(**wanted)
     assert desk.invoice(draft)["propertyIsEInvoice"] is None  # not echoed
     desk.refused("GET", f"/Invoice/{draft}/getPdf?preventSendBy=true", status=503)
     desk.refused("GET", f"/Invoice/{draft}/getXml", status=400)
     desk.send(draft)
-    assert "RE-1001" in desk.get(f"/Invoice/{draft}/getXml")
+    root = ElementTree.fromstring(desk.get(f"/Invoice/{draft}/getXml"))
+    said = {element.tag.rpartition("}")[2]: element.text for element in root.iter()}
+    assert (said["BuyerReference"], said["GrandTotalAmount"], said["IBANID"]) == (
+        "PO-1",
+        "11.90",
+        "DE02120300000000202051",
+    )
+    assert [element.text for element in root[1]][:2] == ["RE-1001", "380"]
+    content = base64.b64decode(desk.get(f"/Invoice/{draft}/getPdf?preventSendBy=true")["content"])
+    assert b"(factur-x.xml)" in content and desk.get(f"/Invoice/{draft}/getXml").encode() in content
+    assert b"factur-x" not in base64.b64decode(desk.get(f"/Invoice/{desk.open()}/getPdf?preventSendBy=true")["content"])
+
+
+@pytest.mark.parametrize(
+    ("lacks", "named"),
+    [
+        ((), []),
+        (("bankIban", "taxNumber"), ["sevClient.bankIban", "sevClient.taxNumber"]),
+        (("town",), ["sevClient.addressZip", "sevClient.addressCity"]),
+    ],
+)
+def test_2_5_830_names_everything_that_is_missing(lacks: tuple[str, ...], named: list[str]) -> None:
+    """The account's own data, the contact's and the invoice's, in one answer; the VAT id is optional."""
+    desk = Desk(switches={"seller_lacks": (*lacks, "vatNumber")})
+    error = desk.refused("POST", SAVE, desk.body(propertyIsEInvoice=True, addressCity=""), status=400)
+    assert error["data"] == [
+        {"missing information": [*named, "addressCity", "paymentMethod", "buyerReference", "email"]}
+    ]
+    france = desk.get("/StaticCountry?code=fr")[0]["id"]
+    oss = {"taxRule": ref("TaxRule", "18"), "addressCountry": ref("StaticCountry", france)}
+    body = desk.body(positions=[pos(rate="20")], propertyIsEInvoice=True, **oss)
+    assert "OSS" in desk.refused("POST", SAVE, body)["message"]
 
 
 def test_2_8_render_and_change_parameter(desk: Desk) -> None:

@@ -12,6 +12,7 @@ What nobody has measured is refused by default and can be allowed by a switch of
     drafts.py        reading a document from the wire: header, positions, tax
     documents.py     what invoices and credit notes share: finalising, printing, deleting, writing out
     invoices.py      saveInvoice and the life of an invoice; credit_notes.py the same for corrections
+    einvoice.py      what an e-invoice must have, and its XML
     accounts.py      payment accounts; banking.py their transactions and bookAmount
     vouchers.py      receipts, and the accounts they may name
     pdf.py           a real one-page (or longer) PDF

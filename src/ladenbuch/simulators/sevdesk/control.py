@@ -69,6 +69,8 @@ def document_state(row: Document) -> Json:
         "delivery_date_until": row.delivery_until.isoformat() if row.delivery_until else None,
         "delivery_country": row.delivery_country,
         "fields": dict(row.fields),
+        "e_invoice": row.e_invoice,
+        "xml": row.xml,
         "gross_cents": row.sums.gross,
         "net_cents": row.sums.net,
         "tax_cents": row.sums.tax,

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from ladenbuch.simulators.http import SimResponse
-from ladenbuch.simulators.sevdesk import pdf
+from ladenbuch.simulators.sevdesk import einvoice, pdf
 from ladenbuch.simulators.sevdesk.call import Call, wrapped
 from ladenbuch.simulators.sevdesk.drafts import TEXT_FIELDS
 from ladenbuch.simulators.sevdesk.wire import (
@@ -61,6 +61,7 @@ def finalise(world: World, document: Document, send_type: str) -> None:
         else:
             circle.reached(document.number)
         document.status = 200
+        document.xml = einvoice.xml(world, document) if document.e_invoice else None
         if world.switches.enshrine_on_send:
             world.later(1.0, lambda: _enshrine_by_itself(world, document))
     document.sent_at = world.now
@@ -77,6 +78,8 @@ def _enshrine_by_itself(world: World, document: Document) -> None:
 def _may_leave_draft(world: World, document: Document) -> None:
     if document.contact is None:
         refuse("contact required")
+    if document.e_invoice:
+        einvoice.check(world, document)
     if document.sums.gross < 0:
         refuse("a document with a negative total cannot be finalised", 7100)
     if document.sums.gross == 0 and not world.switches.zero_totals:
@@ -201,7 +204,8 @@ def get_pdf(call: Call, kind: str) -> SimResponse:
             raise ApiError(503, "the number of the e-invoice is missing")
         if call.query.plain.get("preventSendBy") not in ("true", "1"):
             finalise(call.world, document, "VPDF")
-    content = pdf.render(pdf.page_lines(call.world, document))
+    inside = None if document.xml is None else (einvoice.FILE, document.xml.encode())
+    content = pdf.render(pdf.page_lines(call.world, document), inside)
     if call.world.switches.raw_pdf:
         return SimResponse(200, {"content-type": "application/pdf"}, content)
     title = document.fields.get("header") or "Rechnung"

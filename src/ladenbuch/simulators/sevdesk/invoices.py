@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from ladenbuch.simulators.http import SimResponse
-from ladenbuch.simulators.sevdesk import documents, drafts, tax
+from ladenbuch.simulators.sevdesk import documents, drafts, einvoice
 from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, wrapped
 from ladenbuch.simulators.sevdesk.listing import Nested, Query, Test, page
 from ladenbuch.simulators.sevdesk.wire import (
@@ -102,19 +101,8 @@ def _check(world: World, draft: Document) -> None:
     last_delivery = draft.delivery_until or draft.delivery
     if draft.type == "RE" and last_delivery is not None and last_delivery > draft.day:
         refuse("the delivery date of an invoice must not lie after the invoice date")
-    if not draft.e_invoice:
-        return
-    if draft.tax_rule in tax.OSS_RULES:
-        refuse("an e-invoice cannot carry an OSS tax rule")
-    missing = [
-        name for name in ("addressName", "addressStreet", "addressZip", "addressCity") if not draft.fields.get(name)
-    ]
-    if draft.payment_method is None:
-        missing.append("paymentMethod")
-    if draft.contact is None or not world.thing("Contact", draft.contact).fields.get("buyerReference"):
-        missing.append("buyerReference")
-    if missing:
-        raise ApiError(400, "missing information", 830, [{"missing information": missing}])
+    if draft.e_invoice:
+        einvoice.check(world, draft)
 
 
 # --- reading ---
@@ -247,12 +235,9 @@ def partially_paid(call: Call) -> SimResponse:
 def xml(call: Call) -> SimResponse:
     """GET /Invoice/{id}/getXml: only of a finished e-invoice."""
     row = call.world.document("Invoice", call.id)
-    if not row.e_invoice or row.status < 200:
+    if row.xml is None or row.status < 200:
         raise ApiError(400, "no e-invoice")
-    total = Decimal(row.sums.gross) / 100
-    body = f"<ID>{row.number}</ID><GrandTotalAmount>{total:.2f}</GrandTotalAmount>"
-    head = "<?xml version='1.0' encoding='UTF-8'?>"
-    return wrapped(f"{head}<CrossIndustryInvoice>{body}</CrossIndustryInvoice>")
+    return wrapped(row.xml)
 
 
 def render(call: Call) -> SimResponse:

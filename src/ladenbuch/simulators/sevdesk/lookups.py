@@ -41,6 +41,10 @@ _COMPANY = {
     "town": "22763 Hamburg",
     "taxNumber": "41/234/56789",
     "vatNumber": "DE314159262",
+    "bankIban": "DE02120300000000202051",
+    "bankBic": "BYLADEM1001",
+    "contactEmail": "kontor@seifenladen.example",
+    "contactPhone": "+49 40 123456",
 }
 _METHODS = {"Überweisung": "58", "Lastschrift": "59", "Bar": "10", "Online-Zahlungsdienst": "68", "Verrechnung": "97"}
 
@@ -48,7 +52,8 @@ _METHODS = {"Überweisung": "58", "Lastschrift": "59", "Bar": "10", "Online-Zahl
 def seed(world: World) -> None:
     """Fill an empty world with what every tenant has, and with the accounts of the demo."""
     _countries(world)
-    world.add("SevClient", dict(_COMPANY), identifier=COMPANY_ID)
+    lacking = dict.fromkeys(world.switches.seller_lacks, "")
+    world.add("SevClient", {**_COMPANY, **lacking}, identifier=COMPANY_ID)
     for identifier, (name, code) in _UNITS.items():
         fields = {"name": name, "translationCode": f"UNITY_{code}", "unitySystem": code}
         world.add("Unity", fields, identifier=identifier)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 
-from ladenbuch.simulators.sevdesk.wire import plain
+from ladenbuch.simulators.sevdesk.wire import parse_int, plain
 from ladenbuch.simulators.sevdesk.world import Document, World
 
 #: The account itself: who sells.
@@ -23,8 +24,11 @@ _LEADING = 14
 _SPARE = (*range(1, 8), 11, *range(14, 32))
 
 
-def render(lines: Sequence[str]) -> bytes:
-    """Lines of text -> a PDF of as many A4 pages as they need. The same lines give the same bytes."""
+def render(lines: Sequence[str], inside: tuple[str, bytes] | None = None) -> bytes:
+    """Lines of text -> a PDF of as many A4 pages as they need. The same lines give the same bytes.
+
+    `inside` is a file (name, content) that travels in the PDF, as the XML of an e-invoice does (ZUGFeRD).
+    """
     starts = range(0, len(lines), _LINES_PER_PAGE)
     pages = [lines[start : start + _LINES_PER_PAGE] for start in starts] or [[]]
     kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
@@ -44,7 +48,21 @@ def render(lines: Sequence[str]) -> bytes:
         objects.append(_stream(_shown(page, codes)))
     if codes:
         objects.append(_stream(_unicode(codes)))
+    if inside is not None:
+        _embed(objects, *inside)
     return _file(objects)
+
+
+def _embed(objects: list[bytes], name: str, content: bytes) -> None:
+    """Put a file into the PDF and name it in the catalogue (ISO 32000, 7.11.4)."""
+    number = len(objects) + 1
+    listed = f"/Names << /EmbeddedFiles << /Names [({name}) {number} 0 R] >> >> /AF [{number} 0 R]"
+    objects[0] = f"<< /Type /Catalog /Pages 2 0 R {listed} >>".encode()
+    objects.append(
+        f"<< /Type /Filespec /F ({name}) /UF ({name}) /AFRelationship /Data /EF << /F {number + 1} 0 R >> >>".encode()
+    )
+    head = b"<< /Type /EmbeddedFile /Subtype /text#2Fxml /Length %d >>\nstream\n" % len(content)
+    objects.append(head + content + b"\nendstream")
 
 
 def _codes(lines: Sequence[str]) -> dict[str, int]:
@@ -121,6 +139,8 @@ def page_lines(world: World, document: Document) -> list[str]:
     for rate in sorted({position.tax_rate for position in document.positions}):
         lines.append(_rate_line(document, rate))
     lines.append(f"Gesamt: {money(document.sums.gross)} EUR")
+    days = parse_int(fields.get("timeToPay"))
+    lines += [] if days is None else [f"Zahlbar bis: {document.day + timedelta(days=days):%d.%m.%Y}"]
     lines += [str(fields["taxText"])] if fields.get("taxText") else []
     lines += _html(fields.get("footText"))
     return [*lines, "", f"Steuernummer: {company['taxNumber']}, USt-IdNr.: {company['vatNumber']}"]

@@ -41,6 +41,8 @@ class Switches:
     credit_note_note_filter: bool = True
     # the value filter of /CommunicationWay does not tell capitals apart
     mailbox_case_ignored: bool = False
+    # what of the account's master data nobody filled in (e-invoices need all of it)
+    seller_lacks: tuple[str, ...] = ()
     # finalising a document over 0.00
     zero_totals: bool = False
     # unit prices with more than two decimals
@@ -118,6 +120,7 @@ class Document:
     show_net: bool = False
     note: str | None = None
     e_invoice: bool = False
+    xml: str | None = None
     payment_method: int | None = None
     booking_category: str | None = None
     origin: int | None = None
