@@ -57,8 +57,9 @@ class InvoiceLetter:
     `locale` is the buyer's (`de`, `de-AT`, `en-GB`, …); English for English locales, German for every other.
     `sender` and `reply_to` are the tenant's branding, `rechnung@shop.de` or `Shop <rechnung@shop.de>`; an
     empty `reply_to` leaves the header out. `gross_minor` is the invoice total in minor units of `currency`.
-    `paid`: nothing is owed on this invoice any more. `correction`: the document is a credit note, and `gross_minor` is
-    what the buyer gets back.
+    `paid`: nothing is owed on this invoice any more; `due`: until when it is to be paid, where terms say so.
+    `correction`: the document is a credit note, and `gross_minor` is what the buyer gets back. `reference` is the
+    buyer's own number of the order; `e_invoice`: the PDF carries the invoice as XML.
     """
 
     letter_key: str
@@ -75,6 +76,9 @@ class InvoiceLetter:
     currency: str
     paid: bool
     correction: bool = False
+    due: Date | None = None
+    reference: str = ""
+    e_invoice: bool = False
 
 
 def invoice_letter(context: InvoiceLetter, pdf: bytes | None, date: datetime) -> EmailMessage:
@@ -158,7 +162,7 @@ def _branded(text: str, shop_name: str, which: str) -> Address:
 
 def _words(context: InvoiceLetter, language: Language, *, with_pdf: bool) -> dict[str, object]:
     region = _REGION[language]
-    amount = Decimal(to_decimal(context.gross_minor, context.currency))
+    amount, due = Decimal(to_decimal(context.gross_minor, context.currency)), context.due
     return {
         "language": language,
         "name": _name(context.to_name),
@@ -168,6 +172,9 @@ def _words(context: InvoiceLetter, language: Language, *, with_pdf: bool) -> dic
         "issued": format_date(context.invoice_date, "long", locale=region),
         "amount": format_currency(amount, context.currency, locale=region),
         "paid": context.paid,
+        "due": format_date(due, "long", locale=region) if due is not None and due > context.invoice_date else "",
+        "reference": plain(context.reference, 60),
+        "e_invoice": context.e_invoice,
         "with_pdf": with_pdf,
     }
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import timedelta
 from email.message import EmailMessage
+from typing import Any
 
 from ladenbuch import audit, books, outbox, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.books import PostedDocument
+from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft
 from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.mail.letters import InvoiceLetter, invoice_letter
@@ -124,10 +127,20 @@ def _compose(ctx: Context, letter: outbox.Letter) -> tuple[EmailMessage, str, st
         currency=draft.currency,
         paid=booked >= draft.gross,
         correction=correction,
+        **_terms(draft),
     )
     message = invoice_letter(context, pdf.content, ctx.clock())
     sender, to = message["From"].addresses[0].addr_spec, message["To"].addresses[0].addr_spec
     return message, sender, to, document.number
+
+
+def _terms(draft: InvoiceDraft | CreditNoteDraft) -> dict[str, Any]:
+    """What else the letter of an invoice says: when it is due, the buyer's own number, whether it is an e-invoice."""
+    if not isinstance(draft, InvoiceDraft):
+        return {}
+    due = None if draft.time_to_pay is None else draft.invoice_date + timedelta(days=draft.time_to_pay)
+    own = draft.buyer_reference if draft.buyer_reference != draft.party.email else None
+    return {"due": due, "reference": own or "", "e_invoice": draft.e_invoice}
 
 
 def _failed(ctx: Context, letter: outbox.Letter, run_id: str, reason: str) -> None:
