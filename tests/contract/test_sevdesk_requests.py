@@ -59,6 +59,18 @@ DRAFT = InvoiceDraft(
 )
 COMPANY = replace(DRAFT.party, company="Muster GmbH", vat_id="FR32123456789")
 OSS = replace(DRAFT, tax_rule=18, delivery_country="FR", party=COMPANY)
+#: Everything an e-invoice has beyond an ordinary invoice (facts 2.5, 4.4).
+E_INVOICE = replace(
+    DRAFT,
+    party=replace(COMPANY, vat_id="DE136695976", email="einkauf@muster.example"),
+    positions=(*Position.of("Tasse", 3, 2398, Decimal("19"), text="SKU 1").in_whole_pieces("Tasse", 3),),
+    claim=((Decimal("19"), 2398),),
+    delivery_until=None,
+    head_text="Bestellung #1001 vom 20.11.2026, Ihre Bestellnummer PO-118",
+    e_invoice=True,
+    buyer_reference="PO-118",
+    payment_means="58",
+)
 CREDIT_NOTE = CreditNoteDraft(
     key="cn:9:33",
     note="s1:refund:9",
@@ -100,6 +112,10 @@ VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "add_email": lambda sevdesk: sevdesk.add_email("71", "erika@example.org"),
     "find_invoices": lambda sevdesk: sevdesk.find_invoices("s1-1"),
     "save_draft": lambda sevdesk: sevdesk.save_draft(DRAFT, "71"),
+    "save_draft (e-invoice)": lambda sevdesk: sevdesk.save_draft(E_INVOICE, "71"),
+    "invoice_xml": lambda sevdesk: sevdesk.invoice_xml("33"),
+    "payment_method_id": lambda sevdesk: sevdesk.payment_method_id("58"),
+    "set_buyer_reference": lambda sevdesk: sevdesk.set_buyer_reference("33", "PO-118"),
     "save_draft (OSS)": lambda sevdesk: sevdesk.save_draft(OSS, "71"),
     "get_invoice": lambda sevdesk: sevdesk.get_invoice("33"),
     "invoice_positions": lambda sevdesk: sevdesk.invoice_positions("33"),
@@ -130,6 +146,7 @@ LISTS = {
     "/SevUser": [{"id": "5"}],
     "/Unity": [{"id": "1", "name": "Stk"}],
     "/StaticCountry": [{"id": "1", "code": "de"}],
+    "/PaymentMethod": [{"id": "21919", "electronicInvoiceId": "58"}],
 }
 SEQUENCE = {"id": "1", "format": "GU-%NUMBER", "nextSequence": "1001"}
 ANYTHING = {"id": "33", "status": "100", "amount": "-11.9", "checkAccount": {"id": "9"}, "fromStatus": "1"}
@@ -145,7 +162,7 @@ def capture(verb: str) -> list[httpx2.Request]:
         listing = path in LISTS or ("limit" in request.url.params)
         return httpx2.Response(200, json={"objects": LISTS.get(path, []) if listing else answers(path)})
 
-    def answers(path: str) -> dict[str, Any]:
+    def answers(path: str) -> dict[str, Any] | str:
         if path.endswith("/saveInvoice"):
             return {"invoice": ANYTHING, "invoicePos": []}
         if path.endswith("/saveCreditNote"):
@@ -154,6 +171,8 @@ def capture(verb: str) -> list[httpx2.Request]:
             return SEQUENCE
         if path.endswith("/getPdf"):
             return {"content": "JVBERi0="}
+        if path.endswith("/getXml"):
+            return "<CrossIndustryInvoice>"
         if path.endswith("/cancelInvoice"):
             return {**ANYTHING, "invoiceType": "SR"}
         if path == "/CheckAccountTransaction/4":
@@ -263,6 +282,17 @@ def test_every_request_is_what_the_description_and_the_overlay_allow(verb: str) 
 def test_every_verb_of_the_client_is_captured() -> None:
     public = {name for name in dir(Sevdesk) if not name.startswith("_")} - {"forget_lookups"}
     assert public == {verb.split(" ")[0] for verb in VERBS}
+
+
+def test_2_5_the_e_invoice_is_asked_for_with_a_payment_method() -> None:
+    """`propertyIsEInvoice` true and a reference to a payment method of the account; an ordinary invoice has neither."""
+    *_, electronic = capture("save_draft (e-invoice)")
+    *_, ordinary = capture("save_draft")
+    sent = json.loads(electronic.content)
+    assert sent["invoice"]["propertyIsEInvoice"] is True
+    assert sent["invoice"]["paymentMethod"] == {"id": 21919, "objectName": "PaymentMethod"}
+    assert [(item["quantity"], item["price"]) for item in sent["invoicePosSave"]] == [("2", "7.99"), ("1", "8.00")]
+    assert not {"propertyIsEInvoice", "paymentMethod"} & set(json.loads(ordinary.content)["invoice"])
 
 
 def test_every_patch_cites_a_measured_fact() -> None:

@@ -403,10 +403,20 @@ def test_5_18_an_ordinary_invoice_of_the_same_life_gets_its_credit_note():
 
 
 def test_5_18_a_person_may_choose_the_credit_note():
+    """The answer holds for this refund: its credit note is planned, and what hangs on it."""
+    facts = facts_of(refunded())
+    (question,) = plan(facts, Books(), (BUSINESS,), NOW).attention
+    answer = Books(resolutions=((question.code, question_hash(question, facts), BY_CREDIT_NOTE),))
+    made = plan(facts, answer, (BUSINESS,), NOW)
+    assert made.attention == ()
+    assert "credit_note" in {item.kind for item in made.actions}
+
+
+def test_5_18_only_e_invoices_are_asked_about():
     electronic = draft(planned(bought(po_number="PO-1")))
     assert correction_of([electronic], ("x",)) is not None
-    assert correction_of([electronic], ("x",), frozenset({BY_CREDIT_NOTE})) is None
     assert correction_of([replace(electronic, e_invoice=False)], ("x",)) is None
+    assert correction_of([], ("x",)) is None
 
 
 def test_r5_an_unpaid_e_invoice_is_cancelled_and_written_anew_as_one():

@@ -25,7 +25,7 @@ class Letter:
 class Action:
     """One thing to do. `after`: keys that come first.
 
-    `kind`: invoice, credit_note (drafts), finalise, cancel, money_line, book_payment, book_refund, letter.
+    `kind`: invoice, credit_note (drafts), finalise, cancel, money_line, book_payment, book_refund, xml, letter.
     """
 
     kind: str
@@ -78,7 +78,15 @@ def _document_json(draft: InvoiceDraft | CreditNoteDraft) -> dict[str, Any]:
             for rate, total in draft.sums.items()
         },
         "foot_text": draft.foot_text,
-    }
+    } | _more(draft)
+
+
+def _more(draft: InvoiceDraft | CreditNoteDraft) -> dict[str, Any]:
+    """What only some invoices have."""
+    if not isinstance(draft, InvoiceDraft):
+        return {}
+    data: dict[str, Any] = {} if draft.time_to_pay is None else {"time_to_pay": draft.time_to_pay}
+    return data | ({"e_invoice": True} if draft.e_invoice else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ _HANDS = (
     "leave it to the bookkeeper",
     "leave the invoice as it is",
     "post by hand",
+    "send it by hand",
     "split and link it by hand in sevdesk",
     "the return was corrected",
     "uncollectible",
@@ -65,6 +66,7 @@ _HANDS = (
 )
 _ELSEWHERE = (
     "add it in Shopify",
+    "add it in sevdesk",
     "add the address in Shopify",
     "change the profile",
     "correct the cause, then go",

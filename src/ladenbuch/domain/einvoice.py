@@ -40,15 +40,15 @@ class EInvoice:
     payment_means: str
 
 
-def is_wanted(order: Order, profile: Profile, rule: int, party: Party, answers: frozenset[str] = frozenset()) -> bool:
+def is_wanted(order: Order, profile: Profile, rule: int, party: Party) -> bool:
     """Whether a document under a tax rule is to be an e-invoice: a business in Germany buys, and the profile says so.
 
     A business is a company account of the shop or a German VAT id; a company name typed into an address is neither.
-    OSS rules are for consumers abroad, and sevdesk has no e-invoice for them. `answers` are the choices a person took.
+    OSS rules are for consumers abroad, and sevdesk has no e-invoice for them.
     """
     business = order.company is not None or (vat_id_of(order) or "").startswith("DE")
     at_home = party.country == "DE" and rule not in OSS_RULES
-    return profile.e_invoices == "business" and business and at_home and ORDINARY not in answers
+    return profile.e_invoices == "business" and business and at_home
 
 
 def e_invoice_of(
@@ -123,15 +123,13 @@ def _means(payment: Payment, profile: Profile) -> str:
     return TRANSFER if payment.manual or (mode is not None and mode.mode == "bank") else ONLINE
 
 
-def correction_of(
-    drafts: Iterable[InvoiceDraft | CreditNoteDraft], facts: tuple[str, ...], answers: frozenset[str] = frozenset()
-) -> Problem | None:
+def correction_of(drafts: Iterable[InvoiceDraft | CreditNoteDraft], facts: tuple[str, ...]) -> Problem | None:
     """The question instead of a credit note on an e-invoice: sevdesk's has no XML, so it would be none (3.3 no. 9).
 
-    None where no e-invoice is among `drafts`, or a person chose the credit note all the same.
+    None where no e-invoice is among `drafts`.
     """
     electronic = any(isinstance(draft, InvoiceDraft) and draft.e_invoice for draft in drafts)
-    if not electronic or BY_CREDIT_NOTE in answers:
+    if not electronic:
         return None
     message = "money went back of a paid e-invoice, and a credit note would be no e-invoice"
     return Problem("E-INVOICE-CORRECTION", message, facts, _CORRECTION)

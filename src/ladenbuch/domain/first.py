@@ -164,7 +164,7 @@ def _document(
         return None, [shut]
     days = _time_to_pay(order, profile, issued)
     electronic = None
-    if is_wanted(order, profile, decision.rule, party, frozenset()):
+    if is_wanted(order, profile, decision.rule, party):
         electronic, whole, lacking = _electronic(facts, profile, point, part, party, folded, days)
         lacking = basis.answers.open(lacking, WAIVE)
         if lacking:

@@ -23,7 +23,7 @@ from ladenbuch.domain.answers import BY_HAND, EXCLUDE, WAIVE, Answers, effect_of
 from ladenbuch.domain.bookings import Money, money
 from ladenbuch.domain.books import Books, PostedDocument
 from ladenbuch.domain.chain import Chain, chain_of
-from ladenbuch.domain.document import CreditNoteDraft
+from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.exclusion import exclusion_of, refunded_since
 from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved
@@ -263,7 +263,8 @@ def _posting(
         waiting += still
     actions += made.refunds
     for document in (*standing, *(item for item in chain.documents if item.kind == "credit_note")):
-        actions += _letter(document, books, profile)
+        proof = _proof(document, books)
+        actions += [*proof, *_letter(document, books, profile, tuple(item.key for item in proof))]
     return actions, waiting
 
 
@@ -302,7 +303,17 @@ def _document_actions(
     return actions, []
 
 
-def _letter(document: PostedDocument, books: Books, profile: Profile) -> list[Action]:
+def _proof(document: PostedDocument, books: Books) -> list[Action]:
+    """An e-invoice is proved by its XML before anybody gets it: sevdesk returns no other sign of it (facts 2.5)."""
+    key = f"xml:{document.key}"
+    electronic = isinstance(document.draft, InvoiceDraft) and document.draft.e_invoice
+    if not electronic or key in books.applied:
+        return []
+    reason = "It is to be an e-invoice: its XML is read back, and its hash kept."
+    return [Action("xml", key, reason, (), (finalise_key(document.key),), document=document)]
+
+
+def _letter(document: PostedDocument, books: Books, profile: Profile, proof: tuple[str, ...] = ()) -> list[Action]:
     """One letter per document, when the buyer has an address for it."""
     key = f"mail:{document.key}"
     to = document.draft.party.email
@@ -312,4 +323,4 @@ def _letter(document: PostedDocument, books: Books, profile: Profile) -> list[Ac
     reason = "The invoice has its number: the buyer gets it once."
     if document.kind == "credit_note":
         reason = "The credit note has its number: the buyer gets it once."
-    return [Action("letter", key, reason, (), (finalise_key(document.key),), letter=letter)]
+    return [Action("letter", key, reason, (), (finalise_key(document.key), *proof), letter=letter)]

@@ -26,7 +26,9 @@ from ladenbuch.domain.plan import HELD
 from ladenbuch.domain.profile import Profile, profile_at
 
 #: The order of kinds wherever they are listed: that of doing.
-KINDS = ("money_line", "invoice", "finalise", "cancel", "book_payment", "credit_note", "book_refund", "letter")
+KINDS = (
+    "money_line", "invoice", "finalise", "cancel", "book_payment", "credit_note", "book_refund", "xml", "letter",
+)  # fmt: skip
 #: Filled in when a document is written; they make no plan another one.
 _DATES = ("invoice_date", "credit_note_date")
 #: What is written for each kind of action that changes turnover.

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,9 @@ MEANINGS: Mapping[int, str] = {
     7100: "the tax rule is not allowed for this account, or the total is negative",
     90400: "the document is in the wrong state",
 }
+
+#: How fields are called that an e-invoice may lack, with or without the object they belong to (830).
+_FIELD = re.compile(r"(?:[A-Za-z]{1,20}\.)?(?:[a-z]{2,20}[A-Z][A-Za-z]{0,30}|email|contact)", re.ASCII)
 
 #: Refusals that come without a code, recognised by their words: (all words, our code, meaning).
 _FRAGMENTS: Sequence[tuple[tuple[str, ...], str, str]] = (
@@ -322,6 +326,8 @@ def _refusal(call: str, status: int, problem: Any, *, write: bool, sent: Mapping
     }
     if ids := list(_named_in(fields.get("data"))):
         detail["ids"] = ids
+    if code == 830:
+        detail["missing"] = list(dict.fromkeys(_missing_in(fields.get("data"))))
     if code is not None and code in MEANINGS:
         return Rejected(f"SEVDESK-{code}", MEANINGS[code], detail=detail)
     words = said.lower()
@@ -339,6 +345,14 @@ def _named_in(data: Any) -> Iterator[str]:
         with contextlib.suppress(Rejected):
             if isinstance(item, Mapping):
                 yield reading.identity(item, "id")
+
+
+def _missing_in(data: Any) -> Iterator[str]:
+    """The field names an e-invoice error lists, however they are nested (the shape is not documented)."""
+    if isinstance(data, str):
+        yield from (word for word in data.replace(",", " ").split() if _FIELD.fullmatch(word))
+    for item in data.values() if isinstance(data, Mapping) else data if isinstance(data, list) else ():
+        yield from _missing_in(item)
 
 
 def _number(value: Any) -> int | None:

@@ -101,6 +101,10 @@ class Sevdesk(Contacts, Invoices, CreditNotes, Accounts):
         """Id of the unit "piece" (Stk, UNECE C62). Believed for 24 hours."""
         return self._lookups.unity_id()
 
+    def payment_method_id(self, means: str) -> str:
+        """Id of the payment method with a code of UNTDID 4461. Believed for 24 hours."""
+        return self._lookups.payment_method_id(means)
+
     def forget_lookups(self) -> None:
         """Read look-ups anew; writes do so themselves when sevdesk does not know an id they sent."""
         self._lookups.forget()

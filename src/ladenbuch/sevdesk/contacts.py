@@ -34,6 +34,7 @@ class RemoteContact:
     customer_number: str | None
     is_organisation: bool
     vat_id: str | None = field(repr=False)
+    buyer_reference: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def contact(row: Json) -> RemoteContact:
         customer_number=reading.text(row.get("customerNumber")),
         is_organisation=reading.text(row.get("name")) is not None,
         vat_id=reading.text(row.get("vatNumber")),
+        buyer_reference=reading.text(row.get("buyerReference")),
     )
 
 
@@ -241,6 +243,14 @@ class Contacts(Room):
         """
         path = f"/Contact/{checked(contact_id)}"
         self._calls.json("PUT", "/Contact/{id}", path, body={"vatNumber": line(vat_id)})
+
+    def set_buyer_reference(self, contact_id: str, reference: str) -> None:
+        """Write the reference that e-invoices to this contact quote (EN 16931 BT-10): sevdesk takes it from there.
+
+        Overwrites; look at `get_contact(...).buyer_reference` first. Repeating it changes nothing.
+        """
+        path = f"/Contact/{checked(contact_id)}"
+        self._calls.json("PUT", "/Contact/{id}", path, body={"buyerReference": line(reference)})
 
     def contact_addresses(self, contact_id: str) -> list[ContactAddress]:
         """All addresses of a contact, oldest first."""

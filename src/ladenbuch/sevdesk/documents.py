@@ -46,6 +46,7 @@ class RemoteInvoice:
     updated_at: datetime | None = None
     printed: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     positions: tuple[RemotePosition, ...] | None = None
+    payment_method_id: str | None = None
 
     @property
     def is_draft(self) -> bool:
@@ -64,9 +65,10 @@ def save_invoice_body(
     contact_person_id: str | int,
     country_id: str | int,
     unity_id: str | int,
+    payment_method_id: str | int | None = None,
 ) -> dict[str, Any]:
     """The body of `POST /Invoice/Factory/saveInvoice` that makes `draft` a sevdesk draft (no number, status
-    100).
+    100). An e-invoice must have a payment method; an ordinary one is sent without.
 
     Raises `Rejected("SEVDESK-NOTE")` when the note would not survive as it is: it is the key we find it by.
     """
@@ -80,6 +82,9 @@ def save_invoice_body(
     }
     if draft.time_to_pay is not None:
         invoice["timeToPay"] = draft.time_to_pay
+    if draft.e_invoice:
+        assert payment_method_id is not None
+        invoice |= {"propertyIsEInvoice": True, "paymentMethod": paper.reference(payment_method_id, "PaymentMethod")}
     return {  # the last four in this order, and all of them: so the documentation asks
         "invoice": invoice,
         "invoicePosSave": position_bodies("InvoicePos", draft.positions, unity_id),
@@ -118,6 +123,7 @@ def remote_invoice(data: Json) -> RemoteInvoice:
         send_type=reading.text(data.get("sendType")),
         updated_at=reading.instant(data.get("update"), "update"),
         printed=paper.printed(data),
+        payment_method_id=reading.identity_or_none(data.get("paymentMethod"), "paymentMethod"),
     )
 
 
@@ -131,7 +137,8 @@ def compare(draft: InvoiceDraft, remote: RemoteInvoice, remote_positions: Sequen
 
     Compared: kind, currency, tax rule, note, gross prices, days, sums of the document, sums per rate, number
     of positions, and quantity, price, gross and rate of each position. Names and texts are not compared, nor
-    is the country of delivery, which sevdesk does not return.
+    is the country of delivery, which sevdesk does not return. Nor does it say whether the draft is an e-invoice: that
+    it has a payment method is seen here, the rest by its XML once it is final (`invoice_xml`).
     """
     differences, predicted = Differences(), draft.sums
     differences.check("kind", "RE", remote.kind)
@@ -146,6 +153,8 @@ def compare(draft: InvoiceDraft, remote: RemoteInvoice, remote_positions: Sequen
         draft.delivery_until or draft.delivery_date,
         remote.delivery_until or remote.delivery_date,
     )
+    if draft.e_invoice:
+        differences.check("has_payment_method", True, remote.payment_method_id is not None)
     differences.sums(predicted, remote.gross, remote.net, remote.tax)
     differences.rates(predicted, remote_positions)
     differences.positions(draft.positions, remote_positions)

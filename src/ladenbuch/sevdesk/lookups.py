@@ -65,6 +65,22 @@ class Lookups:
                 return reading.identity(row.get("id"), "unit id")
         raise Rejected("SEVDESK-UNITY", "sevdesk has no unit for pieces")
 
+    def payment_method_id(self, means: str) -> str:
+        """Id of the account's payment method with a code of UNTDID 4461 (58: transfer); the oldest of several.
+
+        None has it: `Rejected("SEVDESK-PAYMENT-METHOD")`.
+        """
+        rows = self._once("payment_methods", lambda: finding.everything(self._calls, "/PaymentMethod"))
+        found = [
+            reading.identity(row.get("id"), "payment method id")
+            for row in rows
+            if reading.text(row.get("electronicInvoiceId")) == means
+        ]
+        if not found:
+            what = "the account has no payment method of this kind"
+            raise Rejected("SEVDESK-PAYMENT-METHOD", what, detail={"means": means})
+        return min(found, key=int)
+
     def forget(self) -> None:
         """Read everything anew when it is next asked for."""
         with self._lock:

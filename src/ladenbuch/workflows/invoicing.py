@@ -10,6 +10,7 @@ from ladenbuch.domain.document import InvoiceDraft
 from ladenbuch.errors import Ambiguous, NeedsAttention, Retryable
 from ladenbuch.sevdesk.documents import RemoteInvoice, compare, content_hash, with_positions
 from ladenbuch.sevdesk.positions import same_gross_per_rate
+from ladenbuch.workflows.einvoice import prepare_contact
 from ladenbuch.workflows.evidence import check_threshold
 from ladenbuch.workflows.run import Run, answered, document_of, drifted, once, with_lease
 
@@ -20,6 +21,7 @@ def draft_invoice(run: Run, action: Action, contact_id: str) -> None:
     assert document is not None
     draft = document.draft
     assert isinstance(draft, InvoiceDraft)
+    prepare_contact(run, contact_id, draft)
 
     def find() -> RemoteInvoice | None:
         return _with_positions(run, _ours(run, draft))
@@ -94,9 +96,14 @@ def finalise_invoice(run: Run, action: Action, contact_id: str) -> None:
         current = invoice.id
         return invoice if invoice.is_finalised else None
 
+    def number() -> RemoteInvoice:
+        assert isinstance(document.draft, InvoiceDraft)
+        prepare_contact(run, contact_id, document.draft)
+        return run.sevdesk.finalise(current)
+
     def send() -> RemoteInvoice:
         # Numbers follow the order of these calls, so only one is under way per tenant.
-        with_lease(run, "finalise", lambda: run.sevdesk.finalise(current))
+        with_lease(run, "finalise", number)
         invoice = run.sevdesk.get_invoice(current)
         if invoice is None or not invoice.is_finalised:
             raise Ambiguous("UNCONFIRMED", "the invoice has no number yet")

@@ -9,7 +9,7 @@ from ladenbuch import books, outbox
 from ladenbuch.db import Transaction
 from ladenbuch.domain.actions import Action
 from ladenbuch.vault import Sealed
-from ladenbuch.workflows import booking, correcting, invoicing
+from ladenbuch.workflows import booking, correcting, einvoice, invoicing
 from ladenbuch.workflows.contacts import contact_of
 from ladenbuch.workflows.run import Run, document_of
 
@@ -24,9 +24,11 @@ def carry_out(run: Run, action: Action) -> None:
         "money_line": booking.money_line,
         "book_payment": booking.book_payment,
         "book_refund": booking.book_refund,
+        "xml": einvoice.prove,
         "letter": _promise_letter,
     }
-    steps[action.kind](run, action)
+    with einvoice.told_by_sevdesk():
+        steps[action.kind](run, action)
 
 
 def _invoice(run: Run, action: Action) -> None:
