@@ -173,6 +173,21 @@ def with_lease(run: Run, name: str, fn: Callable[[], T]) -> T:
         door.run(Store.BOOKS, lambda tx: books.give_lease(tx, run.tenant, name, run.run_id))
 
 
+def locked_out(run: Run) -> Retryable:
+    """sevdesk refuses the token: writing stops for the tenant until somebody has connected the account again, because
+    many failing calls can get a token blocked (facts 1.8, 5.1); what to raise comes back.
+    """
+    now, reason = run.ctx.clock(), "sevdesk refuses the token; connect the account again"
+
+    def stop(tx: Transaction) -> None:
+        if tenants.stopped(tx, run.tenant) is None:
+            tenants.stop(tx, run.tenant, reason, now)
+            run.say(tx, "stop", f"Posting stopped: {reason}.")
+
+    run.ctx.door(run.tenant).run(Store.BOOKS, stop)
+    return Retryable("STOPPED", reason)
+
+
 def drifted(run: Run, reason: str) -> NeedsAttention:
     """sevdesk computed other sums than predicted: posting stops for the tenant; what to raise comes back (R21)."""
     now = run.ctx.clock()

@@ -26,7 +26,7 @@ from ladenbuch.errors import LadenbuchError, NeedsAttention, Rejected, Retryable
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather
 from ladenbuch.workflows.posting import carry_out
-from ladenbuch.workflows.run import Run
+from ladenbuch.workflows.run import Run, locked_out
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +112,8 @@ def _carry_out(run: Run, left: Plan) -> list[Problem]:
             parked.append(Problem(ask.code, ask.message, ask.about or action.covers or (action.key,), ask.choices))
             blocked.add(action.key)
         except Rejected as refusal:
+            if refusal.code == "SEVDESK-TOKEN":
+                raise locked_out(run) from refusal
             choices = ("try again", "post by hand", "exclude the order")
             parked.append(Problem(refusal.code, refusal.message, action.covers or (action.key,), choices))
             blocked.add(action.key)
