@@ -24,7 +24,7 @@ from typing import Any
 import httpx2
 import sqlalchemy as sa
 
-from ladenbuch import books, inbox, outbox
+from ladenbuch import books, inbox, outbox, tenants
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.admin import go_live, provision
 from ladenbuch.db import Database, Store
@@ -166,6 +166,12 @@ class House:
             if due is None or due > until:
                 return
             self.clock.advance_to(due)
+
+    def go(self) -> None:
+        """A person lifts the stop of writing; what it held back is due again."""
+        self.database.system("operator").run(Store.BOOKS, lambda tx: tenants.go(tx, TENANT))
+        now = self.clock.now()
+        self.database.system("operator").run(Store.INBOX, lambda tx: inbox.resume(tx, TENANT, "STOPPED", now))
 
     def verdict(self, order_id: str) -> tuple[str, str | None]:
         """What the connector last said about an order, and its code."""

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from acceptance.invoice_cases import (
+    FIRM,
     FRENCH,
     HOUR,
     MUG,
@@ -25,6 +26,7 @@ from acceptance.invoice_cases import (
     company_terms,
     export,
     export_english,
+    firm,
     mixed_rates,
     oss_france,
     placed,
@@ -400,16 +402,17 @@ def test_trap_25_the_country_of_delivery_is_not_echoed(house: House) -> None:
 
 
 def test_trap_26_an_e_invoice_cannot_carry_an_oss_rule(tmp_path: Any) -> None:
-    """Also where companies get e-invoices: a company elsewhere in the EU without a VAT id is taxed like a consumer."""
+    """Where companies get e-invoices, one at home that sends to France and names no VAT id is taxed like a consumer."""
     profile = {"oss_from": "2026-01-01", "e_invoices": "business"}
     made = House(tmp_path, datetime(2026, 11, 2, 8, tzinfo=UTC), profile)
 
-    def firm_in_france(order: ShopOrder) -> None:
-        buyer(order, {**FRENCH, "company": "Papeterie du Rhin SARL"})
+    def sent_to_france(order: ShopOrder) -> None:
+        firm(order, *FIRM, None)
+        order.delivery = FRENCH
         order.add(SOAP, rates=(200,))
         placed(order)
 
-    told = made.lived(firm_in_france)
+    told = made.lived(sent_to_france)
     assert made.verdict(told) == ("documented", None)
     (invoice,) = made.invoices()
     assert invoice["tax_rule"] == 18
