@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -130,6 +130,9 @@ contacts = sa.Table(
     sa.Column("tenant", sa.String(64), primary_key=True),
     sa.Column("customer_number", sa.String(128), primary_key=True),
     sa.Column("sevdesk_id", sa.String(64), nullable=False),
+    sa.Column("origin", sa.String(16), nullable=False, server_default="created"),
+    sa.Column("unfinished", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("vat_mark", sa.String(32)),
 )
 orders = sa.Table(
     "orders",
@@ -212,6 +215,12 @@ _CALL_AGAIN = Statement(
     .where(_OF_KEY, intents.c.done_at.is_(None))
     .values(called_at=sa.bindparam("at"), run_id=sa.bindparam("r"), calls=intents.c.calls + 1)
 )
+_TAKE_OVER = Statement(
+    sa.update(intents)
+    .where(_OF_KEY, intents.c.done_at.is_(None), intents.c.run_id == sa.bindparam("was"))
+    .where(intents.c.called_at == sa.bindparam("then"))
+    .values(called_at=sa.bindparam("at"), run_id=sa.bindparam("r"), calls=intents.c.calls + 1)
+)
 _REFUSE = Statement(sa.delete(intents).where(_OF_KEY, intents.c.done_at.is_(None)))
 _DONE = Statement(
     sa.update(intents).where(_OF_KEY).values(done_at=sa.bindparam("at"), remote_id=sa.bindparam("remote"))
@@ -235,9 +244,10 @@ _EU_SALES = Statement(
     .where(documents.c.tax_point >= sa.bindparam("at"))
     .order_by(documents.c.tax_point, documents.c.key)
 )
-_CONTACT = Statement(
-    sa.select(contacts.c.sevdesk_id).where(contacts.c.tenant == _T, contacts.c.customer_number == sa.bindparam("n"))
-)
+_OF_CUSTOMER = sa.and_(contacts.c.tenant == _T, contacts.c.customer_number == sa.bindparam("n"))
+_CONTACT = Statement(sa.select(contacts).where(_OF_CUSTOMER))
+_FINISHED = Statement(sa.update(contacts).where(_OF_CUSTOMER).values(unfinished=False))
+_VAT_MARK = Statement(sa.update(contacts).where(_OF_CUSTOMER).values(vat_mark=sa.bindparam("m")))
 _ASKED = Statement(
     sa.select(attention.c.code, attention.c.since).where(attention.c.tenant == _T, attention.c.order_id == _O)
 )
@@ -316,6 +326,17 @@ def intent(tx: Transaction, tenant: str, key: str) -> Intent | None:
 def call_again(tx: Transaction, tenant: str, key: str, run_id: str, now: datetime) -> None:
     """The call of an intent is about to be repeated, after it was looked for and not found."""
     _CALL_AGAIN.change(tx, t=tenant, k=key, at=to_micros(now), r=run_id)
+
+
+def take_over(tx: Transaction, tenant: str, seen: Intent, run_id: str, at: datetime) -> Intent | None:
+    """Make an unconfirmed intent this run's, called at `at`, if it still is as it was `seen`; else None.
+
+    For what several orders want at once (a contact): of two runs that saw the same row only one gets it.
+    """
+    then, now = to_micros(seen.called_at), to_micros(at)
+    if _TAKE_OVER.change(tx, t=tenant, k=seen.key, was=seen.run_id, then=then, r=run_id, at=now) != 1:
+        return None
+    return replace(seen, run_id=run_id, called_at=from_micros(now))
 
 
 def refuse(tx: Transaction, tenant: str, key: str) -> None:
@@ -428,14 +449,47 @@ def booked(
     )
 
 
-def contact(tx: Transaction, tenant: str, customer_number: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class KnownContact:
+    """The contact of a customer number. `origin`: created by us, or adopted and then never written to by us (but for a
+    missing VAT id). `unfinished`: its address or mailbox may be missing. `vat_mark` marks the VAT id it is known to
+    carry.
+    """
+
+    sevdesk_id: str
+    origin: str = "created"
+    unfinished: bool = False
+    vat_mark: str | None = None
+
+
+def contact(tx: Transaction, tenant: str, customer_number: str) -> KnownContact | None:
     """The sevdesk contact of a customer number, or None."""
-    return _CONTACT.scalar(tx, t=tenant, n=customer_number)
+    row = _CONTACT.first(tx, t=tenant, n=customer_number)
+    return None if row is None else KnownContact(row.sevdesk_id, row.origin, bool(row.unfinished), row.vat_mark)
 
 
-def contact_known(tx: Transaction, tenant: str, customer_number: str, sevdesk_id: str) -> None:
+def contact_known(tx: Transaction, tenant: str, customer_number: str, known: KnownContact) -> None:
     """Remember the contact; the first answer stays."""
-    insert_new(tx, contacts, tenant=tenant, customer_number=customer_number, sevdesk_id=sevdesk_id)
+    insert_new(
+        tx,
+        contacts,
+        tenant=tenant,
+        customer_number=customer_number,
+        sevdesk_id=known.sevdesk_id,
+        origin=known.origin,
+        unfinished=known.unfinished,
+        vat_mark=known.vat_mark,
+    )
+
+
+def contact_finished(tx: Transaction, tenant: str, customer_number: str) -> None:
+    """The contact has its address and mailbox, or sevdesk will not have them."""
+    _FINISHED.change(tx, t=tenant, n=customer_number)
+
+
+def contact_carries(tx: Transaction, tenant: str, customer_number: str, vat_mark: str) -> None:
+    """The contact carries the VAT id with this mark."""
+    _VAT_MARK.change(tx, t=tenant, n=customer_number, m=vat_mark)
 
 
 # -- reading ------------------------------------------------------------------------------------------------------

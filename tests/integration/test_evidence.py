@@ -118,7 +118,7 @@ def test_a_store_of_the_first_shape_gets_the_table(tmp_path: Path, postgresql: A
         assert list(latest(opened, GOOD)) == [GOOD]
         assert latest(opened, GOOD, tenant="t2") == {}
         door = opened.tenant("t1")
-        assert door.read(Store.BOOKS, lambda tx: books.contact(tx, "t1", "S1")) == "7"
+        assert door.read(Store.BOOKS, lambda tx: books.contact(tx, "t1", "S1")) == books.KnownContact("7")
         with pytest.raises(Rejected):
             door.run(Store.BOOKS, lambda tx: tx.execute(sa.delete(evidence.vat_checks)))
         opened.close()

@@ -10,7 +10,7 @@ from ladenbuch.db import Database, Statement, Store, Transaction, insert_new, up
 from ladenbuch.errors import Rejected
 
 _N = sa.bindparam("n")
-ADD = Statement(sa.insert(contacts))
+ADD = Statement(sa.insert(contacts), ("tenant", "customer_number", "sevdesk_id"))
 FIND = Statement(sa.select(contacts.c.customer_number, contacts.c.sevdesk_id).where(contacts.c.sevdesk_id == _N))
 MOVE = Statement(
     sa.update(contacts)

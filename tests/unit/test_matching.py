@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ladenbuch.domain.answers import REDO, effect_of
 from ladenbuch.domain.document import Party
 from ladenbuch.domain.matching import CREATE_NEW, Adopt, Ask, Candidate, Create, Door, folded, match, to_look_at
+from ladenbuch.web.codes import choice, sentence
 
 ERIKA = Party(
     "s1-7",
@@ -84,12 +86,31 @@ def test_b11_of_several_only_a_person_can_choose_and_sees_no_personal_data() -> 
     found = match(ERIKA, [numbered_by_mail, person("71"), person("9", customer_number="Müller")])
     assert isinstance(found, Ask)
     assert found.choices == ("use contact 9", "use contact 71 (customer number K-1)", "use contact 102", CREATE_NEW)
-    for choice in found.choices[:-1]:
-        told = found.answered(choice)
+    for offered in found.choices[:-1]:
+        told = found.answered(offered)
         assert isinstance(told, Adopt)
-        assert told.candidate.id == choice.split()[2]
+        assert told.candidate.id == offered.split()[2]
+    assert found.about == ("contact:9", "contact:71", "contact:102")
+    assert {effect_of(offered).kind for offered in found.choices} == {REDO}, "recorded, so that the next run knows"
     assert found.answered(CREATE_NEW) == Create()
     assert [found.answered(other) for other in (None, "", "exclude", "use contact 7", "use contact 710")] == [None] * 5
+
+
+def test_b11_the_question_is_asked_in_german_too() -> None:
+    found = match(ERIKA, [person("71"), person("9", customer_number=None)])
+    assert isinstance(found, Ask)
+    assert [choice("de", item) for item in found.choices] == [
+        "den Kontakt 9 verwenden",
+        "den Kontakt 71 verwenden (Kundennummer K-1)",
+        "einen neuen Kontakt anlegen",
+    ]
+    assert [choice("en", item) for item in found.choices] == list(found.choices)
+    for message in (
+        "several contacts in sevdesk may be this buyer",
+        "the contact in sevdesk does not carry the document's VAT id",
+    ):
+        assert "Kontakt" in sentence("de", None, message)
+        assert sentence("en", None, message).lower().startswith(message.lower())
 
 
 def test_b11_a_vat_id_decides_before_an_email_does() -> None:

@@ -6,7 +6,8 @@ A choice is the sentence that was offered; what follows from it is written down 
     waive      the document is written although the question stands (one invoice for two months, a closed period, ...)
     by_hand    a person does it; nothing more is posted for these facts, and the order counts as accounted for
     exclude    the order is not ours (nothing was posted), or no longer ours (something was)
-    redo       what stands in sevdesk is taken over, restored, written again or deleted, as the choice says
+    redo       what stands in sevdesk is taken over, restored, written again or deleted, as the choice says: a draft, a
+               money line, a contact
     elsewhere  something must be done in the shop or in the settings; then the order is looked at again
 
 Answers are bound to two hashes: of the facts the question names, and of everything that was sold, given back or
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ladenbuch.domain.facts import Facts, Problem
+from ladenbuch.domain.matching import CREATE_NEW, names_a_contact
 from ladenbuch.domain.order import Agreement, Order
 from ladenbuch.domain.profile import Profile
 
@@ -70,6 +72,7 @@ _ELSEWHERE = (
     "add the address in Shopify",
     "change the profile",
     "correct the cause, then go",
+    "correct the contact in sevdesk",
     "correct the shop",
     "finalise or delete the draft in sevdesk",
     "link the payment in sevdesk",
@@ -111,12 +114,13 @@ EFFECTS: Mapping[str, Effect] = {
     "restore ours": Effect(REDO),
     "recreate": Effect(REDO),
     "delete our line": Effect(REDO),
+    CREATE_NEW: Effect(REDO),
 }
 
 
 def effect_of(choice: str) -> Effect:
     """What follows from a choice; wordings without an effect of their own are done elsewhere."""
-    return EFFECTS.get(choice, Effect(ELSEWHERE))
+    return EFFECTS.get(choice, Effect(REDO if names_a_contact(choice) else ELSEWHERE))
 
 
 @dataclass(frozen=True, slots=True)

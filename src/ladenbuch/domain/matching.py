@@ -76,6 +76,11 @@ class Ask:
         """What a person may answer: ids and customer numbers, no personal data."""
         return (*(_use(item) for item in self.candidates), CREATE_NEW)
 
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What an answer is bound to: it counts while the same contacts are in question."""
+        return tuple(f"contact:{item.id}" for item in self.candidates)
+
     def answered(self, chosen: str | None) -> Adopt | Create | None:
         """What the chosen text means; None when nothing was chosen or it names none of these contacts."""
         if chosen == CREATE_NEW:
@@ -168,6 +173,11 @@ def _street(text: str | None) -> str:
 def _use(candidate: Candidate) -> str:
     number = candidate.customer_number or ""
     return f"use contact {candidate.id}" + (f" (customer number {number})" if _SHOWN.fullmatch(number) else "")
+
+
+def names_a_contact(choice: str) -> bool:
+    """Whether a choice says which contact to use."""
+    return _USE.match(choice) is not None
 
 
 def folded(text: str | None) -> str:

@@ -376,6 +376,16 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
         "The invoice is already paid in sevdesk.",
     ),
     (
+        r"several contacts in sevdesk may be this buyer",
+        "In sevdesk gibt es mehrere Kontakte, die dieser Käufer sein können.",
+        "Several contacts in sevdesk may be this buyer.",
+    ),
+    (
+        r"the contact in sevdesk does not carry the document's VAT id",
+        "Der Kontakt in sevdesk trägt nicht die USt-IdNr. des Belegs. Die Zusammenfassende Meldung liest sie dort.",
+        "The contact in sevdesk does not carry the document's VAT id. The recapitulative statement reads it there.",
+    ),
+    (
         r"several finalised invoices carry this order's note",
         "In sevdesk gibt es mehrere Rechnungen zu dieser Bestellung.",
         "There are several invoices for this order in sevdesk.",
@@ -430,7 +440,9 @@ CHOICES: dict[str, str] = {
     "cancel the surplus invoice in sevdesk": "die überzählige Rechnung in sevdesk stornieren",
     "correct it by hand in sevdesk": "in sevdesk von Hand korrigieren",
     "correct the cause, then go": "die Ursache beheben, dann ladenbuch go",
+    "correct the contact in sevdesk": "den Kontakt in sevdesk berichtigen",
     "correct the shop": "die Steuereinstellung im Laden berichtigen",
+    "create a new contact": "einen neuen Kontakt anlegen",
     "credit by hand": "die Korrektur von Hand schreiben",
     "decide by hand": "von Hand entscheiden",
     "decide the tax rule by hand": "die Steuerregel von Hand entscheiden",
@@ -517,9 +529,18 @@ def _named(language: Language, groups: dict[str, str]) -> dict[str, str]:
     return values
 
 
+_CONTACT = re.compile(r"use contact (?P<id>\d+)(?: \(customer number (?P<number>.+)\))?")
+
+
 def choice(language: Language, text: str) -> str:
     """A choice as it is offered."""
-    return CHOICES.get(text, text) if language == "de" else text
+    if language != "de":
+        return text
+    contact = _CONTACT.fullmatch(text)
+    if contact is not None:
+        number = f" (Kundennummer {contact['number']})" if contact["number"] else ""
+        return f"den Kontakt {contact['id']} verwenden{number}"
+    return CHOICES.get(text, text)
 
 
 def cause(language: Language, text: str) -> str:

@@ -34,7 +34,8 @@ def carry_out(run: Run, action: Action) -> None:
 def _invoice(run: Run, action: Action) -> None:
     """The draft of an invoice, for the buyer's contact."""
     assert action.document is not None
-    invoicing.draft_invoice(run, action, contact_of(run, action.document.draft.party))
+    draft = action.document.draft
+    invoicing.draft_invoice(run, action, contact_of(run, draft.party, tax_rule=draft.tax_rule))
 
 
 def _credit_note(run: Run, action: Action) -> None:
