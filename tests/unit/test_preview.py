@@ -35,7 +35,9 @@ NOW = T0 + timedelta(days=2)
 SHOP = replace(
     PROFILE,
     gateways=dict(PROFILE.gateways)
-    | {"paypal": Gateway("clearing+payouts", "14"), "invoice_on_delivery": Gateway("off")},
+    | {"paypal": Gateway("clearing+payouts", "14"), "invoice_on_delivery": Gateway("off")}
+    | {"gift_card": Gateway("liability", "20"), "shopify_store_credit": Gateway("liability", "21")},
+    vouchers="multi_purpose",
     oss_from=date(2026, 1, 1),
     tips="taxed",
     unshipped="electronic",
