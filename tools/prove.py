@@ -97,9 +97,10 @@ def chaos(result: Result) -> None:
 
 
 def lives(result: Result) -> None:
-    """100,000 lives of orders against their labels, 20,000 of them on every schedule (LADENBUCH_LIVES changes that)"""
+    """100,000 lives against their labels, 20,000 on every schedule; the share a normal shop parks (LADENBUCH_LIVES)"""
     count = os.environ.get("LADENBUCH_LIVES", "100000")
     _pytest(result, f"{count} lives", "tests/unit/test_plan_lives.py", env={"LADENBUCH_LIVES": count})
+    _pytest(result, "a normal shop", "tests/unit/test_plan_d2c.py", "-rP", env={"LADENBUCH_LIVES": count})
 
 
 def ingest(result: Result) -> None:

@@ -63,8 +63,9 @@ class Share:
 def shares_of(order: Order, carriers: Sequence[Carrier], returned: Sequence[Sale], amount: int) -> list[Share] | None:
     """Put `amount` (minor units, positive) of returned money on the invoices. None where they do not carry it.
 
-    `returned` are the refund's ledger entries. Exact where they explain the amount; otherwise in their proportion, or
-    for an amount alone in the proportion of what the newest invoice still carries (golden documents G5 to G8).
+    `returned` are the refund's ledger entries. Exact where they explain the amount; otherwise in their proportion, be
+    it less (a fee was kept) or more (something was added), or for an amount alone in the proportion of what the newest
+    invoice still carries (R4, golden documents G5 to G8).
     """
     wanted = [sale for sale in returned if sale.total < 0 and sale.line_type not in ("ADJUSTMENT", "FEE")]
     placed = [(sale, _places(carriers, sale)) for sale in wanted]
@@ -122,14 +123,15 @@ def _shipping(carrier: Carrier) -> dict[Decimal, int]:
 def _spread(
     carriers: Sequence[Carrier], demand: dict[Slot, int], room: dict[Slot, int], amount: int
 ) -> dict[Slot, int] | None:
-    """`amount` in the proportion of `demand`, never more than there is room; the rest by what remains, newest first."""
+    """`amount` in the proportion of `demand`, also where it is more (R4), never more than there is room.
+
+    The rest by what remains, newest first.
+    """
     taken: dict[Slot, int] = {}
     left = amount
     if demand:
         slots = sorted(demand, key=lambda slot: (slot[0], -slot[1]))
-        for slot, part in zip(
-            slots, allocate(min(left, sum(demand.values())), [demand[s] for s in slots]), strict=True
-        ):
+        for slot, part in zip(slots, allocate(left, [demand[s] for s in slots]), strict=True):
             taken[slot] = min(part, room.get(slot, 0))
         left -= sum(taken.values())
     for index in range(len(carriers) - 1, -1, -1):

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ladenbuch.simulators.lives.d2c import D2C, WHOLE
 from ladenbuch.simulators.lives.domestic import DOMESTIC
 from ladenbuch.simulators.lives.model import Due, Event, Label, Life
 from ladenbuch.simulators.lives.order import CLEARING, LIABILITIES, ShopOrder
@@ -20,7 +21,7 @@ from ladenbuch.simulators.lives.wide import WIDE
 
 __all__ = ["MIXES", "Due", "Event", "Label", "Life", "generate", "situations"]
 
-MIXES = ("domestic", "wide")
+MIXES = ("domestic", "wide", "d2c")
 #: From this many orders on, every situation of the mix is present.
 EVERY_SITUATION_FROM = 200
 #: Events of one life are at least a second apart; this many seconds are kept free for that at the end of the span.
@@ -32,7 +33,8 @@ def generate(seed: int, orders: int, *, shop: str, mix: str = "domestic", end: d
     """Lives of `orders` orders of `shop`, in order of creation, every event within [end - span, end].
 
     The same arguments give the same lives. Waiting times shrink where the span is too short for them. `mix` domestic
-    holds German consumer orders without any attention case; wide is three fifths of that plus everything else. The
+    holds German consumer orders without any attention case; wide is three fifths of that plus everything else; d2c is
+    a normal German shop, its situations in the shares they have there (each of them from ten thousand orders on). The
     labels are those of a regular-taxed seller registered for OSS who taxes tips with the goods, whose gift cards are
     multi-purpose, and who keeps an account for what cards and store credit are worth.
     Raises ValueError for an unknown mix, a naive `end` or a span under ten minutes.
@@ -59,12 +61,15 @@ def generate(seed: int, orders: int, *, shop: str, mix: str = "domestic", end: d
 
 def situations(mix: str = "domestic") -> tuple[str, ...]:
     """The names of a mix's situations."""
-    return tuple(situation.name for situation in (DOMESTIC if mix == "domestic" else DOMESTIC + WIDE))
+    tables = {"domestic": DOMESTIC, "wide": DOMESTIC + WIDE, "d2c": D2C}
+    return tuple(situation.name for situation in tables[mix])
 
 
 def _cast(rng: random.Random, orders: int, mix: str) -> list[Situation]:
     """Which situation each order is: by weight, each at least once in a large enough number, the rest plain card."""
-    if mix == "domestic" or not WIDE:
+    if mix == "d2c":
+        cast = _share(rng, orders, D2C, orders >= WHOLE)
+    elif mix == "domestic":
         cast = _share(rng, orders, DOMESTIC, orders >= EVERY_SITUATION_FROM)
     else:
         home = orders * 3 // 5

@@ -481,7 +481,8 @@ class ShopOrder:
                 "taxLines": [self.tax_line(rate, tax)]},
             }]  # fmt: skip
         if adjust:
-            sales.append((self.sale("ADJUSTMENT", "RETURN", None, -adjust, []), "ADJUSTMENT", -adjust, {}))
+            action = "RETURN" if adjust > 0 else "UPDATE"  # kept back: a change of the price of what came back
+            sales.append((self.sale("ADJUSTMENT", action, None, -adjust, []), "ADJUSTMENT", -adjust, {}))
         if fee:
             item = {"fee": {"__typename": kept, "id": f"gid://shopify/{kept}/{self.new_id()}"}}
             sales.append((self.sale("FEE", "ORDER", 1, fee, [], item=item), "FEE", fee, {}))
