@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from acceptance.diary import SECOND_SHOP, Diary, diary
 from ladenbuch.simulators.lives.people import Product
 
@@ -21,7 +19,6 @@ def the_account_becomes_a_small_business(day: Diary) -> None:
     day.sevdesk.world.switches = replace(day.sevdesk.world.switches, small_business=True)
 
 
-@pytest.mark.xfail(strict=True, reason="grace is not decided yet")
 def test_5_01_an_upsell_within_the_hour_is_one_invoice_over_two_charges_with_one_letter() -> None:
     """R2, 3.1: cut and release an hour after the tax point; the money lines are written at once."""
     with diary("2027-05-03 10:00", grace_seconds=3600) as day:
@@ -31,7 +28,9 @@ def test_5_01_an_upsell_within_the_hour_is_one_invoice_over_two_charges_with_one
         day.at("2027-05-03 10:12")
         order.tell_edit(CANDLE, paid="shopify_payments")
         assert day.documents() == []
+        assert day.verdict(order).startswith("waiting")
         day.at("2027-05-03 11:01")
+        day.unseen.add(order.gid)  # the hour is the merchant's word, which raw data do not have
         assert day.documents() == [
             "RE-1001 invoice 03.05.2027, supply 03.05.2027, VAT 05/2027, rule 1: 30.40 @ 19 %; paid"
         ]

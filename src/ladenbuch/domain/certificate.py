@@ -86,6 +86,7 @@ def certificate(facts: Facts, books: Books, plan: Plan) -> Certificate:
     rest = plan.cards.without(facts)
     planned = {item.document.key: item.document for item in plan.actions if item.document is not None}
     documents = [*books.documents, *(doc for key, doc in planned.items() if key not in _keys(books))]
+    held = {item.document.key for item in plan.actions if item.not_before is not None and item.document is not None}
     cancelled = {item.document.key for item in plan.actions if item.kind == "cancel" and item.document is not None}
     live = [doc for doc in documents if doc.state != "cancelled" and doc.key not in cancelled]
     gross_by_rate: dict[str, int] = {}
@@ -105,7 +106,7 @@ def certificate(facts: Facts, books: Books, plan: Plan) -> Certificate:
     open_minor = documented - sum(booked.values())
     return Certificate(
         order_id=plan.order_id,
-        verdict=_verdict(plan, documents),
+        verdict=_verdict(plan, [document for document in documents if document.key not in held]),
         projected=bool(plan.actions),
         gross_by_rate=gross_by_rate,
         documents_equal_facts=_documents_equal_facts(rest, live),
@@ -235,6 +236,7 @@ def _status(noted: str, books: Books) -> str:
 
 
 def _verdict(plan: Plan, documents: list[PostedDocument]) -> str:
+    """`documents` are those that are there or may be written now: not what a grace still holds."""
     if plan.later:
         return "incomplete"
     if plan.exclusion:
