@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ladenbuch.db import Statement, Transaction, books_metadata, from_micros, insert_new, to_micros, upsert
-from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedLine
+from ladenbuch.domain.books import Booked, Books, Cover, Hand, PostedDocument, PostedLine
 from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft
 from ladenbuch.domain.facts import Problem
 from ladenbuch.domain.threshold import AT_HOME, EuSale, counted
@@ -177,6 +177,18 @@ resolutions = sa.Table(
     sa.Column("actor", sa.String(200), nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
 )
+hands = sa.Table(
+    "hands",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("document_key", _KEY, primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("sevdesk_id", sa.String(64), primary_key=True),
+    sa.Column("order_id", _ORDER, nullable=False),
+    sa.Column("seen", sa.Text, nullable=False),
+    sa.Column("seen_at", sa.BigInteger, nullable=False),
+    sa.Index("ix_hands_order", "tenant", "order_id"),
+)
 leases = sa.Table(
     "leases",
     books_metadata,
@@ -195,7 +207,9 @@ def _of_order(table: sa.Table) -> Statement:
 
 
 # Built once: putting a statement together costs more than running it.
-_OF_ORDER = {table: _of_order(table) for table in (intents, covers, documents, money_lines, bookings, resolutions)}
+_OF_ORDER = {
+    table: _of_order(table) for table in (intents, covers, documents, money_lines, bookings, resolutions, hands)
+}
 _FENCE = Statement(
     sa.select(fences.c.run_no, fences.c.run_id).where(fences.c.tenant == _T, fences.c.order_id == _O).with_for_update()
 )
@@ -378,7 +392,7 @@ def pin_document(tx: Transaction, tenant: str, order_id: str, document: PostedDo
         profile_version=document.profile_version,
         key_id=key_id,
         pins=pins,
-        made_by="us",
+        made_by=document.made_by,
         eu_net=None if for_eu is None else for_eu.net,
     )
     if not fresh:
@@ -401,6 +415,27 @@ def finalised(tx: Transaction, tenant: str, key: str, number: str, now: datetime
 def cancelled(tx: Transaction, tenant: str, key: str) -> None:
     """sevdesk's cancellation of the document exists: it carries nothing any more."""
     _CANCELLED.change(tx, t=tenant, k=key)
+
+
+def record_hands(
+    tx: Transaction, tenant: str, order_id: str, seen: Sequence[Hand], looked_at: Sequence[str], now: datetime
+) -> None:
+    """What others did to the documents `looked_at`, as it stands now; what no longer holds is forgotten."""
+    where = (hands.c.tenant == tenant, hands.c.order_id == order_id, hands.c.document_key.in_(looked_at))
+    tx.execute(sa.delete(hands).where(*where))
+    for hand in seen:
+        row = {"amount": hand.amount, "number": hand.number, "by_rate": dict(hand.by_rate), "content": hand.content}
+        insert_new(
+            tx,
+            hands,
+            tenant=tenant,
+            document_key=hand.document_key,
+            kind=hand.kind,
+            sevdesk_id=hand.sevdesk_id,
+            order_id=order_id,
+            seen=json.dumps(row, sort_keys=True),
+            seen_at=to_micros(now),
+        )
 
 
 def line_written(tx: Transaction, tenant: str, order_id: str, line: PostedLine, account: str, sevdesk_id: str) -> None:
@@ -509,6 +544,7 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
     by_document: dict[str, list[Cover]] = {}
     for row in of(covers):
         by_document.setdefault(row.document_key, []).append(Cover(row.fact_id, row.amount))
+    applied = frozenset(row.key for row in keys if row.done_at is not None)
     return Books(
         documents=tuple(_document(row, by_document.get(row.key, []), unseal) for row in of(documents)),
         lines=tuple(
@@ -522,11 +558,14 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
                 row.sevdesk_id,
             )
             for row in of(money_lines)
+            if f"gone:{row.key}" not in applied
         ),
         bookings=tuple(Booked(row.key, row.payment_id, row.document_key, row.amount, True) for row in of(bookings)),
         letters=frozenset(row.key for row in keys if row.kind == "letter" and row.done_at is not None),
-        applied=frozenset(row.key for row in keys if row.done_at is not None),
+        applied=applied,
         resolutions=answered,
+        pending=frozenset(row.key for row in keys) - applied,
+        hands=tuple(_hand(row) for row in of(hands)),
     )
 
 
@@ -537,6 +576,12 @@ def eu_sales(tx: Transaction, tenant: str, since: datetime) -> list[EuSale]:
         EuSale(from_micros(row.tax_point), row.eu_net, row.order_id, row.key, json.loads(row.tax)["case"] in AT_HOME)
         for row in rows
     ]
+
+
+def _hand(row: Any) -> Hand:
+    seen = json.loads(row.seen)
+    rates = tuple((str(rate), int(gross)) for rate, gross in seen["by_rate"].items())
+    return Hand(row.kind, row.document_key, seen["amount"], row.sevdesk_id, seen["number"], rates, seen["content"])
 
 
 def _document(row: Any, covered: list[Cover], unseal: Unseal) -> PostedDocument:
@@ -553,6 +598,8 @@ def _document(row: Any, covered: list[Cover], unseal: Unseal) -> PostedDocument:
         tax_point=from_micros(row.tax_point),
         tax=json.loads(row.tax),
         profile_version=row.profile_version,
+        made_by=row.made_by,
+        written_at=None if row.finalised_at is None else from_micros(row.finalised_at),
     )
 
 

@@ -197,7 +197,6 @@ def test_1_4_an_exchange_for_something_cheaper_is_a_credit_note_over_the_differe
     assert chain(case.plan()) == ["invoice of 01.03.: 18.50 @ 19", "credit_note of 06.03.: 6.60 @ 19"]
 
 
-@pytest.mark.xfail(strict=True, reason="exchanges of companies are treated like those of consumers")
 def test_1_4_a_company_that_exchanges_at_equal_value_needs_a_corrected_invoice_which_is_asked_about() -> None:
     """Credit note, new invoice and an offset between them: the offset is unproven (`?`), so a person decides."""
     case = card()

@@ -28,7 +28,7 @@ ATTENTION = {
     "foreign_money": "CURRENCY",
     "channel_liable": "TAX-CHANNEL", "estimated_taxes": "TAX-ESTIMATED", "ship_from_poland": "TAX-SHIP-FROM",
     "wrong_rate": "TAX-RATE", "shipping_other_rate": "TAX-SHIPPING", "untaxed_line": "TAX-ZERO",
-    "deposit": "PARTIAL-PREPAYMENT",
+    "deposit": "PARTIAL-PREPAYMENT", "refund_failed": "REFUND-FAILED",
 }  # fmt: skip
 
 

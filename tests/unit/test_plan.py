@@ -361,7 +361,7 @@ def test_pins_are_not_decided_again():
     )
     redacted = replace(made, email=None, customer=None, billing_address=None, shipping_address=None)
     result = planned(redacted, books, profile=replace(PROFILE, shop_key="other"))
-    assert kinds(result) == ["finalise", "book_payment", "letter"] and result.attention == ()
+    assert kinds(result) == ["finalise", "book_payment"] and result.attention == ()  # no letter to whom is erased
     assert result.actions[0].document == books.documents[0]
 
 

@@ -25,7 +25,8 @@ class Letter:
 class Action:
     """One thing to do. `after`: keys that come first.
 
-    `kind`: invoice, credit_note (drafts), finalise, cancel, money_line, book_payment, book_refund, xml, letter.
+    `kind`: invoice, credit_note (drafts), finalise, cancel, adopt, money_line, delete_line, book_payment, book_refund,
+    xml, letter.
     """
 
     kind: str

@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from ladenbuch.domain.actions import Action, finalise_key
+from ladenbuch.domain.answers import Answers
 from ladenbuch.domain.books import Booked, Books, PostedDocument, PostedLine, transaction_of
 from ladenbuch.domain.chain import Returned
 from ladenbuch.domain.facts import Facts, Problem, moved, moved_at
 from ladenbuch.domain.gift_cards import CARD, GATEWAY, NO_CARDS, GiftCards
+from ladenbuch.domain.hands import paid_by_others
 from ladenbuch.domain.order import Payment
 from ladenbuch.domain.profile import LINED_MODES, SUPPORTED_MODES, Gateway, Profile
 
+PAID_TWICE = "the invoice was paid in sevdesk by another line, and ours for the same money is not linked"
 Share = tuple[str, int]  # which document, how much of the transaction (signed)
 
 
@@ -29,6 +32,7 @@ class Money:
     payments: list[Action] = field(default_factory=list)
     refunds: list[Action] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    covered: frozenset[str] = frozenset()  # payments that others have linked in sevdesk
 
 
 def money(
@@ -47,7 +51,8 @@ def money(
     meanwhile (`given_back`, minor units). `facts` are those of the order without the gift cards in `cards`.
     """
     made = Money()
-    shares, over = _shares(facts, books, documents, given_back)
+    shares, over, covered = _shares(facts, books, profile, documents, given_back)
+    made.covered = covered
     for item in returned:
         shares.setdefault(item.payment_id, []).append((item.document_key, -item.amount))
     for payment in cards.payments or facts.order.payments:
@@ -65,6 +70,9 @@ def money(
             message = f"{over[payment.id]} minor units more were paid than the invoice carries"
             choices = ("refund the difference", "keep it as credit", "book by hand")
             made.problems.append(Problem("OVERPAID", message, (payment.id,), choices))
+        if payment.id in covered:
+            _paid_twice(made, books, facts, payment)
+            continue
         if not cards.settled:
             continue
         card = cards.parts.get(payment.id, 0)
@@ -81,18 +89,24 @@ def _unmapped(name: str | None, *facts: str) -> Problem:
 
 
 def _shares(
-    facts: Facts, books: Books, documents: Sequence[PostedDocument] | None, given_back: int
-) -> tuple[dict[str, list[Share]], dict[str, int]]:
-    """What each payment pays, those booked before first; and how much too much each one is."""
+    facts: Facts, books: Books, profile: Profile, documents: Sequence[PostedDocument] | None, given_back: int
+) -> tuple[dict[str, list[Share]], dict[str, int], frozenset[str]]:
+    """What each payment pays, those booked before first; how much too much each one is; which others have linked."""
     live = [item for item in documents or () if item.state != "cancelled"]
     open_rest = {item.key: item.draft.gross for item in live}
     shares: dict[str, list[Share]] = {}
     for booking in sorted((item for item in books.bookings if item.done and item.amount > 0), key=lambda b: b.key):
         shares.setdefault(transaction_of(booking.payment_id), []).append((booking.document_key, booking.amount))
         open_rest[booking.document_key] = open_rest.get(booking.document_key, 0) - booking.amount
+    theirs = paid_by_others(books)
+    for document in live:
+        open_rest[document.key] -= theirs.get(document.key, 0)
+    covered = _covered(facts, profile, shares, sum(theirs.get(item.key, 0) for item in live))
     over: dict[str, int] = {}
     ours = [(when, item.id, item) for item in facts.order.payments if moved(item) > 0 and (when := moved_at(item))]
     for _, _, payment in sorted(ours, key=lambda entry: entry[:2]) if documents is not None else []:
+        if payment.id in covered:
+            continue
         rest = payment.amount - sum(amount for _, amount in shares.get(payment.id, []))
         surplus = rest - sum(open_rest[item.key] for item in live)
         if surplus > given_back:
@@ -104,7 +118,36 @@ def _shares(
             if amount > 0:
                 rest, open_rest[document.key] = rest - amount, open_rest[document.key] - amount
                 shares.setdefault(payment.id, []).append((document.key, amount))
-    return shares, over
+    return shares, over, covered
+
+
+def _covered(facts: Facts, profile: Profile, shares: dict[str, list[Share]], theirs: int) -> frozenset[str]:
+    """The payments that somebody else has linked in sevdesk already (R14): those matched there by design first."""
+
+    def by_design(payment: Payment) -> bool:
+        gateway = profile.gateway(payment.gateway, manual=payment.manual)
+        return gateway is not None and gateway.mode not in LINED_MODES
+
+    found = set()
+    for payment in sorted(facts.order.payments, key=lambda item: (not by_design(item), item.id)):
+        if moved(payment) > 0 and payment.id not in shares and 0 < payment.amount <= theirs:
+            theirs -= payment.amount
+            found.add(payment.id)
+    return frozenset(found)
+
+
+def _paid_twice(made: Money, books: Books, facts: Facts, payment: Payment) -> None:
+    """Our line for money that somebody else has linked: it is too many, and only a person may say so (R14)."""
+    mine = [item for item in books.lines if item.done and transaction_of(item.payment_id) == payment.id]
+    if not mine:
+        return
+    problem = Problem("PAID-TWICE", PAID_TWICE, (payment.id,), ("delete our line", "keep both"))
+    made.problems.append(problem)
+    if Answers.of(books.resolutions, facts).to(problem) != "delete our line":
+        return
+    reason = "The invoice is paid by another line in sevdesk, and a person wants ours gone."
+    for line in mine:
+        made.lines.append(Action("delete_line", f"gone:{line.key}", reason, (payment.id,), line=line))
 
 
 def _post(

@@ -39,6 +39,8 @@ class PostedDocument:
     tax_point: datetime | None = None
     tax: Mapping[str, Any] = field(default_factory=dict)
     profile_version: int = 1
+    written_at: datetime | None = None  # when it last changed by our hand
+    made_by: str = "us"  # us | adopted: written by hand in sevdesk, and taken for ours
 
 
 def transaction_of(part: str) -> str:
@@ -71,10 +73,28 @@ class Booked:
 
 
 @dataclass(frozen=True, slots=True)
+class Hand:
+    """Something others did in sevdesk to a document of ours, as last seen (R12-R15).
+
+    `kind`: paid (`amount` beyond what we booked), credited (a credit note that is not ours), cancelled, changed (other
+    sums), finalised, edited, gone (drafts). `amount` in minor units; `by_rate` gross per rate of a credit note.
+    """
+
+    kind: str
+    document_key: str
+    amount: int = 0
+    sevdesk_id: str = ""
+    number: str | None = None
+    by_rate: tuple[tuple[str, int], ...] = ()
+    content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """Everything posted for one order.
 
-    `applied` holds every key ever confirmed; it is never reused (R7). `letters` are the keys of promised letters.
+    `applied` holds every key ever confirmed; it is never reused (R7). `letters` are the keys of promised letters,
+    `pending` keys whose call may be under way. `hands` is what others did to the documents.
     """
 
     documents: tuple[PostedDocument, ...] = ()
@@ -84,8 +104,8 @@ class Books:
     applied: frozenset[str] = frozenset()
     resolutions: tuple[tuple[str, str, str], ...] = ()  # (code, hash of the facts answered, choice)
     exclusion: str | None = None
-    foreign: tuple[str, ...] = ()
-    watermark: datetime | None = None
+    pending: frozenset[str] = frozenset()
+    hands: tuple[Hand, ...] = ()
 
     @property
     def invoice(self) -> PostedDocument | None:

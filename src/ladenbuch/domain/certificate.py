@@ -19,6 +19,7 @@ from ladenbuch.domain.books import Books, PostedDocument, transaction_of
 from ladenbuch.domain.document import rate_text
 from ladenbuch.domain.facts import Fact, Facts, Problem
 from ladenbuch.domain.gift_cards import CARD
+from ladenbuch.domain.hands import BY_OTHERS, paid_by_others
 from ladenbuch.domain.order import Sale
 from ladenbuch.domain.plan import Plan
 from ladenbuch.domain.positions import fold
@@ -103,7 +104,9 @@ def certificate(facts: Facts, books: Books, plan: Plan) -> Certificate:
     ours = _on_our_accounts(facts, books, plan)
     ids = {item.id for item in ours}
     owed = _owed_for_cards(books, plan)
-    open_minor = documented - sum(booked.values())
+    live_keys = {document.key for document in live}
+    by_others = sum(amount for key, amount in paid_by_others(books).items() if key in live_keys)
+    open_minor = documented - sum(booked.values()) - by_others
     return Certificate(
         order_id=plan.order_id,
         verdict=_verdict(plan, [document for document in documents if document.key not in held]),
@@ -188,11 +191,12 @@ def _posted(document: PostedDocument) -> dict[Decimal, int]:
 
 def _on_our_accounts(facts: Facts, books: Books, plan: Plan) -> list[Fact]:
     """Money facts of the gateways whose money stands on an account of ours, refunds included."""
-    written = [*books.lines, *(item.line for item in plan.actions if item.line)]
+    written = [*books.lines, *(item.line for item in plan.actions if item.line and item.kind == "money_line")]
     lines = {transaction_of(item.payment_id) for item in written}
     gateways = {item.gateway for item in facts.order.payments if item.id in lines}
     theirs = {item.id for item in facts.order.payments if item.gateway in gateways}
-    return [fact for fact in facts.items if fact.kind == "money" and fact.id in theirs]
+    linked = {fact for fact, why in plan.noted if why == BY_OTHERS}
+    return [fact for fact in facts.items if fact.kind == "money" and fact.id in theirs - linked]
 
 
 def _money_explained(facts: Facts, plan: Plan, live: bool, booked: dict[str, int], ours: list[Fact]) -> bool:

@@ -16,10 +16,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from ladenbuch.domain.answers import WAIVE
-from ladenbuch.domain.books import Books, Cover, PostedDocument
+from ladenbuch.domain.books import Books, Cover, Hand, PostedDocument
 from ladenbuch.domain.credit import Carrier, carrier_of, shares_of
 from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft, Position
 from ladenbuch.domain.einvoice import correction_of
+from ladenbuch.domain.evidence import vat_id_of
 from ladenbuch.domain.facts import Problem, TaxPoint, moved, moved_at
 from ladenbuch.domain.first import (
     Basis,
@@ -30,6 +31,8 @@ from ladenbuch.domain.first import (
     note_of,
     written_anyway,
 )
+from ladenbuch.domain.hands import credited_by_hand, fits, paid_by_others, strange_credit
+from ladenbuch.domain.later import failed_refunds
 from ladenbuch.domain.order import Agreement, Payment, Refund, Sale
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.tax_cases import lawful_note
@@ -69,6 +72,7 @@ class Chain:
     noted: dict[str, str] = field(default_factory=dict)  # fact id -> why it needs no document
     replaces: dict[str, tuple[str, ...]] = field(default_factory=dict)  # document -> cancellations it must wait for
     overpaid_back: int = 0
+    adopted: list[Hand] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -128,6 +132,7 @@ class _Replay:
         pinned = first[0].tax_point or tax_point.at
         self.point = replace(tax_point, at=pinned, cut=datetime.fromisoformat(cut) if cut else None)
         self.profile = next((p for p in profiles if p.version == first[0].profile_version), profiles[0])
+        self.books = books
         self.pinned = {item.key: item for item in books.documents}
         self.sales = [sale for item in facts.agreements for sale in item.sales]
         self.chain = Chain(documents=first)
@@ -211,6 +216,9 @@ class _Replay:
             rates = frozenset(tax.rate for tax in sale.taxes)
             by_rate[rates] = by_rate.get(rates, 0) + sale.total
         moved_rates = {rates: total for rates, total in by_rate.items() if total}
+        if self.order.company is not None or vat_id_of(self.order) is not None:
+            message = "a company exchanged goods: credit note and new invoice, set off against each other (1.4)"
+            self._ask("OFFSET", message, agreement.id)
         if not moved_rates:
             self.chain.noted[agreement.id] = "equal value at every rate: no document"
             return None
@@ -287,7 +295,9 @@ class _Replay:
                 self._credit(money, money.left)
         if cut <= 0 or self.away > 0:
             return
-        if any(item.kind == "money" and item.amount > 0 and item.at <= at for item in self.facts.items):
+        paid = any(item.kind == "money" and item.amount > 0 and item.at <= at for item in self.facts.items)
+        theirs = paid_by_others(self.books)
+        if paid or any(theirs.get(item.document.key) for item in self.carriers):  # a bank match came first (R5)
             message = f"{cut} minor units of a partly paid invoice are not owed any more and were never paid"
             self._ask("OFFSET", message, self.carriers[-1].document.key)
         self._cancel(claim, at)
@@ -335,7 +345,10 @@ class _Replay:
         for share in shares:
             carrier = self.carriers[share.carrier]
             key = f"cn:{money.key}:{share.carrier + 1}"
-            document = self.pinned.get(key) or self._credit_note(money, key, carrier, share.carrier, share.positions)
+            document = self.pinned.get(key)
+            if document is None:
+                written = self._credit_note(money, key, carrier, share.carrier, share.positions)
+                document = self._by_hand(written, carrier)
             self.chain.documents.append(document)
             for position in document.draft.positions:
                 carrier.remaining[position.rate] -= position.gross
@@ -410,6 +423,19 @@ class _Replay:
             profile_version=carrier.document.profile_version,
         )
 
+    def _by_hand(self, document: PostedDocument, carrier: Carrier) -> PostedDocument:
+        """The credit note a person wrote before us, if it says the same; ours where there is none (R13)."""
+        hands = [item for item in credited_by_hand(self.books, carrier.document.key) if item not in self.chain.adopted]
+        same = [item for item in hands if fits(item, {rate: s.gross for rate, s in document.draft.sums.items()})]
+        if same:
+            self.chain.adopted.append(same[0])
+            seen = replace(document, state="final", sevdesk_id=same[0].sevdesk_id, number=same[0].number)
+            return replace(seen, made_by="adopted")
+        if hands:
+            self.chain.attention.append(strange_credit(hands[0]))
+            raise _Stop
+        return document
+
     def _booked_back(self, money: _Money, document: PostedDocument) -> None:
         """Which refund transactions pay this credit note, oldest first."""
         rest = document.draft.gross
@@ -444,6 +470,9 @@ class _Replay:
                 if free and payment not in chain.noted:
                     chain.noted[payment] = "it gave back what was paid too much"
         pending = [p.id for p in order.payments if p.kind == "REFUND" and p.status == "PENDING"]
+        failed = failed_refunds(order)
+        if failed and not pending and claim < documented:
+            self._tell("REFUND-FAILED", "the refund failed: no money went back, and less is owed", *failed)
         untouched = order.cancelled_at is not None and claim == documented and kept > 0 and not self.refunds
         if pending or claim < documented or untouched:
             message = "less is owed; the credit note follows the money when it goes back (R3)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ladenbuch.domain.books import Books
-from ladenbuch.domain.facts import Facts, Problem, TaxPoint
+from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved
 from ladenbuch.domain.order import Order
 
 _LATER = {
@@ -57,11 +57,29 @@ def open_disputes(order: Order) -> list[Problem]:
 def beside_the_ledger(order: Order) -> list[Problem]:
     """What no document follows from and a person decides: lost disputes, change given in cash (1.4)."""
     found = [item for item in refund_money(order) if item.code == "CASH-ROUNDING"]
+    back = tuple(item.id for item in order.payments if item.kind == "REFUND" and moved(item))
     for dispute in order.disputes:
-        if dispute.status in ("LOST", "ACCEPTED"):
+        if dispute.status in ("LOST", "ACCEPTED") and back and dispute.initiated_as == "CHARGEBACK":
+            message = "the money went back twice: by a refund, and by a chargeback that is lost"
+            choices = ("claim it back from the provider", "leave it to the bookkeeper")
+            found.append(Problem("DOUBLE-REFUND", message, (dispute.id, *back), choices))
+        elif dispute.status in ("LOST", "ACCEPTED"):
             message = f"a {dispute.initiated_as.lower()} is {dispute.status.lower()}"
             found.append(Problem("DISPUTE", message, (dispute.id,), ("uncollectible", "goodwill", "fraud")))
     return found
+
+
+def failed_refunds(order: Order) -> tuple[str, ...]:
+    """Refund transactions that failed, of refunds of which nothing went back or is under way."""
+    under_way = {
+        refund.id
+        for refund in order.refunds
+        for item in order.payments
+        if item.id in refund.transaction_ids and item.status in ("SUCCESS", "PENDING", "AWAITING_RESPONSE")
+    }
+    tried = {identity for refund in order.refunds if refund.id not in under_way for identity in refund.transaction_ids}
+    failed = [item for item in order.payments if item.kind == "REFUND" and item.status in ("FAILURE", "ERROR")]
+    return tuple(item.id for item in failed if item.id in tried)
 
 
 def cancelled(order: Order) -> Problem:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 from ladenbuch.domain.actions import Action, Letter, Plan, finalise_key, without_letter_address
 from ladenbuch.domain.answers import BY_HAND, EXCLUDE, WAIVE, Answers, effect_of, merged
@@ -29,6 +29,7 @@ from ladenbuch.domain.exclusion import exclusion_of, refunded_since
 from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved
 from ladenbuch.domain.first import Basis, closed_notices, first_documents
 from ladenbuch.domain.gift_cards import GATEWAY, ONLY_CARDS, GiftCards, left_over, set_aside
+from ladenbuch.domain.hands import BY_OTHERS, credited_by_hand, drafts_by_hand, human_owned, strange_credit
 from ladenbuch.domain.later import beside_the_ledger, cancelled, changed_facts, later_facts, open_disputes, refund_money
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.prepayment import partial_prepayment
@@ -111,30 +112,37 @@ def _after_tax_point(
     waiting = [item for item in problems if item.code in HELD]
     chain = Chain(documents=documents)
     changed = changed_facts(facts, books)
-    attention += changed
-    if documents and not problems and not changed:
+    theirs = human_owned(books)  # from then on they write, and we only keep the money (R13)
+    attention += changed + theirs
+    if documents and not problems and not changed and not theirs:
         point = tax_point or TaxPoint(documents[0].tax_point or order.processed_at, "money", order.id)
         chain = chain_of(basis, books, profiles, documents, point)
         attention += chain.attention + beside_the_ledger(order) + closed_notices(chain.documents)
+        attention += _strange_credits(books, chain)
         waiting += chain.waiting + open_disputes(order)
-    elif not documents:
+    elif not documents and not foreign:
         attention += later_facts(facts, tax_point)
     cancelled_keys = {item.document_key for item in chain.cancels}
     standing = [i for i in chain.documents if i.kind != "credit_note" and i.key not in cancelled_keys]
     made = Money()
     if not foreign:
-        invoiced = standing if chain.documents else None
+        invoiced = standing if chain.documents and not theirs else None
         made = money(facts, books, profile, invoiced, chain.returned, chain.overpaid_back, cards)
     attention += made.problems
-    actions, still = _posting(books, profile, chain, standing, made, basis.now)
+    actions, still = _posting(books, profile, chain, [] if theirs else standing, made, basis, theirs=bool(theirs))
     waiting += still
     flap = [item for item in actions if item.key in books.applied]
     if flap:
         keys = tuple(item.key for item in flap)
         problem = Problem("FLAP", "a key that was already applied is wanted again (R7)", keys, ("look into it",))
         return Plan(order.id, attention=(problem,), tax_point=tax_point)
+    stale: date | None = None
     if finalised_by_hand(profile):
         actions = [item for item in actions if item.kind == "invoice"]
+        written = [item for item in books.documents if item.state == "draft"]
+        more = any(item.kind != "invoice" for item in chain.documents) or bool(chain.cancels)
+        asked, stale = drafts_by_hand(books, written, profile.local_date(basis.now), more)
+        attention += asked
     releases = [item.not_before for item in actions if item.not_before is not None and item.not_before > basis.now]
     return Plan(
         order.id,
@@ -142,10 +150,18 @@ def _after_tax_point(
         tuple(waiting),
         tuple(attention),
         tax_point=tax_point,
-        noted=tuple(chain.noted.items()),
+        noted=(*chain.noted.items(), *((item, BY_OTHERS) for item in sorted(made.covered))),
         cards=cards,
-        look_again=min(releases, default=None),
+        look_again=min([*releases, *([] if stale is None else [profile.start_of(stale)])], default=None),
     )
+
+
+def _strange_credits(books: Books, chain: Chain) -> list[Problem]:
+    """Credit notes by hand that nothing in the shop explains (R13); once, and none that the chain asks about itself."""
+    origins = [item.key for item in chain.documents if item.kind != "credit_note"]
+    asked = {fact for item in chain.attention if item.code == "HAND-CREDITED" for fact in item.facts}
+    found = [hand for key in origins for hand in credited_by_hand(books, key) if hand not in chain.adopted]
+    return [strange_credit(hand) for hand in found if f"sevdesk:{hand.sevdesk_id}" not in asked]
 
 
 def _only_cards(facts: Facts, books: Books, profile: Profile, cards: GiftCards, tax_point: TaxPoint | None) -> Plan:
@@ -238,12 +254,22 @@ def finalised_by_hand(profile: Profile) -> bool:
 
 
 def _posting(
-    books: Books, profile: Profile, chain: Chain, standing: list[PostedDocument], made: Money, now: datetime
+    books: Books,
+    profile: Profile,
+    chain: Chain,
+    standing: list[PostedDocument],
+    made: Money,
+    basis: Basis,
+    *,
+    theirs: bool,
 ) -> tuple[list[Action], list[Problem]]:
     """Money on its accounts, documents in the order of the chain, then what pays them, then what corrects them: a
     credit note needs the payment linked first (R5)."""
     actions = list(made.lines)
     waiting: list[Problem] = []
+    if theirs:
+        return actions, waiting
+    now, order = basis.now, basis.facts.order
     cancels = {item.document_key: item for item in chain.cancels}
     for document in (item for item in chain.documents if item.kind != "credit_note"):
         done, still = _document_actions(document, profile, now, chain.replaces.get(document.key, ()))
@@ -256,6 +282,9 @@ def _posting(
     actions += made.payments
     for document in (item for item in chain.documents if item.kind == "credit_note"):
         assert isinstance(document.draft, CreditNoteDraft)
+        if document.made_by == "adopted":
+            actions += _adoption(document, books)
+            continue
         origin = document.draft.origin_key
         paid = [item.key for item in made.payments if item.booking and item.booking.document_key == origin]
         done, still = _document_actions(document, profile, now, (finalise_key(origin), *paid))
@@ -264,8 +293,17 @@ def _posting(
     actions += made.refunds
     for document in (*standing, *(item for item in chain.documents if item.kind == "credit_note")):
         proof = _proof(document, books)
-        actions += [*proof, *_letter(document, books, profile, tuple(item.key for item in proof))]
+        actions += [*proof, *_letter(document, books, profile, order, tuple(item.key for item in proof))]
     return actions, waiting
+
+
+def _adoption(document: PostedDocument, books: Books) -> list[Action]:
+    """A credit note written by hand is taken for ours: nothing is called, its refund can be linked to it (R13)."""
+    if document.key in books.applied:
+        return []
+    covers = tuple(cover.fact_id for cover in document.covers)
+    reason = f"Credit note {document.number} was written by hand over the same money: it is taken for ours."
+    return [Action("adopt", document.key, reason, covers, document=document)]
 
 
 def _document_actions(
@@ -313,12 +351,17 @@ def _proof(document: PostedDocument, books: Books) -> list[Action]:
     return [Action("xml", key, reason, (), (finalise_key(document.key),), document=document)]
 
 
-def _letter(document: PostedDocument, books: Books, profile: Profile, proof: tuple[str, ...] = ()) -> list[Action]:
-    """One letter per document, when the buyer has an address for it."""
+def _letter(
+    document: PostedDocument, books: Books, profile: Profile, order: Order, proof: tuple[str, ...] = ()
+) -> list[Action]:
+    """One letter per document, when the buyer has an address for it: pinned, and not erased in the shop since."""
     key = f"mail:{document.key}"
     to = document.draft.party.email
-    if not profile.letters or not to or key in books.letters or document.state == "cancelled":
+    erased = not order.email and not (order.customer is not None and order.customer.email)
+    if not profile.letters or not to or erased or key in books.letters or document.state == "cancelled":
         return []
+    if document.made_by == "adopted":
+        return []  # who wrote it also sent it
     letter = Letter(document.key, to, document.draft.party.locale)
     reason = "The invoice has its number: the buyer gets it once."
     if document.kind == "credit_note":

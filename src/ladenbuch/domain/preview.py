@@ -27,7 +27,8 @@ from ladenbuch.domain.profile import Profile, profile_at
 
 #: The order of kinds wherever they are listed: that of doing.
 KINDS = (
-    "money_line", "invoice", "finalise", "cancel", "book_payment", "credit_note", "book_refund", "xml", "letter",
+    "money_line", "delete_line", "invoice", "finalise", "cancel", "book_payment", "credit_note", "adopt", "book_refund",
+    "xml", "letter",
 )  # fmt: skip
 #: Filled in when a document is written; they make no plan another one.
 _DATES = ("invoice_date", "credit_note_date")

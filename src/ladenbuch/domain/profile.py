@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -96,6 +96,10 @@ class Profile:
     def sold_before(self, year: int) -> int:
         """What EU consumers bought in a calendar year before go-live or through other channels, in minor units net."""
         return self.eu_sales.get(str(year), 0)
+
+    def start_of(self, day: date) -> datetime:
+        """The first instant of an accounting date, aware UTC."""
+        return datetime.combine(day, time(), self.zone).astimezone(UTC)
 
     def gateway(self, name: str | None, *, manual: bool = False) -> Gateway | None:
         """How a gateway is booked, or None when nobody has decided it yet.

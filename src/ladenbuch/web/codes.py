@@ -60,6 +60,43 @@ SENTENCES: dict[str, _Text] = {
         "Geld ging zurück, aber Shopifys Verkaufsbuch verlangt es noch.",
         "Money went back, and Shopify's sales ledger still claims it.",
     ),
+    "REFUND-FAILED": (
+        "Die Erstattung ist gescheitert: Es ging kein Geld zurück, und es ist weniger geschuldet.",
+        "The refund failed: no money went back, and less is owed.",
+    ),
+    "OFFSET": (
+        "Ein Teil einer bezahlten Rechnung ist nicht mehr geschuldet oder wurde getauscht: Das wäre zu verrechnen.",
+        "A part of a partly paid invoice is not owed any more, or a company exchanged goods: it would be set off.",
+    ),
+    "DOUBLE-REFUND": (
+        "Das Geld ging zweimal zurück: durch eine Erstattung und durch eine verlorene Rückbuchung.",
+        "The money went back twice: by a refund, and by a chargeback that is lost.",
+    ),
+    "PAID-TWICE": (
+        "Die Rechnung ist in sevdesk schon durch eine andere Buchungszeile bezahlt; unsere steht unverknüpft daneben.",
+        "The invoice was paid in sevdesk by another line, and ours for the same money is not linked.",
+    ),
+    "DRAFT-OLD": (
+        "Seit mehr als zehn Tagen hat niemand den Entwurf abgeschlossen.",
+        "Nobody has finalised the draft for more than ten days.",
+    ),
+    "DRAFT-EDITED": (
+        "Der Entwurf wurde in sevdesk geändert.",
+        "The draft was changed in sevdesk.",
+    ),
+    "DRAFT-GONE": ("Der Entwurf wurde in sevdesk gelöscht.", "The draft was deleted in sevdesk."),
+    "HAND-CANCELLED": (
+        "Die Rechnung wurde in sevdesk von Hand storniert.",
+        "The invoice was cancelled in sevdesk by hand.",
+    ),
+    "HAND-CHANGED": (
+        "Der Beleg hat in sevdesk andere Summen, als wir geschrieben haben.",
+        "The document has other sums in sevdesk than we wrote.",
+    ),
+    "HAND-CREDITED": (
+        "In sevdesk steht eine Rechnungskorrektur von Hand, zu der es keine Erstattung gibt.",
+        "A credit note was written by hand in sevdesk, and no refund is like it.",
+    ),
     "REFUND-EXCEEDS": (
         "Es ging mehr zurück, als die Belege noch tragen.",
         "More went back than the documents still carry.",
@@ -420,6 +457,8 @@ _LACKS: dict[str, str] = {
 CHOICES: dict[str, str] = {
     "add it in Shopify": "in Shopify ergänzen",
     "cancel the surplus credit note in sevdesk": "die überzählige Rechnungskorrektur in sevdesk löschen",
+    "look at its effect again": "die Wirkung noch einmal ansehen",
+    "claim it back from the provider": "beim Zahlungsdienst zurückfordern",
     "change the profile": "das Profil ändern",
     "correct it by a credit note in sevdesk": "in sevdesk durch eine Rechnungskorrektur berichtigen",
     "correct it by hand": "von Hand berichtigen",

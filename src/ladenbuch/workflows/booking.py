@@ -19,7 +19,7 @@ def money_line(run: Run, action: Action) -> None:
     account = line.account
     if account is None:
         raise NeedsAttention("GATEWAY-ACCOUNT", "the gateway has no account in sevdesk", choices=("name the account",))
-    purpose = f"SHPTX {'/'.join(line.payment_id.split('/')[4:])}"
+    purpose = _purpose(line.payment_id)
     order = run.order_id.rsplit("/", 1)[-1]
 
     def record(tx: Transaction, transaction_id: str) -> str:
@@ -50,6 +50,30 @@ def money_line(run: Run, action: Action) -> None:
         return created.id
 
     once(run, action.key, "money_line", action.reason, find=find, call=call, record=record)
+
+
+def delete_line(run: Run, action: Action) -> None:
+    """Take our line away: the same money is linked by another one, and a person said so (R14). Never a linked one."""
+    line = action.line
+    assert line is not None and line.sevdesk_id is not None and line.account is not None
+    account, transaction_id = line.account, line.sevdesk_id
+    purpose = _purpose(line.payment_id)
+
+    def find() -> str | None:
+        standing = run.sevdesk.find_transactions(account, purpose)
+        if any(item.id == transaction_id and item.is_linked for item in standing):
+            raise NeedsAttention("PAID-TWICE", f"{purpose} is linked meanwhile", choices=("look into it in sevdesk",))
+        return None if any(item.id == transaction_id for item in standing) else transaction_id
+
+    def call() -> str:
+        run.sevdesk.delete_transaction(transaction_id)
+        return transaction_id
+
+    def record(tx: Transaction, deleted: str) -> str:
+        run.say(tx, "money", f"Our line {purpose} was deleted: another one pays the invoice.")
+        return deleted
+
+    once(run, action.key, "delete_line", action.reason, find=find, call=call, record=record)
 
 
 def book_payment(run: Run, action: Action) -> None:
@@ -124,6 +148,11 @@ def _book(
         return transaction_id
 
     once(run, action.key, action.kind, action.reason, find=find, call=call, record=record)
+
+
+def _purpose(payment_id: str) -> str:
+    """What a line of ours is found by: Shopify's transaction, and which part of it."""
+    return f"SHPTX {'/'.join(payment_id.split('/')[4:])}"
 
 
 def _paid_on_invoice(run: Run, invoice_id: str) -> int | None:

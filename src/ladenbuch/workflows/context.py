@@ -23,7 +23,8 @@ from ladenbuch.vault import Sealed, Vault
 class Timing:
     """How long things wait, in seconds. `ambiguous_wait` runs from the moment a call may have left us.
 
-    `vat_answer_age` is how long before an order the answer about its VAT id may have been given.
+    `vat_answer_age` is how long before an order the answer about its VAT id may have been given, `hands_off` how long
+    a document we wrote is not looked at without need (R17).
     """
 
     client_timeout: float = 10.0
@@ -34,6 +35,7 @@ class Timing:
     poll_overlap: float = 600.0
     lease: float = 60.0
     vat_answer_age: float = 30 * 86400.0
+    hands_off: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,33 @@ def _as_decided(run: Run, document: PostedDocument, found: RemoteCreditNote | No
     raise ask
 
 
+def adopt(run: Run, action: Action) -> None:
+    """Take a credit note a person wrote for ours: pinned with what it covers, nothing is called (R13)."""
+    document, draft = _credit_note(action)
+    number, sevdesk_id = document.number or "", document.sevdesk_id
+    assert sevdesk_id is not None
+
+    def pin(tx: Transaction) -> None:
+        books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins"))
+
+    def record(tx: Transaction, found: str) -> str:
+        books.drafted(tx, run.tenant, document.key, found, "")
+        books.finalised(tx, run.tenant, document.key, number, run.ctx.clock())
+        run.say(tx, "adopted", f"Credit note {number}, written by hand, is the one for {draft.note}.")
+        return found
+
+    once(
+        run,
+        action.key,
+        "adopt",
+        action.reason,
+        pin=pin,
+        find=lambda: sevdesk_id,
+        call=lambda: sevdesk_id,
+        record=record,
+    )
+
+
 def cancel(run: Run, action: Action) -> None:
     """Cancel an invoice nothing was paid on; sevdesk writes the cancellation itself (R5).
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ladenbuch import audit, books, inbox
 from ladenbuch.db import Store, Transaction
@@ -25,8 +25,9 @@ from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, NeedsAttention, Rejected, Retryable
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather
+from ladenbuch.workflows.hands import look
 from ladenbuch.workflows.posting import carry_out
-from ladenbuch.workflows.run import Run, locked_out
+from ladenbuch.workflows.run import Run, known_of, locked_out
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,8 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         left = _plan(run, facts, evidence)
         if left.later is not None:
             raise Retryable("ORDER-INCOMPLETE", left.later)
+        if _others_were_there(run, left):
+            left = _plan(run, facts, evidence)
         parked: list[Problem] = []
         if left.due(run.ctx.clock()):
             parked = _carry_out(run, left)
@@ -85,6 +88,24 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         envelope = json.dumps(fetched.envelope, default=str).encode()
         return _record(run, facts, left, parked, envelope, looked_at), left.look_again
     raise Retryable("ORDER-MOVING", "the order changed while it was settled", after=1.0)
+
+
+def _others_were_there(run: Run, left: Plan) -> bool:
+    """Whether people or bank feeds did something to the order's documents since we last looked (R12-R15).
+
+    Looked at when something is about to be done to them, and on every visit some time after we wrote them.
+    """
+    known = known_of(run)
+    written = [item for item in known.documents if item.sevdesk_id is not None]
+    if not written:
+        return False
+    acting = {"cancel", "credit_note", "book_payment", "book_refund", "money_line", "delete_line"}
+    due = {item.kind for item in left.due(run.ctx.clock())}
+    young = run.ctx.clock() - timedelta(seconds=run.ctx.timing.hands_off)
+    old = all(item.written_at is None or item.written_at < young for item in written)
+    if not (old or (due & acting and any(item.state == "final" for item in written))):
+        return False
+    return look(run, known, refund_due="credit_note" in due)
 
 
 def _plan(run: Run, facts: Facts, evidence: Evidence) -> Plan:

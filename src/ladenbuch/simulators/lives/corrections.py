@@ -95,7 +95,7 @@ def refund_pending(order: ShopOrder) -> None:
 
 
 def refund_failed(order: ShopOrder) -> None:
-    """Refund failed: no credit note ever; the claim is open again (5.3)."""
+    """Refund failed: no credit note ever, and somebody must refund again (5.3)."""
     lines = refunding(order)
     order.refund([(lines[0], 1)], status="PENDING")
     order.emit("refunds/create", "order_transactions/create", "orders/updated")
@@ -334,7 +334,7 @@ CORRECTIONS: tuple[Situation, ...] = (
     row("refund_same_day", refund_same_day),
     row("refund_then_amount", refund_then_amount),
     row("refund_pending", refund_pending),
-    row("refund_failed", refund_failed),
+    asked("refund_failed", "REFUND-FAILED", refund_failed, invoiced=True),
     row("refund_with_fee", refund_with_fee),
     row("refund_over_both", refund_over_both),
     row("refund_store_credit", refund_store_credit),

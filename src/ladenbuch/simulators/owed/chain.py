@@ -69,6 +69,11 @@ def _beside(snapshot: Node, facts: Facts, seller: Seller, cards: Mapping[str, in
         found.append("GIFT-CARD")
     if any(dispute.get("status") in _LOST for dispute in snapshot.get("disputes") or []):
         found.append("DISPUTE")
+    tried = [node for node in snapshot["transactions"] if node["kind"] == "REFUND"]
+    if any(node["status"] in ("FAILURE", "ERROR") for node in tried) and not any(
+        node["status"] in ("SUCCESS", "PENDING") for node in tried
+    ):
+        found.append("REFUND-FAILED")
     return found
 
 

@@ -1,0 +1,109 @@
+"""Looking at our documents in sevdesk before anything is done to them: what people and bank feeds did (R12-R15).
+
+One read per document, a few more only where something is not as we left it. A document whose call may still be under
+way is not looked at: what we did ourselves must not be taken for somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ladenbuch import books
+from ladenbuch.db import Transaction
+from ladenbuch.domain.books import Books, Hand, PostedDocument
+from ladenbuch.domain.document import InvoiceDraft, rate_text
+from ladenbuch.domain.hands import Credited, Standing, hands_of
+from ladenbuch.sevdesk.documents import RemoteInvoice, content_hash
+from ladenbuch.sevdesk.positions import sums_per_rate
+from ladenbuch.workflows.contacts import contact_of
+from ladenbuch.workflows.run import Run
+
+
+def look(run: Run, known: Books, *, refund_due: bool) -> bool:
+    """Look at the order's invoices; write down what others did. True when the books now say something new.
+
+    `refund_due`: a credit note is about to be written, so those of a person are looked for.
+    """
+    seen: list[Hand] = []
+    looked_at: list[str] = []
+    finalised: list[tuple[PostedDocument, str]] = []
+    for document in known.documents:
+        if not isinstance(document.draft, InvoiceDraft) or document.sevdesk_id is None or _busy(document, known):
+            continue
+        booked = sum(item.amount for item in known.bookings if item.done and item.document_key == document.key)
+        standing = _standing(run, document, document.sevdesk_id, refund_due=refund_due)
+        found = hands_of(document, standing, booked)
+        adopted = next((item for item in found if item.kind == "finalised"), None)
+        if adopted is not None and adopted.number is not None:
+            finalised.append((document, adopted.number))
+            continue
+        looked_at.append(document.key)
+        seen += found
+    before = {hand for hand in known.hands if hand.document_key in looked_at}
+    if before == set(seen) and not finalised:
+        return False
+    cancelled = [hand for hand in seen if hand.kind == "cancelled" and hand not in before]
+
+    def record(tx: Transaction) -> None:
+        books.record_hands(tx, run.tenant, run.order_id, seen, looked_at, run.ctx.clock())
+        for document, number in finalised:
+            books.finalised(tx, run.tenant, document.key, number, run.ctx.clock())
+            run.say(tx, "finalised", f"A person finalised the draft for {document.draft.note}: {number}.")
+        for hand in cancelled:
+            books.cancelled(tx, run.tenant, hand.document_key)
+        for hand in set(seen) - before:
+            run.say(tx, "by-hand", f"{hand.document_key} in sevdesk: {hand.kind} {hand.number or ''}".rstrip() + ".")
+
+    run.write(record)
+    return True
+
+
+def _busy(document: PostedDocument, known: Books) -> bool:
+    """Whether a call of ours on this document may still be under way."""
+    own = {document.key, f"fin:{document.key}", f"sr:{document.key}"}
+    mine = [key for key in known.pending if key.startswith(("pay:", "cn:", "fin:cn:", "anew:"))]
+    return bool(own & known.pending) or bool(mine)
+
+
+def _standing(run: Run, document: PostedDocument, invoice_id: str, *, refund_due: bool) -> Standing:
+    invoice = run.sevdesk.get_invoice(invoice_id)
+    if invoice is None:
+        return Standing(exists=False)
+    cancelled_by = _cancelled_by(run, document, invoice)
+    credited = _credited(run, document, invoice) if refund_due and cancelled_by is None else ()
+    content: str | None = None
+    rates: Mapping[str, int] | None = None
+    if document.state == "draft" or not invoice.is_finalised or invoice.gross != document.draft.gross:
+        positions = run.sevdesk.invoice_positions(invoice.id)
+        content = content_hash(invoice, positions)
+        rates = {rate_text(rate): gross for rate, (gross, _, _) in sums_per_rate(positions).items() if gross}
+    return Standing(
+        final=invoice.is_finalised,
+        number=invoice.number,
+        by_rate=rates,
+        content=content,
+        paid=0 if cancelled_by is not None else invoice.paid,
+        cancelled_by=cancelled_by,
+        credited=credited,
+    )
+
+
+def _cancelled_by(run: Run, document: PostedDocument, invoice: RemoteInvoice) -> tuple[str, str | None] | None:
+    """The cancellation of an invoice that shows as settled with nothing, or not all, paid; one more read then."""
+    if document.state != "final" or invoice.status < 1000 or invoice.paid >= document.draft.gross:
+        return None
+    found = run.sevdesk.find_cancellation(document.draft.note, invoice.id)
+    return None if found is None else (found.id, found.number)
+
+
+def _credited(run: Run, document: PostedDocument, invoice: RemoteInvoice) -> tuple[Credited, ...]:
+    contact_id = invoice.contact_id or contact_of(run, document.draft.party)
+    found = []
+    for item in run.sevdesk.credit_notes_of(invoice.id, contact_id):
+        ours = (item.note or "").startswith(f"{document.draft.note.split(':sup:')[0]}:cn:")
+        if item.is_draft or ours:
+            continue
+        positions = run.sevdesk.credit_note_positions(item.id)
+        rates = {rate_text(rate): abs(gross) for rate, (gross, _, _) in sums_per_rate(positions).items() if gross}
+        found.append(Credited(item.id, item.number, rates))
+    return tuple(found)
