@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "books_0005"
-down_revision = "books_0004"
+revision = "books_0006"
+down_revision = "books_0005"
 branch_labels = None
 depends_on = None
 
