@@ -14,6 +14,7 @@ from ladenbuch import books, tenants
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.actions import Action
+from ladenbuch.domain.answers import question_hash
 from ladenbuch.domain.certificate import certificate
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import facts_of
@@ -79,7 +80,7 @@ def _settle(
         snapshot=zlib.compress(json.dumps(envelope, default=str).encode(), 1),
     )
     books.record_state(tx, tenant, state, ctx.seal(tenant, "snapshot"), now)
-    asked = [(item.code, item.message, item.facts, item.choices) for item in left.attention]
+    asked = [(item, question_hash(item, facts)) for item in left.attention]
     books.record_attention(tx, tenant, gid, asked, now)
 
 

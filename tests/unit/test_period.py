@@ -392,8 +392,8 @@ def test_numbers_are_looked_for_in_every_circle_of_the_account() -> None:
         *numbered("GU-1", "GU-4", kind="CN"),
     ]
     month = Desk(random.Random(1)).month(theirs=tuple(theirs))
-    assert {missing for _, _, missing in gaps(month)} == {("RE-0100",), ("2026-8",), ("GU-2", "GU-3")}
-    found = certify(replace(month, elsewhere=frozenset({"RE-0100", "GU-2"})))
+    assert {gap.missing for gap in gaps(month)} == {("RE-0100",), ("2026-8",), ("GU-2", "GU-3")}
+    found = certify(replace(month, elsewhere=frozenset({(False, "RE-0100"), (True, "GU-2"), (True, "2026-8")})))
     assert [(item.code, item.document) for item in found.findings] == [
         ("NUMBER-MISSING", "2026-8"), ("NUMBER-MISSING", "GU-3"),
     ]  # fmt: skip

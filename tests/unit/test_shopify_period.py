@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from ladenbuch.domain.month import ListedOrder
 from ladenbuch.errors import Rejected, Retryable
 from ladenbuch.shopify import period
 from ladenbuch.shopify.answer import PathError, Result
-from ladenbuch.shopify.period import hidden_before, orders_processed
+from ladenbuch.shopify.period import hidden_before, orders_listed, orders_processed
 
 SINCE = datetime(2026, 10, 31, 23, tzinfo=UTC)
 UNTIL = datetime(2026, 11, 30, 23, tzinfo=UTC)
@@ -30,7 +31,11 @@ class Shop:
         lower = variables["query"].split("'")[1]
         found = [item for item in enumerate(self.moments) if f"{item[1]:%Y-%m-%dT%H:%M:%SZ}" >= lower]
         begin = int(variables["after"] or 0)
-        nodes = [{"id": f"gid://shopify/Order/{number}", "processedAt": at.isoformat()} for number, at in found]
+        nodes = [
+            {"id": gid, "name": f"#{number}", "processedAt": at.isoformat(), "updatedAt": UNTIL.isoformat()}
+            for number, at in found
+            for gid in ids(number)
+        ]
         page = {"hasNextPage": begin + 2 < len(nodes), "endCursor": str(begin + 2)}
         return Result({"orders": {"pageInfo": page, "nodes": nodes[begin : begin + 2]}})
 
@@ -45,6 +50,14 @@ def test_all_pages_with_quoted_bounds_in_utc() -> None:
     assert [item["after"] for item in shop.asked] == [None, "2", "4"]
     query = "status:any AND processed_at:>='2026-10-31T23:00:00Z' AND processed_at:<'2026-11-30T23:00:00Z'"
     assert {item["query"] for item in shop.asked} == {query}
+
+
+def test_each_order_is_listed_with_its_name_and_its_instants() -> None:
+    shop = Shop(SINCE, SINCE + timedelta(hours=1))
+    assert list(orders_listed(shop.execute, SINCE, UNTIL)) == [
+        ListedOrder(ids(0)[0], "#0", SINCE, UNTIL),
+        ListedOrder(ids(1)[0], "#1", SINCE + timedelta(hours=1), UNTIL),
+    ]
 
 
 def test_a_new_walk_starts_before_the_limit_and_names_no_order_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -277,6 +277,20 @@ def tenants_profile(
     )
 
 
+@app.command()
+def certificate(
+    month: Annotated[str, typer.Option(help="The accounting month (YYYY-MM).")],
+    tenant: TenantOption = None,
+    out: Annotated[Path | None, typer.Option(help="Keep the certificate here.")] = None,
+    grace: Annotated[float, typer.Option(min=0, help="Minutes after a change before it is judged.")] = 15.0,
+    as_json: Json = False,
+) -> None:
+    """Every order of a month accounted for, to the cent; holes, doubles, strangers named. Exit 1 when there are any."""
+    from ladenbuch.cli.certifying import certificate as certify
+
+    raise typer.Exit(certify(tenant, month, out, grace, as_json=as_json))
+
+
 @audit.command("verify")
 def audit_verify(tenant: TenantOption = None, as_json: Json = False) -> None:
     """Check the audit chains; exit 1 and name the first entry that is not what it was."""

@@ -55,8 +55,8 @@ class OurDocument:
     """A document in our books. `kind`: invoice, supplementary, credit_note, cancellation.
 
     `state`: intended, draft, final, cancelled. A cancellation is sevdesk's own document, with the sums of the invoice
-    it cancels. `booked` is the money linked to it by us, without its sign; `theirs` says that its money is matched in
-    sevdesk, not by us.
+    it cancels. `sevdesk_id` is a `TheirDocument.id`. `booked` is the money linked to it by us, without its sign;
+    `theirs` says that its money is matched in sevdesk, not by us.
     """
 
     key: str
@@ -90,7 +90,8 @@ class OurDocument:
 class TheirDocument:
     """A document as sevdesk holds it. `kind`: RE, SR (cancels `origin`), CN, or another type of theirs.
 
-    The sums of a cancellation are negative. `changed_at` is aware UTC, None where sevdesk does not say.
+    `id` tells an invoice from a credit note of the same number. The sums of a cancellation are negative. `changed_at`
+    is aware UTC, None where sevdesk does not say.
     """
 
     id: str
@@ -116,7 +117,7 @@ class TheirDocument:
     @property
     def shown(self) -> str:
         """What people call it."""
-        return self.number or f"id {self.id}"
+        return self.number or self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,8 @@ class Month:
 
     `today` is the day of looking; what changed after `judged_until` is not judged (R17). `go_live` is when the tenant
     began: older orders nobody heard of are not ours (R22). `shop_keys` are those our notes carry. `elsewhere` are
-    numbers that were looked for outside the month and found. Before `hidden_until` the shop shows this app no orders.
+    numbers (of a credit note or not) that were looked for outside the month and found. Before `hidden_until` the shop
+    shows this app no orders.
     """
 
     since: date
@@ -138,7 +140,7 @@ class Month:
     known: Sequence[KnownOrder] = ()
     ours: Sequence[OurDocument] = ()
     theirs: Sequence[TheirDocument] = ()
-    elsewhere: frozenset[str] = frozenset()
+    elsewhere: frozenset[tuple[bool, str]] = frozenset()
     hidden_until: datetime | None = None
 
     def young(self, held: TheirDocument) -> bool:

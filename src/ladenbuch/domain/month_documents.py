@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import dataclass
 
 from ladenbuch.domain.month import PAID, Finding, Month, OurDocument, PeriodCertificate, TheirDocument, about
 
@@ -157,34 +158,51 @@ def _order_of(month: Month, held: TheirDocument, document: OurDocument | None) -
     return None, (held.note or "").partition(" / ")[0] or None
 
 
-def gaps(month: Month) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Numbers nobody has between two that are there, as (before, after, missing); invoices and credit notes apart.
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers nobody has between two that are there. Invoices and credit notes are counted apart (`credit`)."""
 
-    All documents of the account dated in the month are looked at: they share a sequence. A reader looks for these
-    numbers outside the month before it calls them missing.
+    credit: bool
+    before: str
+    after: str
+    missing: tuple[str, ...]
+
+
+def gaps(month: Month) -> list[Gap]:
+    """Holes in the sequences of the month's documents, all of the account: they share them.
+
+    A reader looks for these numbers outside the month before it calls them missing.
     """
-    known = [(item.kind == "CN", item.number) for item in month.theirs if item.final and month.has(item.day)]
-    known += [(item.kind == "credit_note", item.number) for item in month.ours if month.has(item.day)]
+    held = {item.id: item for item in month.theirs}
+    pairs = [(item, held.get(item.sevdesk_id or "")) for item in month.ours if item.number is not None]
+    # a number that was altered is told with its document: it opens no hole, and neither of the two is missing
+    altered = {item.id for document, item in pairs if item is not None and item.number != document.number}
+    final = [item for item in month.theirs if item.final]
+    spoken = {(item.kind == "CN", item.number) for item in final}
+    spoken |= {(document.kind == "credit_note", document.number) for document, _ in pairs}
+    known = {(item.kind == "CN", item.number) for item in final if month.has(item.day) and item.id not in altered}
+    known |= {(one.kind == "credit_note", one.number) for one, item in pairs if month.has(one.day) and item is None}
     circles: dict[tuple[bool, str], dict[int, str]] = {}
     for credit, number in known:
         match = re.fullmatch(r"(.*?)(\d{1,15})", number or "")
         if match is not None:
             circles.setdefault((credit, match[1]), {})[int(match[2])] = match[2]
     found = []
-    for (_, prefix), circle in sorted(circles.items()):
+    for (credit, prefix), circle in sorted(circles.items()):
         for here, there in itertools.pairwise(sorted(circle)):
             if 1 < there - here <= _JUMP:
-                missing = tuple(f"{prefix}{number:0{len(circle[here])}d}" for number in range(here + 1, there))
-                found.append((prefix + circle[here], prefix + circle[there], missing))
-    return found
+                between = (f"{prefix}{number:0{len(circle[here])}d}" for number in range(here + 1, there))
+                missing = tuple(number for number in between if (credit, number) not in spoken)
+                found.append(Gap(credit, prefix + circle[here], prefix + circle[there], missing))
+    return [gap for gap in found if gap.missing]
 
 
 def numbers(made: PeriodCertificate, month: Month) -> None:
     """Holes in the sequence of numbers."""
-    for before, after, missing in gaps(month):
-        left = [number for number in missing if number not in month.elsewhere]
+    for gap in gaps(month):
+        left = [number for number in gap.missing if (gap.credit, number) not in month.elsewhere]
         if left:
             shown = left[0] if len(left) == 1 else f"{left[0]} … {left[-1]}"
             what = "a number" if len(left) == 1 else f"{len(left)} numbers"
-            message = f"{what} between {before} and {after} that no document has"
+            message = f"{what} between {gap.before} and {gap.after} that no document has"
             made.findings.append(Finding("hole", "NUMBER-MISSING", message, document=shown))

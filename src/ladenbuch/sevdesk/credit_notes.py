@@ -223,6 +223,19 @@ class CreditNotes(Room):
             rows = [row for row in self._rows_of(contact_id) if _note(row) == note]
         return _oldest_first(rows)
 
+    def credit_notes_between(self, since: date, until: date) -> list[RemoteCreditNote]:
+        """All credit notes dated in [since, until), drafts too, without positions."""
+        rows = finding.dated(self._calls, "/CreditNote", "creditNoteDate", since, until)
+        return [remote_credit_note(row) for row in rows]
+
+    def credit_notes_numbered(self, number: str) -> list[RemoteCreditNote]:
+        """All credit notes with exactly this number, whatever their date; two drafts may share one."""
+        query = [("creditNoteNumber", number)]
+        rows = finding.exactly(
+            self._calls, "/CreditNote", query, lambda row: reading.text(row.get("creditNoteNumber")), number
+        )
+        return [remote_credit_note(row) for row in rows]
+
     def credit_notes_of(self, invoice_id: str, contact_id: str) -> list[RemoteCreditNote]:
         """All credit notes for this invoice, whoever made them (R13), oldest first; by the contact both name.
 

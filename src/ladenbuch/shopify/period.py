@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
+from ladenbuch.domain.month import ListedOrder
 from ladenbuch.errors import Rejected, Retryable
 from ladenbuch.shopify import shapes
 from ladenbuch.shopify.answer import Json, Result
@@ -23,7 +24,12 @@ _DOCUMENT = "orders_processed"
 
 
 def orders_processed(execute: Execute, since: datetime, until: datetime) -> Iterator[str]:
-    """The gids of all orders processed in [since, until), oldest first, each once. Aware instants of whole seconds.
+    """The gids of `orders_listed`."""
+    return (item.id for item in orders_listed(execute, since, until))
+
+
+def orders_listed(execute: Execute, since: datetime, until: datetime) -> Iterator[ListedOrder]:
+    """All orders processed in [since, until), oldest first, each once. Aware instants of whole seconds.
 
     Raises `Retryable("SHOPIFY-PARTIAL")` for an answer with holes, `Rejected("SHOPIFY-SCOPE")`, and what `execute`
     raises: a list with a gap is none.
@@ -32,11 +38,11 @@ def orders_processed(execute: Execute, since: datetime, until: datetime) -> Iter
     lower = since
     while True:
         seen, last = 0, lower
-        for gid, processed_at in _walk(execute, lower, until):
-            seen, last = seen + 1, processed_at
-            if gid not in known:
-                known.add(gid)
-                yield gid
+        for item in _walk(execute, lower, until):
+            seen, last = seen + 1, item.processed_at
+            if item.id not in known:
+                known.add(item.id)
+                yield item
             if seen >= _WALK_LIMIT and last.replace(microsecond=0) > lower:
                 break
         else:
@@ -50,14 +56,18 @@ def hidden_before(installation: Json, now: datetime) -> datetime | None:
     return None if "read_all_orders" in scopes else now - VISIBLE
 
 
-def _walk(execute: Execute, lower: datetime, upper: datetime) -> Iterator[tuple[str, datetime]]:
+def _walk(execute: Execute, lower: datetime, upper: datetime) -> Iterator[ListedOrder]:
     query = f"status:any AND processed_at:>='{_stamp(lower)}' AND processed_at:<'{_stamp(upper)}'"
     after: str | None = None
     while True:
         page = _page(execute(_DOCUMENT, {"query": query, "after": after}))
         for node in shapes.nodes(page, "orders"):
-            gid = shapes.text(node.get("id"), "orders.id")
-            yield gid, shapes.instant(node.get("processedAt"), "orders.processedAt")
+            yield ListedOrder(
+                shapes.text(node.get("id"), "orders.id"),
+                shapes.text(node.get("name"), "orders.name"),
+                shapes.instant(node.get("processedAt"), "orders.processedAt"),
+                shapes.instant(node.get("updatedAt"), "orders.updatedAt"),
+            )
         after = shapes.next_cursor(page)
         if after is None:
             return

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from ladenbuch.simulators.http import AsgiApp, SimRequest, SimResponse, asgi
 from ladenbuch.simulators.sevdesk import accounts, banking, contacts, control, credit_notes, invoices, lookups, vouchers
 from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, failure
+from ladenbuch.simulators.sevdesk.tampering import tamper
 from ladenbuch.simulators.sevdesk.wire import ApiError, Json, parse_body
 from ladenbuch.simulators.sevdesk.world import DEFAULT_TOKEN, Switches, World
 from ladenbuch.simulators.weather import Weather
@@ -142,7 +143,9 @@ class SevdeskSimulator:
             return answer({"reset": True})
         if action == ("POST", "human"):
             return answer(control.human(self.world, parse_body(request.body, "")))
-        raise ApiError(404, "control: GET state, GET calls, POST reset, POST human")
+        if action == ("POST", "tamper"):
+            return answer(control.document_state(tamper(self.world, parse_body(request.body, ""))))
+        raise ApiError(404, "control: GET state, GET calls, POST reset, POST human, POST tamper")
 
 
 def _check_version(version: str | None, template: str) -> None:

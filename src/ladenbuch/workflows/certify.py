@@ -1,0 +1,214 @@
+"""Read a month from shop, books and sevdesk, and certify it (`domain.period`). Nothing is written, anywhere.
+
+    shop      the orders processed in the month, by pages
+    books     those orders, every document dated in the month or of those orders, and sevdesk's cancellations of them
+    sevdesk   every document dated in the month; ours that are not among them one by one, by id (R17: no document is
+              called gone because a list does not show it); numbers nobody has, by number
+
+Documents sevdesk lists under our note and the first reading of the books did not bring are looked up in the books by
+their id: they may be dated otherwise there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from ladenbuch.db import Store, Transaction
+from ladenbuch.domain.month import PAID, Finding, Month, OurDocument, PeriodCertificate, TheirDocument
+from ladenbuch.domain.month_documents import gaps
+from ladenbuch.domain.period import certify
+from ladenbuch.domain.profile import profile_at
+from ladenbuch.errors import Retryable
+from ladenbuch.inbox.marks import order_marks
+from ladenbuch.sevdesk.client import Sevdesk
+from ladenbuch.sevdesk.credit_notes import RemoteCreditNote
+from ladenbuch.sevdesk.documents import RemoteInvoice
+from ladenbuch.shopify.period import orders_listed
+from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.month_books import batches, read_month, reference, whose_money, with_ids
+from ladenbuch.workflows.preview import Period, hidden_until
+
+T = TypeVar("T")
+
+#: How often one reading is tried before the whole is given up, and the longest wait between two tries, in seconds.
+_TRIES, _LONGEST_WAIT = 4, 30.0
+#: Numbers looked for outside the month; beyond it a hole is named without looking.
+_LOOKED_FOR = 200
+
+Told = Callable[[str], None]
+
+
+def certificate_of(
+    ctx: Context, tenant: str, period: Period, grace: timedelta, told: Told = lambda what: None
+) -> PeriodCertificate:
+    """Certify a period. `grace`: what changed less than this ago is not judged.
+
+    `told` hears what is being read. Raises what the clients raise when a service stays away or refuses: a list with a
+    gap proves nothing.
+    """
+    now = ctx.clock()
+    shop, sevdesk, profiles = ctx.shopify(tenant), ctx.sevdesk(tenant), ctx.profiles(tenant)
+    told("orders in the shop")
+    hidden = _patiently(ctx, lambda: hidden_until(ctx, tenant, period))
+    listed = _patiently(ctx, lambda: list(orders_listed(shop.execute, period.start, period.end)))
+    told("our books")
+    kept = read_month(ctx, tenant, period, listed)
+    told("documents in sevdesk")
+    theirs = _Theirs(ctx, sevdesk, told)
+    theirs.between(period.since, period.until)
+    keys = frozenset(item.shop_key for item in profiles)
+    month = Month(
+        since=period.since,
+        until=period.until,
+        today=profile_at(profiles, now).local_date(now),
+        judged_until=now - grace,
+        go_live=profiles[0].go_live,
+        shop_keys=keys,
+        listed=tuple(listed),
+        known=tuple(kept.known),
+        hidden_until=hidden,
+    )
+    strangers = [item.id for item in theirs.found.values() if month.order_number(item.note)]
+    ours = with_ids(ctx, tenant, kept, strangers, period)
+    theirs.complete(ours)
+    ours = whose_money(ctx, tenant, profiles, ours, theirs.found)
+    month = replace(month, ours=tuple(ours), theirs=tuple(theirs.found.values()))
+    month = replace(month, elsewhere=theirs.elsewhere(month))
+    made = certify(month)
+    made.findings[:] = _explained(ctx, tenant, made.findings)
+    return made
+
+
+def _explained(ctx: Context, tenant: str, findings: Sequence[Finding]) -> list[Finding]:
+    """Orders nobody settled: whether they were heard of, and what became of the last attempt."""
+    waiting = ("ORDER-UNKNOWN", "ORDER-CHANGED")
+    heard = unsettled(ctx, tenant, [item.order_id for item in findings if item.code in waiting and item.order_id])
+    told = []
+    for item in findings:
+        if item.code in waiting and item.order_id in heard:
+            code = heard[item.order_id]
+            why = f"heard of, last attempt: {code}" if code else "heard of, and not tried yet"
+            item = replace(item, message=f"{item.message}; {why}")
+        elif item.code == "ORDER-UNKNOWN":
+            item = replace(item, message=f"{item.message}; never heard of")
+        told.append(item)
+    return told
+
+
+def unsettled(ctx: Context, tenant: str, order_ids: Iterable[str]) -> dict[str, str]:
+    """Of these orders, those that were heard of and not settled: gid -> the code of the last attempt ("": none yet)."""
+    table, found = order_marks, dict[str, str]()
+    for some in batches(sorted(set(order_ids))):
+        query = sa.select(table.c.order_id, table.c.last_code, table.c.attempts).where(
+            table.c.tenant == tenant, table.c.order_id.in_(some), table.c.settled < table.c.wanted
+        )
+
+        def read(tx: Transaction, query: sa.Select[Any] = query) -> Sequence[Any]:
+            return tx.execute(query).all()
+
+        rows = ctx.door(tenant).read(Store.INBOX, read)
+        found |= {row.order_id: (row.last_code or "") if row.attempts else "" for row in rows}
+    return found
+
+
+def _patiently(ctx: Context, read: Callable[[], T]) -> T:
+    """A reading, tried again within bounds while the other side is busy or away."""
+    for attempt in range(_TRIES):
+        try:
+            return read()
+        except Retryable as error:
+            if attempt == _TRIES - 1:
+                raise
+            ctx.sleep(min(error.after if error.after is not None else 2.0**attempt, _LONGEST_WAIT))
+    raise AssertionError("unreachable")
+
+
+# -- sevdesk ------------------------------------------------------------------------------------------------------
+
+
+class _Theirs:
+    """Documents of sevdesk by id, as far as they were read."""
+
+    def __init__(self, ctx: Context, sevdesk: Sevdesk, told: Told) -> None:
+        self._ctx, self._sevdesk, self._told = ctx, sevdesk, told
+        self.found: dict[str, TheirDocument] = {}
+
+    def between(self, since: date, until: date) -> None:
+        """Every document dated in the days [since, until)."""
+        self._keep(_patiently(self._ctx, lambda: self._sevdesk.invoices_between(since, until)))
+        self._keep(_patiently(self._ctx, lambda: self._sevdesk.credit_notes_between(since, until)))
+
+    def complete(self, ours: Sequence[OurDocument]) -> None:
+        """Ours that no list showed, by id; and the cancellation of what reads as paid and was not paid."""
+        for document in ours:
+            if document.sevdesk_id is not None and document.sevdesk_id not in self.found:
+                self._told(f"{document.shown} by its id")
+                self._one(*document.sevdesk_id.split("/"))
+        reversed_ = {item.origin for item in self.found.values() if item.kind == "SR"}
+        for document in ours:
+            held = self.found.get(document.sevdesk_id or "")
+            if held is None or document.state != "final" or document.kind not in ("invoice", "supplementary"):
+                continue
+            if held.status >= PAID and held.paid < held.gross and held.id not in reversed_:
+                self._reversal(held)
+
+    def _one(self, kind: str, wanted: str) -> None:
+        if kind == "CreditNote":
+            note = _patiently(self._ctx, lambda: self._sevdesk.get_credit_note(wanted))
+            self._keep([] if note is None else [note])
+        else:
+            invoice = _patiently(self._ctx, lambda: self._sevdesk.get_invoice(wanted))
+            self._keep([] if invoice is None else [invoice])
+
+    def _reversal(self, held: TheirDocument) -> None:
+        note, origin = held.note, held.id.partition("/")[2]
+        found = _patiently(self._ctx, lambda: self._sevdesk.find_cancellation(note, origin)) if note else None
+        self._keep([] if found is None else [found])
+
+    def elsewhere(self, month: Month) -> frozenset[tuple[bool, str]]:
+        """Numbers that are missing in the month and that a document of another day has."""
+        found = set()
+        for credit, number in [(gap.credit, number) for gap in gaps(month) for number in gap.missing][:_LOOKED_FOR]:
+            self._told(f"number {number}")
+            if self._exists(number, credit):
+                found.add((credit, number))
+        return frozenset(found)
+
+    def _exists(self, number: str, credit: bool) -> bool:
+        if credit:
+            notes = _patiently(self._ctx, lambda: self._sevdesk.credit_notes_numbered(number))
+            return any(not item.is_draft for item in notes)
+        return bool(_patiently(self._ctx, lambda: self._sevdesk.invoices_numbered(number)))
+
+    def _keep(self, rows: Iterable[RemoteInvoice | RemoteCreditNote]) -> None:
+        for row in rows:
+            held = _their(row)
+            self.found[held.id] = held
+
+
+def _their(row: RemoteInvoice | RemoteCreditNote) -> TheirDocument:
+    if isinstance(row, RemoteCreditNote):
+        credit, day, origin = True, row.credit_note_date, None
+    else:
+        credit, day, origin = False, row.invoice_date, row.origin_id
+    return TheirDocument(
+        id=reference(credit, row.id),
+        kind=row.kind,
+        status=row.status,
+        number=row.number,
+        note=row.note,
+        day=day,
+        currency=row.currency,
+        tax_rule=row.tax_rule,
+        gross=row.gross,
+        net=row.net,
+        tax=row.tax,
+        paid=row.paid,
+        origin=None if origin is None else reference(False, origin),
+        changed_at=row.updated_at,
+    )

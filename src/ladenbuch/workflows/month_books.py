@@ -1,0 +1,227 @@
+"""What our books hold of a month, as the values a certificate is made from. Only read.
+
+Orders processed in the month or listed for it, every document dated in it or of these orders, with what they cover and
+what is linked to them, and sevdesk's own documents that cancel them: the books keep their ids with the intent.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, tzinfo
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from ladenbuch import books
+from ladenbuch.db import Store, Transaction, from_micros, to_micros
+from ladenbuch.domain.month import KnownOrder, ListedOrder, OurDocument, TheirDocument
+from ladenbuch.domain.profile import Profile, profile_at
+from ladenbuch.shopify.orders import order_from_envelope
+from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.preview import Period
+
+_BATCH = 400
+#: What the certificate of an order says where money of its is matched in sevdesk.
+_ELSEWHERE = "money of gateways that are matched in sevdesk or booked by hand"
+#: Modes in which somebody else links the money (bookkeeping 4.2).
+_THEIRS = ("bank", "feed", "off")
+
+
+def batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Portions a database takes in one list."""
+    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
+
+
+def reference(credit: bool, id_: str) -> str:
+    """How a document of sevdesk is named here: it counts invoices and credit notes apart."""
+    return f"{'CreditNote' if credit else 'Invoice'}/{id_}"
+
+
+@dataclass(slots=True)
+class Kept:
+    """What the books hold: orders, documents by key, and what belongs to them."""
+
+    known: list[KnownOrder] = field(default_factory=list)
+    causes: dict[str, frozenset[str]] = field(default_factory=dict)
+    documents: dict[str, OurDocument] = field(default_factory=dict)
+
+
+def read_month(ctx: Context, tenant: str, period: Period, listed: Sequence[ListedOrder]) -> Kept:
+    """The orders of the period and those listed, every document dated in it or of these orders."""
+    kept = Kept()
+    table, ids = books.orders.c, sorted(item.id for item in listed)
+    columns = (
+        table.order_id, table.name, table.verdict, table.code, table.processed_at, table.updated_at, table.certificate,
+    )  # fmt: skip
+    days = (books.documents.c.invoice_date >= period.since.isoformat(),
+            books.documents.c.invoice_date < period.until.isoformat())  # fmt: skip
+    instants, zone = (to_micros(period.start), to_micros(period.end)), ZoneInfo(period.time_zone)
+
+    def read(tx: Transaction) -> None:
+        mine = sa.select(*columns).where(table.tenant == tenant)
+        dated = mine.where(table.processed_at >= instants[0], table.processed_at < instants[1])
+        rows: dict[str, Any] = {row.order_id: row for row in tx.execute(dated)}
+        for some in batches([gid for gid in ids if gid not in rows]):
+            rows |= {row.order_id: row for row in tx.execute(mine.where(table.order_id.in_(some)))}
+        asked: dict[str, list[str]] = {}
+        questions = sa.select(books.attention.c.order_id, books.attention.c.code)
+        for row in tx.execute(questions.where(books.attention.c.tenant == tenant)):
+            asked.setdefault(row.order_id, []).append(row.code)
+        for gid, row in rows.items():
+            order, kept.causes[gid] = _known(row, tuple(sorted(asked.get(gid, ()))))
+            kept.known.append(order)
+        _documents(ctx, tx, tenant, kept, sa.and_(*days))
+        intents = books.intents.c
+        cancelled = sa.select(intents.order_id).where(
+            intents.tenant == tenant,
+            intents.kind == "cancel",
+            intents.done_at >= instants[0],
+            intents.done_at < instants[1],
+        )
+        for some in batches(sorted({*rows, *tx.execute(cancelled).scalars()})):
+            _documents(ctx, tx, tenant, kept, books.documents.c.order_id.in_(some))
+            _cancellations(tx, tenant, kept, some, zone)
+
+    ctx.door(tenant).read(Store.BOOKS, read)
+    return kept
+
+
+def _known(row: Any, asked: tuple[str, ...]) -> tuple[KnownOrder, frozenset[str]]:
+    proof = json.loads(row.certificate)
+    order = KnownOrder(
+        id=row.order_id,
+        name=row.name,
+        verdict=row.verdict,
+        code=row.code,
+        processed_at=from_micros(row.processed_at),
+        updated_at=from_micros(row.updated_at),
+        holds=bool(proof.get("holds")),
+        gross_by_rate=proof.get("gross_by_rate_minor", {}),
+        projected=bool(proof.get("projected")),
+        asked=asked,
+    )
+    return order, frozenset(proof.get("open_causes", ()))
+
+
+def _documents(ctx: Context, tx: Transaction, tenant: str, kept: Kept, which: sa.ColumnElement[bool]) -> None:
+    """Documents that fit, with what they cover and what is linked to them."""
+    table, unseal = books.documents, ctx.unseal(tenant, "pins")
+    rows = tx.execute(sa.select(table).where(table.c.tenant == tenant, which)).all()
+    fresh = [row for row in rows if row.key not in kept.documents]
+    keys = [row.key for row in fresh]
+    covers: dict[str, list[str]] = {}
+    booked: dict[str, int] = {}
+    for some in batches(keys):
+        of = sa.select(books.covers.c.document_key, books.covers.c.fact_id).where(
+            books.covers.c.tenant == tenant, books.covers.c.document_key.in_(some)
+        )
+        for cover in tx.execute(of):
+            covers.setdefault(cover.document_key, []).append(cover.fact_id)
+        linked = sa.select(books.bookings.c.document_key, books.bookings.c.amount).where(
+            books.bookings.c.tenant == tenant, books.bookings.c.document_key.in_(some)
+        )
+        for link in tx.execute(linked):
+            booked[link.document_key] = booked.get(link.document_key, 0) + link.amount
+    for row in fresh:
+        pins = json.loads(unseal(row.key_id, bytes(row.pins)))
+        sums = json.loads(row.sums)
+        kept.documents[row.key] = OurDocument(
+            key=row.key,
+            order_id=row.order_id,
+            order_name=pins["note"].partition(" / ")[0],
+            kind=row.kind,
+            state=row.state,
+            sevdesk_id=None if row.sevdesk_id is None else reference(row.kind == "credit_note", row.sevdesk_id),
+            number=row.number,
+            note=pins["note"],
+            day=date.fromisoformat(row.invoice_date),
+            currency=pins["currency"],
+            tax_rule=int(pins["tax_rule"]),
+            sums=tuple((Decimal(rate), gross, net, tax) for rate, (gross, net, tax) in sums.items()),
+            covers=tuple(sorted(covers.get(row.key, ()))),
+            booked=abs(booked.get(row.key, 0)),
+            theirs=_ELSEWHERE in kept.causes.get(row.order_id, ()),
+        )
+
+
+def _cancellations(tx: Transaction, tenant: str, kept: Kept, order_ids: Sequence[str], zone: tzinfo) -> None:
+    """sevdesk's own documents that cancel ours: our books keep their ids with the intent."""
+    intents = books.intents.c
+    done = sa.select(intents.key, intents.remote_id, intents.done_at).where(
+        intents.tenant == tenant,
+        intents.kind == "cancel",
+        intents.order_id.in_(order_ids),
+        intents.done_at.is_not(None),
+    )
+    for row in tx.execute(done):
+        origin = kept.documents.get(row.key.removeprefix("sr:"))
+        if origin is not None and row.remote_id is not None:
+            kept.documents[row.key] = replace(
+                origin,
+                key=row.key,
+                kind="cancellation",
+                state="final",
+                sevdesk_id=reference(False, row.remote_id),
+                number=None,
+                day=from_micros(row.done_at).astimezone(zone).date(),
+                covers=(),
+                booked=0,
+            )
+
+
+def with_ids(ctx: Context, tenant: str, kept: Kept, ids: Iterable[str], period: Period) -> list[OurDocument]:
+    """The documents read, and those among `ids` (references to sevdesk) that are ours though dated elsewhere."""
+    known = {item.sevdesk_id for item in kept.documents.values()}
+    wanted = sorted({one.partition("/")[2] for one in set(ids) - known})
+    intents = books.intents.c
+
+    def read(tx: Transaction) -> None:
+        for some in batches(wanted):
+            _documents(ctx, tx, tenant, kept, books.documents.c.sevdesk_id.in_(some))
+            cancels = sa.select(intents.order_id).where(
+                intents.tenant == tenant, intents.kind == "cancel", intents.remote_id.in_(some)
+            )
+            orders = sorted(set(tx.execute(cancels).scalars()))
+            if orders:
+                _documents(ctx, tx, tenant, kept, books.documents.c.order_id.in_(orders))
+                _cancellations(tx, tenant, kept, orders, ZoneInfo(period.time_zone))
+
+    if wanted:
+        ctx.door(tenant).read(Store.BOOKS, read)
+    return list(kept.documents.values())
+
+
+def whose_money(
+    ctx: Context,
+    tenant: str,
+    profiles: Sequence[Profile],
+    ours: Sequence[OurDocument],
+    theirs: Mapping[str, TheirDocument],
+) -> list[OurDocument]:
+    """Where more is paid than we linked: whether the money is matched in sevdesk, by the stored order."""
+    more = {
+        item.order_id
+        for item in ours
+        if not item.theirs and (held := theirs.get(item.sevdesk_id or "")) and abs(held.paid) > item.booked
+    }
+    matched = {gid for gid in more if _matched(ctx, tenant, profiles, gid)}
+    return [replace(item, theirs=True) if item.order_id in matched else item for item in ours]
+
+
+def _matched(ctx: Context, tenant: str, profiles: Sequence[Profile], order_id: str) -> bool:
+    """Whether the money of an order comes by transfer, a bank feed or a hand: no gateway of it is ours to book."""
+    table = books.orders.c
+    query = sa.select(table.key_id, table.snapshot).where(table.tenant == tenant, table.order_id == order_id)
+    row = ctx.door(tenant).read(Store.BOOKS, lambda tx: tx.execute(query).first())
+    if row is None:
+        return False
+    envelope = zlib.decompress(ctx.unseal(tenant, "snapshot")(row.key_id, bytes(row.snapshot)))
+    order = order_from_envelope(json.loads(envelope))
+    profile = profile_at(profiles, order.processed_at)
+    modes = [profile.gateway(item.gateway, manual=item.manual) for item in order.payments]
+    return all(mode is not None and mode.mode in _THEIRS for mode in modes)
