@@ -4,6 +4,7 @@
     ├── Retryable            later: the same call may succeed after `after` seconds
     │   └── Ambiguous        later, and find first: a write was sent, its outcome is unknown
     ├── Rejected             never: repeating the same call cannot help; `code` says why
+    ├── NotYet               wait: a step needs something outside first; the rest goes on
     ├── NeedsAttention       ask: a person must choose; `choices` says what from
     └── UsageError           the command line or a setting is wrong; names the field
 
@@ -15,6 +16,7 @@ secrets or personal data.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 
 class LadenbuchError(Exception):
@@ -65,6 +67,14 @@ class NeedsAttention(LadenbuchError):
         super().__init__(code, message, detail=detail)
         self.choices = tuple(choices)
         self.about = tuple(about)
+
+
+class NotYet(LadenbuchError):
+    """One step waits for something outside (a bank, a person at work); `look_again` (aware UTC) says until when."""
+
+    def __init__(self, code: str, message: str, look_again: datetime) -> None:
+        super().__init__(code, message)
+        self.look_again = look_again
 
 
 class UsageError(LadenbuchError):

@@ -297,7 +297,8 @@ def _identities(order: Order, agreements: tuple[Agreement, ...]) -> list[Problem
         refuse(f"the ledger says {everything}, the order says {order.current_total}")
     for agreement in agreements:
         for sale in agreement.sales:
-            if sale.action == "RETURN" and (sale.total > 0 or (sale.quantity or 0) > 0):
+            goods = sale.line_type not in ("ADJUSTMENT", "FEE")  # those say the direction by their sign (F2)
+            if goods and sale.action == "RETURN" and (sale.total > 0 or (sale.quantity or 0) > 0):
                 refuse("a return with a positive amount", sale.id)
             if sale.taxes and sum(tax.amount for tax in sale.taxes) != sale.tax:
                 refuse("the taxes of a sale do not add up", sale.id)

@@ -188,7 +188,7 @@ def _document(
             positions=folded.positions,
             claim=folded.claim,
             head_text=head_text(order, profile),
-            foot_text=" ".join(text for text in notes if text),
+            foot_text=" ".join(text for text in (*notes, _closing(profile, party)) if text),
             time_to_pay=days,
             delivery_country=_delivery_country(decision, party),
             e_invoice=electronic is not None,
@@ -228,6 +228,11 @@ def _electronic(
         facts, profile, part.decision.rule, party, point.at, due=due, readable=whole is not None
     )
     return found, whole or folded, lacking
+
+
+def _closing(profile: Profile, party: Party) -> str:
+    """The merchant's own last line."""
+    return one_line(profile.closing_de if party.locale == "de" else profile.closing_en) or ""
 
 
 def in_closed_period(basis: Basis, profile: Profile, day: date, *facts: str) -> Problem | None:

@@ -144,6 +144,8 @@ def _after_tax_point(
         asked, stale = drafts_by_hand(books, written, profile.local_date(basis.now), more)
         attention += asked
     releases = [item.not_before for item in actions if item.not_before is not None and item.not_before > basis.now]
+    if releases:
+        waiting.append(Problem("GRACE", "more may be added to the order: its invoice waits for it (3.1)", (order.id,)))
     return Plan(
         order.id,
         tuple(actions),

@@ -75,6 +75,9 @@ class Profile:
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
     default_gateway: Gateway | None = None
     shop_name: str = ""
+    dispatch_days: int | None = 3  # after the payment goods usually leave; None: no month of delivery is promised
+    closing_de: str = ""  # the merchant's own last line on documents
+    closing_en: str = ""
     debtor: str = "each"  # each | collective: consumers share one contact, businesses never do
     debtor_number: str = ""  # customer number of that contact; '' gives <shop_key>-sammel
     eu_sales: Mapping[str, int] = field(default_factory=dict)  # year -> minor units net, see `sold_before`
@@ -192,6 +195,14 @@ class Profile:
         for name in ("draft_only", "include_pos", "letters", "reverse_charge"):
             if not isinstance(getattr(self, name), bool):
                 raise Rejected("PROFILE", f"{name} must be true or false")
+        days = self.dispatch_days
+        if days is not None and (isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= 366):
+            raise Rejected("PROFILE", "dispatch_days must be a number of days up to 366, or null")
+        for name in ("closing_de", "closing_en"):
+            text = getattr(self, name)
+            if not isinstance(text, str) or len(text) > 500 or "gutschrift" in text.lower():
+                message = f"{name} must be text of at most 500 characters, without the word for self-billing (§14 (2))"
+                raise Rejected("PROFILE", message)
         if not isinstance(self.grace_seconds, int) or not 0 <= self.grace_seconds <= 86_400:
             raise Rejected("PROFILE", "grace_seconds must be a number of seconds up to one day")
         if self.timing == "creation" and self.taxation != "ist":

@@ -38,31 +38,39 @@ _MONTHS = {
         "December",
     ],
 }
-#: Goods that are paid first usually leave the shop within days; the month is all the law asks for (UStDV §31 (4)).
-_USUAL_DISPATCH = timedelta(days=3)
 
 
 def advance_note(tax_point: TaxPoint, profile: Profile, locale: str) -> str:
     """The sentence of an invoice issued before the supply, '' when the goods had left.
 
     An invoice over money received in advance names the day of receipt instead of the supply and says so (UStG §14 (4)
-    no. 6, UStAE 14.8 (1), (4)); the delivery month is an expectation, not a claim. One issued with the order names
+    no. 6, UStAE 14.8 (1), (4)); the delivery month is an expectation, not a claim (a month is all the law asks for:
+    UStDV §31 (4)), and is left out where the profile knows none. One issued with the order names
     no receipt and is marked as an advance invoice, or its tax would be owed (§14c (2)).
     """
     if tax_point.trigger == "fulfilment":
         return ""
-    language = language_of(locale)
-    paid = profile.local_date(tax_point.at)
-    created = tax_point.trigger == "creation"
-    expected = profile.local_date(tax_point.at + _USUAL_DISPATCH)
-    month = f"{_MONTHS[language][expected.month - 1]} {expected.year}"
-    if created:
-        if language == "en":
-            return f"Invoice before the supply (advance payment); delivery expected in {month}."
-        return f"Rechnung vor Ausführung der Leistung (Vorauszahlung), Lieferung voraussichtlich im {month}."
-    if language == "en":
-        return f"Advance payment received on {paid:%d.%m.%Y}; delivery expected in {month}."
-    return f"Vorauszahlung, Zahlung erhalten am {paid:%d.%m.%Y}, Lieferung voraussichtlich im {month}."
+    english = language_of(locale) == "en"
+    if tax_point.trigger == "creation":
+        text = (
+            "Invoice before the supply (advance payment)"
+            if english
+            else "Rechnung vor Ausführung der Leistung (Vorauszahlung)"
+        )
+    else:
+        paid = profile.local_date(tax_point.at)
+        text = (
+            f"Advance payment received on {paid:%d.%m.%Y}"
+            if english
+            else f"Vorauszahlung, Zahlung erhalten am {paid:%d.%m.%Y}"
+        )
+    if profile.dispatch_days is None:
+        return f"{text}."
+    expected = profile.local_date(tax_point.at + timedelta(days=profile.dispatch_days))
+    month = f"{_MONTHS[language_of(locale)][expected.month - 1]} {expected.year}"
+    if english:
+        return f"{text}; delivery expected in {month}."
+    return f"{text}, Lieferung voraussichtlich im {month}."
 
 
 def correction_note(number: str, issued: date, locale: str) -> str:

@@ -137,6 +137,14 @@ def history(tx: Transaction, tenant: str, order_id: str) -> list[sa.RowMapping]:
     return list(tx.execute(query.order_by(events.c.received_at, events.c.webhook_id)).mappings())
 
 
+def bodies(tx: Transaction, tenant: str, order_id: str, topic: str) -> list[tuple[str, bytes]]:
+    """The sealed bodies of one topic about one order, in the order they came, each with the id of its key."""
+    query = sa.select(events.c.key_id, events.c.body).where(
+        events.c.tenant == tenant, events.c.order_id == order_id, events.c.topic == topic
+    )
+    return [(row.key_id, row.body) for row in tx.execute(query.order_by(events.c.received_at, events.c.webhook_id))]
+
+
 def prune(tx: Transaction, before: datetime) -> int:
     """Forget deliveries received before that instant; keep it well above Shopify's retry window of hours.
 

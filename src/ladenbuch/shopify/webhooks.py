@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
@@ -303,6 +304,30 @@ class Told(msgspec.Struct, frozen=True, gc=False):
 
 _OLD_FAMILY = {f"x-shopify-{short}".encode(): short for short in _READ}
 _NEW_FAMILY = {f"shopify-{short}".encode(): short for short in _READ}
+
+
+class _Moved(msgspec.Struct):
+    kind: str = ""
+    status: str = ""
+    amount: str = "0"
+
+
+class _Refund(msgspec.Struct):
+    id: int = 0
+    transactions: list[_Moved] = []
+
+
+def refunded(body: bytes) -> tuple[str | None, int]:
+    """The gid and the money of a `refunds/create` body, in minor units; (None, 0) where it is none."""
+    try:
+        found = msgspec.json.decode(body, type=_Refund)
+        amounts = [Decimal(item.amount) for item in found.transactions if item.status == "success"]
+        minor = [amount.scaleb(2) for amount in amounts]
+    except (msgspec.MsgspecError, ArithmeticError):
+        return None, 0
+    if not found.id or any(amount != int(amount) for amount in minor):
+        return None, 0
+    return f"gid://shopify/Refund/{found.id}", sum(int(amount) for amount in minor)
 
 
 def _as_served(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -60,6 +60,18 @@ SENTENCES: dict[str, _Text] = {
         "Geld ging zurück, aber Shopifys Verkaufsbuch verlangt es noch.",
         "Money went back, and Shopify's sales ledger still claims it.",
     ),
+    "GRACE": (
+        "Es kann noch etwas dazukommen: Die Rechnung wartet darauf.",
+        "More may be added: the invoice waits for it.",
+    ),
+    "PAYMENT-UNLINKED": (
+        "Geld ging zurück; die Rechnungskorrektur wartet, bis die Zahlung in sevdesk verknüpft ist.",
+        "Money went back; the credit note waits until the payment is linked in sevdesk.",
+    ),
+    "DELETED": (
+        "Die Bestellung wurde in Shopify gelöscht; ihre Belege bleiben.",
+        "The order was deleted in Shopify; its documents stay.",
+    ),
     "REFUND-FAILED": (
         "Die Erstattung ist gescheitert: Es ging kein Geld zurück, und es ist weniger geschuldet.",
         "The refund failed: no money went back, and less is owed.",

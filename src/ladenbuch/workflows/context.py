@@ -24,7 +24,8 @@ class Timing:
     """How long things wait, in seconds. `ambiguous_wait` runs from the moment a call may have left us.
 
     `vat_answer_age` is how long before an order the answer about its VAT id may have been given, `hands_off` how long
-    a document we wrote is not looked at without need (R17).
+    a document we wrote is not looked at without need (R17), `match_patience` how long a refund waits for its invoice's
+    payment to be linked in sevdesk before a person is asked (R5), looked at every `match_again`.
     """
 
     client_timeout: float = 10.0
@@ -36,6 +37,8 @@ class Timing:
     lease: float = 60.0
     vat_answer_age: float = 30 * 86400.0
     hands_off: float = 900.0
+    match_patience: float = 7 * 86400.0
+    match_again: float = 4 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ and taken under one lease per tenant. A draft whose number another one took is w
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from ladenbuch import books
 from ladenbuch.db import Store, Transaction
@@ -14,7 +15,7 @@ from ladenbuch.domain.actions import Action
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.document import CreditNoteDraft
 from ladenbuch.domain.texts import correction_note
-from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
+from ladenbuch.errors import Ambiguous, NeedsAttention, NotYet, Rejected, Retryable
 from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, compare_credit_note, credit_note_hash
 from ladenbuch.sevdesk.documents import RemoteInvoice
 from ladenbuch.sevdesk.positions import same_gross_per_rate
@@ -35,6 +36,12 @@ def draft_credit_note(run: Run, action: Action, contact_id: str) -> None:
     if invoice_id is None or origin.state == "draft":
         raise Retryable("UNCONFIRMED", "the invoice is not finalised yet")
     invoice = run.sevdesk.get_invoice(invoice_id)
+    if invoice is not None and invoice.paid <= 0 and document.tax_point is not None:
+        patience = document.tax_point + timedelta(seconds=run.ctx.timing.match_patience)
+        if run.ctx.clock() < patience:
+            message = "money went back; the correction waits until the payment is linked in sevdesk (R5)"
+            again = run.ctx.clock() + timedelta(seconds=run.ctx.timing.match_again)
+            raise NotYet("PAYMENT-UNLINKED", message, min(again, patience))
     if invoice is None or invoice.paid <= 0:
         message = "money went back, and the payment of the invoice is not linked in sevdesk yet"
         raise NeedsAttention(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ladenbuch import audit, books, inbox
@@ -22,12 +23,13 @@ from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import Facts, Problem, facts_of
 from ladenbuch.domain.plan import HELD, Plan, plan
 from ladenbuch.domain.retry import retry_at
-from ladenbuch.errors import LadenbuchError, NeedsAttention, Rejected, Retryable
+from ladenbuch.errors import LadenbuchError, NeedsAttention, NotYet, Rejected, Retryable
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather
 from ladenbuch.workflows.hands import look
 from ladenbuch.workflows.posting import carry_out
 from ladenbuch.workflows.run import Run, known_of, locked_out
+from ladenbuch.workflows.unseen import unseen
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         looked_at = run.ctx.clock()
         fetched = run.shopify.fetch_order(run.order_id)
         if fetched.order is None:
-            return _invisible(run, fetched.reason or "the order cannot be read"), None
+            return unseen(run, fetched.reason or "it cannot be read"), None
         facts = facts_of(fetched.order)
         evidence = gather(run.ctx, run.tenant, fetched.order, run.ctx.clock())
         left = _plan(run, facts, evidence)
@@ -80,13 +82,16 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         if _others_were_there(run, left):
             left = _plan(run, facts, evidence)
         parked: list[Problem] = []
+        held: list[NotYet] = []
         if left.due(run.ctx.clock()):
-            parked = _carry_out(run, left)
+            parked, held = _carry_out(run, left)
             left = _plan(run, facts, evidence)
             if run.shopify.updated_at(run.order_id) != fetched.order.updated_at:
                 continue
         envelope = json.dumps(fetched.envelope, default=str).encode()
-        return _record(run, facts, left, parked, envelope, looked_at), left.look_again
+        moments = [*(item.look_again for item in held), *([left.look_again] if left.look_again else [])]
+        left = replace(left, waiting=(*left.waiting, *(Problem(item.code, item.message) for item in held)))
+        return _record(run, facts, left, parked, envelope, looked_at), min(moments, default=None)
     raise Retryable("ORDER-MOVING", "the order changed while it was settled", after=1.0)
 
 
@@ -117,9 +122,13 @@ def _plan(run: Run, facts: Facts, evidence: Evidence) -> Plan:
     return plan(facts, known, profiles, ctx.clock(), evidence)
 
 
-def _carry_out(run: Run, left: Plan) -> list[Problem]:
-    """Carry out what is due, in order; what is refused parks itself and what depends on it, nothing else (R20)."""
+def _carry_out(run: Run, left: Plan) -> tuple[list[Problem], list[NotYet]]:
+    """Carry out what is due, in order; what is refused parks itself and what depends on it, nothing else (R20).
+
+    Returns what a person is asked about, and what waits for something outside.
+    """
     parked: list[Problem] = []
+    held: list[NotYet] = []
     blocked: set[str] = set()
     due = {item.key for item in left.due(run.ctx.clock())}
     waiting = {item.key for item in left.actions} - due
@@ -129,6 +138,9 @@ def _carry_out(run: Run, left: Plan) -> list[Problem]:
             continue
         try:
             carry_out(run, action)
+        except NotYet as wait:
+            held.append(wait)
+            blocked.add(action.key)
         except NeedsAttention as ask:
             parked.append(Problem(ask.code, ask.message, ask.about or action.covers or (action.key,), ask.choices))
             blocked.add(action.key)
@@ -138,7 +150,7 @@ def _carry_out(run: Run, left: Plan) -> list[Problem]:
             choices = ("try again", "post by hand", "exclude the order")
             parked.append(Problem(refusal.code, refusal.message, action.covers or (action.key,), choices))
             blocked.add(action.key)
-    return parked
+    return parked, held
 
 
 def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope: bytes, looked_at: datetime) -> str:
@@ -176,23 +188,6 @@ def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope:
         return code or "SETTLED" if verdict != "documented" else "SETTLED"
 
     return ctx.door(tenant).run(Store.BOOKS, record)
-
-
-def _invisible(run: Run, reason: str) -> str:
-    """Shopify does not show the order (R18): never "deleted". Known orders are asked about, unknown ones noted."""
-    ctx, tenant = run.ctx, run.tenant
-    now = ctx.clock()
-    asked = Problem("INVISIBLE", reason, (run.order_id,), ("keep the documents", "look it up in Shopify"))
-
-    def record(tx: Transaction) -> None:
-        books.check_fence(tx, tenant, run.order_id, run.run_id)
-        known = books.load(tx, tenant, run.order_id, ctx.unseal(tenant, "pins"))
-        if known.documents:
-            left = [] if Answers.of(known.resolutions).to(asked) else [(asked, question_hash(asked, None))]
-            books.record_attention(tx, tenant, run.order_id, left, now)
-
-    ctx.door(tenant).run(Store.BOOKS, record)
-    return "INVISIBLE"
 
 
 def _later(run: Run, code: str, attempts: int, after: float | None) -> str:
