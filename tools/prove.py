@@ -103,6 +103,24 @@ def lives(result: Result) -> None:
     _pytest(result, "a normal shop", "tests/unit/test_plan_d2c.py", "-rP", env={"LADENBUCH_LIVES": count})
 
 
+def contacts(result: Result) -> None:
+    """10,000 orders of 3,000 customers, many at once in a storm: as many contacts as customers, none doubled"""
+    for seed in ("1", "2"):
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
+        command = [sys.executable, "tests/contact_world.py", "--seed", seed]
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+        try:
+            figures: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            result.add(f"seed {seed}", f"no figures\n\n```\n{done.stderr[-2000:]}\n```", False)
+            continue
+        findings = figures.pop("findings")
+        rows = [f"| {name} | {value} |" for name, value in figures.items()]
+        listed = "".join(f"\n- {one}" for one in findings[:20])
+        body = "| figure | value |\n|---|---|\n" + "\n".join([*rows, f"| findings | {len(findings)} |"])
+        result.add(f"seed {seed}", body + (f"\n{listed}" if listed else ""), done.returncode == 0)
+
+
 def ingest(result: Result) -> None:
     """The ingest benchmark against a bare application in the same run"""
     done = subprocess.run([sys.executable, "bench/ingest.py"], cwd=ROOT, capture_output=True, text=True)
@@ -110,7 +128,7 @@ def ingest(result: Result) -> None:
 
 
 LINES: dict[str, Callable[[Result], None]] = {
-    line.__name__: line for line in (day, kill, postgres, lives, chaos, ingest)
+    line.__name__: line for line in (day, kill, postgres, lives, contacts, chaos, ingest)
 }
 
 

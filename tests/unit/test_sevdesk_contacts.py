@@ -199,6 +199,8 @@ def test_contacts_are_found_by_email_in_one_request_and_compared() -> None:
     assert len(stub.asked) == 1
     assert stub.client.contacts_with_email("  ") == []
     assert len(stub.asked) == 1, "an empty value would find everything"
+    assert [one.id for one in stub.client.contacts_with_email("Erika@example.org")] == ["71", "72"]
+    assert [one.url.params["value"] for one in stub.asked[1:]] == ["Erika@example.org", "erika@example.org"]
 
 
 def test_a_contact_that_is_not_embedded_is_read_by_its_id() -> None:
@@ -234,9 +236,10 @@ def test_a_new_contact_gets_its_address_and_mailbox_without_a_look() -> None:
     """What was just made has neither: two requests less per customer (facts 1.8)."""
     stub = Stub({("POST", "/ContactAddress"): ADDRESS, ("POST", "/CommunicationWay"): MAILBOX})
     stub.client.create_address("71", PARTY)
-    stub.client.create_email("71", "erika@example.org")
+    stub.client.create_email("71", "Erika@Example.org")
     assert [one.method for one in stub.asked if one.url.path.split("/")[-1] != "StaticCountry"] == ["POST", "POST"]
-    assert stub.sent("/CommunicationWay")[0]["main"] is True
+    (body,) = stub.sent("/CommunicationWay")
+    assert (body["main"], body["value"]) == (True, "erika@example.org")
 
 
 def test_no_names_in_representations() -> None:

@@ -180,22 +180,23 @@ class Contacts(Room):
     def contacts_with_email(self, email: str) -> list[Candidate]:
         """The contacts one of whose mailboxes is this one, whatever its capitals; suppliers are among them.
 
-        One request: `/Contact` has no filter for it, `/CommunicationWay` has (facts 1.4, 2.2). Whether that filter
-        tells capitals apart is not known, so it is given the buyer's own spelling.
+        One request, two for an address with capitals: `/Contact` has no filter for it, `/CommunicationWay` has (facts
+        1.4, 2.2). Whether that filter tells capitals apart is not known, so small letters are asked for as well.
         """
-        wanted = reading.plain(email).strip()
-        if not mailbox(wanted):
+        given = reading.plain(email).strip()
+        if not mailbox(given):
             return []
         found: dict[str, Candidate] = {}
-        query = [("type", "EMAIL"), ("value", wanted), ("embed", "contact")]
-        for row in finding.matching(self._calls, "/CommunicationWay", query):
-            value = reading.text(row.get("value")) or ""
-            if reading.text(row.get("type")) != "EMAIL" or mailbox(value) != mailbox(wanted):
-                raise finding.implausible("/CommunicationWay")
-            owner = self._embedded(row.get("contact"))
-            if owner is not None:
-                one = candidate(owner, value)
-                found[one.id] = one
+        for wanted in dict.fromkeys((given, given.lower())):
+            query = [("type", "EMAIL"), ("value", wanted), ("embed", "contact")]
+            for row in finding.matching(self._calls, "/CommunicationWay", query):
+                value = reading.text(row.get("value")) or ""
+                if reading.text(row.get("type")) != "EMAIL" or mailbox(value) != mailbox(given):
+                    raise finding.implausible("/CommunicationWay")
+                owner = self._embedded(row.get("contact"))
+                if owner is not None:
+                    one = candidate(owner, value)
+                    found[one.id] = one
         return list(found.values())
 
     def _embedded(self, owner: Any) -> Json | None:
@@ -295,11 +296,11 @@ class Contacts(Room):
         return self.create_email(contact_id, email, main=not any(way.main for way in boxes))
 
     def create_email(self, contact_id: str, email: str, *, main: bool = True) -> CommunicationWay:
-        """A new mailbox for invoices at a contact that is known not to have it."""
+        """A new mailbox for invoices at a contact that is known not to have it, in small letters: so it is found."""
         body = {
             "contact": reference(checked(contact_id), "Contact"),
             "type": "EMAIL",
-            "value": reading.plain(email).strip(),
+            "value": reading.plain(email).strip().lower(),
             "key": reference(INVOICING_KEY, "CommunicationWayKey"),
             "main": main,
         }
