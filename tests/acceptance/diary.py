@@ -247,7 +247,7 @@ class Diary:
         kept = inbox.Delivery(
             tenant.id, event.webhook_id, event.topic, event.shop, self.clock.now(), body, event.order_id
         )
-        sealed = self.house.vault.seal(tenant.id, "webhook", body)
+        sealed = self.house.vault.seal(tenant.id, inbox.BODY_PURPOSE, body)
 
         def keep(tx: Any) -> None:
             if inbox.record(tx, kept, sealed) and event.order_id:

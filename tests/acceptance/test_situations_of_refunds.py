@@ -139,7 +139,6 @@ def test_5_13_a_refund_of_an_order_of_the_previous_app_credits_its_adopted_invoi
         assert day.asked() == []
 
 
-@pytest.mark.xfail(strict=True, reason="the webhook's amount is not told yet (R18)")
 def test_5_14_a_refund_on_day_200_of_an_order_shopify_does_not_show_any_more_is_invisible_not_deleted() -> None:
     """R18, E12: older than 60 days without read_all_orders; the webhook still says how much went back."""
     with diary("2027-01-04 10:00") as day:

@@ -10,6 +10,7 @@ from ladenbuch import books, inbox
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.answers import Answers, question_hash
 from ladenbuch.domain.facts import Problem
+from ladenbuch.errors import Rejected
 from ladenbuch.inbox import BODY_PURPOSE
 from ladenbuch.shopify.webhooks import refunded
 from ladenbuch.vault import Sealed
@@ -37,6 +38,14 @@ def unseen(run: Run, reason: str) -> str:
     return asked.code
 
 
+def _opened(run: Run, key_id: str, body: bytes) -> bytes:
+    """A webhook's body; nothing where it was erased or its key is gone: then its refund is merely not told."""
+    try:
+        return run.ctx.vault.open(run.tenant, BODY_PURPOSE, Sealed(key_id, body))
+    except Rejected:
+        return b""
+
+
 def _deleted(order_id: str) -> Problem:
     message = "the order was deleted in Shopify: its documents stay, and nothing more is written for it"
     return Problem("DELETED", message, (order_id,), _CHOICES)
@@ -46,7 +55,7 @@ def _invisible(run: Run, reason: str) -> Problem:
     """The question names each refund a webhook told of, so that another one is asked about again."""
     ctx, tenant = run.ctx, run.tenant
     bodies = ctx.door(tenant).read(Store.INBOX, lambda tx: inbox.bodies(tx, tenant, run.order_id, "refunds/create"))
-    told = [refunded(ctx.vault.open(tenant, BODY_PURPOSE, Sealed(key, body))) for key, body in bodies]
+    told = [refunded(_opened(run, key, body)) for key, body in bodies]
     back = {identity: amount for identity, amount in told if identity is not None}
     message = f"Shopify does not show the order ({reason})"
     if back:
