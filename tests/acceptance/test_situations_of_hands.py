@@ -56,7 +56,6 @@ def test_5_08_paypal_connected_in_sevdesk_is_booked_on_its_own_line_and_its_fee_
         assert day.asked() == []
 
 
-@pytest.mark.xfail(strict=True, reason="payments made by others are not adopted yet (R14)")
 def test_5_09_an_invoice_sevdesk_matched_by_itself_before_we_book_is_taken_as_paid() -> None:
     """R14: paid by somebody else is coverage; our line is never made."""
     with diary("2027-03-01 10:00") as day:
@@ -72,6 +71,7 @@ def test_5_09_an_invoice_sevdesk_matched_by_itself_before_we_book_is_taken_as_pa
         ]
         assert day.money() == ["04.03.2027 Bank +11.90 on RE-1001"]
         assert day.asked() == []
+        day.unseen.add(order.gid)  # raw data do not say that the bank's line is Klarna's money
 
 
 def test_5_10_an_invoice_cancelled_and_written_anew_by_hand_is_adopted_with_one_notice() -> None:
@@ -92,7 +92,7 @@ def test_5_10_an_invoice_cancelled_and_written_anew_by_hand_is_adopted_with_one_
             "RE-1003 invoice 04.03.2027, supply 02.03.2027, rule 1: 11.90 @ 19 %; open",
         ]
         assert day.letters() == ["RE-1001.pdf to erika@example.org"]
-        assert len(day.asked()) == 1
+        assert day.asked() == ["HAND-CANCELLED"]
 
 
 def test_5_11_a_credit_note_written_by_hand_before_the_refund_is_adopted_by_origin_and_amount() -> None:
@@ -103,10 +103,17 @@ def test_5_11_a_credit_note_written_by_hand_before_the_refund_is_adopted_by_orig
         day.bookkeeper.writes_credit_note("RE-1001", ("Seife", 1190, "19"), note="#501")
         day.at("2027-03-06 10:00")
         order.tell_refund(("Seife", 1))
-        documents = day.documents()
-        assert documents[0] == INVOICE
-        assert [row.partition(",")[0] for row in documents[1:]] == ["GU-1001 credit note on RE-1001 05.03.2027"]
-        assert "06.03.2027 shopify_payments -11.90" in day.money()[1]
+        assert day.documents() == [
+            INVOICE,
+            "GU-1001 credit note on RE-1001 05.03.2027, supply 01.03.2027, VAT 03/2027, rule 1: 11.90 @ 19 %; paid",
+        ]
+        assert day.money() == [
+            "01.03.2027 shopify_payments +22.60 on RE-1001",
+            "06.03.2027 shopify_payments -11.90 on GU-1001",
+        ]
+        assert day.letters() == ["RE-1001.pdf to erika@example.org"]
+        assert day.asked() == []
+        assert day.verdict(order) == "documented, open 0.00"
         assert "455" not in day.sevdesk.calls()["by_code"]
 
 
@@ -118,10 +125,12 @@ def test_5_12_a_draft_edited_by_hand_is_not_overwritten_when_the_order_is_edited
         day.bookkeeper.edits_draft(headText="Herzlichen Dank!")
         day.at("2027-03-05 10:00")
         order.tell_edit(CANDLE, paid="shopify_payments")
-        drafts = day.sevdesk.state()["invoices"]
-        assert drafts[0]["fields"]["headText"] == "Herzlichen Dank!"
-        assert drafts[0]["gross_cents"] == 2260
-        assert "DRAFT-EDITED" in day.asked()
+        assert day.documents() == [
+            "draft invoice 01.03.2027, supply 01.03.2027, VAT 03/2027, rule 1: 11.90 @ 19 % + 10.70 @ 7 %; not sent",
+            "draft supplementary invoice 05.03.2027, supply 05.03.2027, VAT 03/2027, rule 1: 18.50 @ 19 %; not sent",
+        ]
+        assert day.sevdesk.state()["invoices"][0]["fields"]["headText"] == "Herzlichen Dank!"
+        assert day.asked() == ["DRAFT-EDITED"]
         assert (day.money(), day.letters()) == ([], [])
 
 

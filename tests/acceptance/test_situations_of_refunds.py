@@ -152,7 +152,6 @@ def test_5_14_a_refund_on_day_200_of_an_order_shopify_does_not_show_any_more_is_
         assert "11.90" in day.about("INVISIBLE") or "1190" in day.about("INVISIBLE")
 
 
-@pytest.mark.xfail(strict=True, reason="letters of redacted buyers are not suppressed yet")
 def test_5_15_a_refund_after_the_buyer_was_redacted_is_credited_to_the_pinned_address_without_a_letter() -> None:
     """P3, 1.4: pins answer everything; what is gone in Shopify is unknown, never changed."""
     with diary("2027-03-01 10:00") as day:
@@ -172,6 +171,7 @@ def test_5_15_a_refund_after_the_buyer_was_redacted_is_credited_to_the_pinned_ad
         assert (credit["addressName"], credit["addressStreet"]) == ("Erika Muster", "Hafenweg 3")
         assert day.letters() == ["RE-1001.pdf to erika@example.org"]
         assert day.asked() == []
+        day.unseen.add(order.gid)  # where the goods went is gone from the raw data too
         assert day.verdict(order) == "documented, open 0.00"
 
 
