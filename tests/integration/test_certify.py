@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from chaos.simulation import START, Simulation
+from chaos.simulation import SHOP, START, Simulation
 from ladenbuch import audit, books, outbox
 from ladenbuch.db import Store
 from ladenbuch.domain.month import Finding, PeriodCertificate, named
 from ladenbuch.inbox.marks import order_marks
 from ladenbuch.simulators.http import SimRequest
+from ladenbuch.simulators.lives import generate
 from ladenbuch.simulators.sevdesk import invoices
 from ladenbuch.workflows.certify import certificate_of
 from ladenbuch.workflows.preview import period_of
@@ -54,10 +55,20 @@ class Lived(Simulation):
         return list(self.sevdesk.state()[kind])
 
 
+def seed() -> int:
+    """A seed of four reads orders the long way; the first that has some orders of every outcome."""
+    span = timedelta(minutes=10)
+    for number in range(4, 400, 4):
+        lives = generate(number, 60, shop=SHOP, mix="wide", end=START + span, span=span)
+        if {item.label.outcome for item in lives} == {"documented", "waiting", "excluded", "attention"}:
+            return number
+    raise AssertionError("no such seed")
+
+
 @pytest.fixture(scope="module")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
-    """Sixty orders of every kind; this seed reads them the long way, in calm weather."""
-    made = Lived(seed=4, orders=60, faults="calm", crash_rate=0.0, mix="wide")
+    """Sixty orders of every kind, in calm weather."""
+    made = Lived(seed=seed(), orders=60, faults="calm", crash_rate=0.0, mix="wide")
     made.live(tmp_path_factory.mktemp("month"))
     yield made
     made.database.close()

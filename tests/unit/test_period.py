@@ -352,21 +352,45 @@ def test_R18_what_the_shop_hides_cannot_be_proved() -> None:
     assert len(found.orders) == len(made.known) and found.verdict == "findings"
 
 
-def test_R12_a_draft_waits_and_an_old_one_is_named() -> None:
-    """R12: a person finalises; after about ten days somebody must be told."""
+def test_R12_a_draft_waits_until_a_person_finalises_it() -> None:
+    """R12: our books learn of it with the next settle; until then it is named."""
     made = Desk(random.Random(1))
     for number in (1001, 1002, 1003):
         made.order(number, "paid")
         made.known[-1] = replace(made.known[-1], code="DRAFT-ONLY")
-        made.ours[-1] = replace(made.ours[-1], state="draft", number=None, booked=0, day=NOW.date() - timedelta(days=9))
+        made.ours[-1] = replace(made.ours[-1], state="draft", number=None, booked=0)
         made.theirs[-1] = replace(made.theirs[-1], status=100, number=None, paid=0)
     assert certify(made.month()).verdict == "waiting"
     assert [item.code for item in named(certify(made.month()).orders, "waiting")] == ["DRAFT-ONLY"] * 3
-    made.ours[0] = replace(made.ours[0], day=NOW.date() - timedelta(days=11))
     made.theirs[1] = replace(made.theirs[1], status=200, number="RE-77")
     del made.theirs[2]
     found = {item.code: item.order_name for item in certify(made.month()).findings}
-    assert found == {"DRAFT-OLD": "#1001", "DOCUMENT-FINALISED": "#1002", "DOCUMENT-GONE": "#1003"}
+    assert found == {"DOCUMENT-FINALISED": "#1002", "DOCUMENT-GONE": "#1003"}
+    made.ours[2] = replace(made.ours[2], owned=True)
+    assert [item.code for item in certify(made.month()).findings] == ["DOCUMENT-FINALISED"]
+
+
+def test_R13_R14_what_a_person_did_and_our_books_know_is_no_finding() -> None:
+    """R13, R14, R16: adopted documents are theirs in date and text; what others paid covers; a cancelled one was asked."""
+    made = Desk(random.Random(1))
+    for number in (1001, 1002, 1003, 1004):
+        made.order(number, "paid")
+    day = date(2026, 11, 4)
+    theirs = replace(made.theirs[0], note=None, day=day, net=made.theirs[0].net + 1, tax=made.theirs[0].tax - 1)
+    made.theirs[0], made.ours[0] = theirs, replace(made.ours[0], adopted=True)
+    made.ours[1] = replace(made.ours[1], booked=0, others=made.ours[1].booked)
+    made.theirs[2] = replace(made.theirs[2], paid=made.theirs[2].paid + 5)
+    made.ours[2] = replace(made.ours[2], others=4)
+    reversal = replace(
+        made.theirs[3], id="9", kind="SR", number="RE-1005", origin=made.theirs[3].id, gross=-made.theirs[3].gross
+    )
+    made.theirs.append(reversal)
+    made.ours[3] = replace(made.ours[3], owned=True)
+    found = certify(made.month())
+    assert [(item.code, item.order_name) for item in found.findings] == [("PAID-BY-HAND", "#1003")]
+    assert found.paid_there == 1
+    assert found.ours == 3, "the adopted one belongs to the month a person dated it to"
+    assert certify(made.month(ours=tuple(replace(item, owned=False) for item in made.ours))).counts["documented"] == 4
 
 
 def test_5_30_two_shops_in_one_account_never_cross() -> None:

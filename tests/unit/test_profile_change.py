@@ -235,7 +235,9 @@ def test_every_choice_of_a_profile_is_told_when_it_changes() -> None:
     for name in Profile.__dataclass_fields__:
         value = getattr(LIVE, name)
         new = not value if isinstance(value, bool) else other.get(type(value))
-        new = {"gateways": {"g": Gateway("off")}, "default_gateway": Gateway("off", "9")}.get(name, new)
+        new = {"gateways": {"g": Gateway("off")}, "default_gateway": Gateway("off", "9"), "eu_sales": {2026: 1}}.get(
+            name, new
+        )
         if not changed_fields(LIVE, replace(LIVE, **{name: new})):  # type: ignore[arg-type]
             silent.add(name)
     assert silent == set(NOT_CHOSEN)

@@ -55,8 +55,10 @@ class OurDocument:
     """A document in our books. `kind`: invoice, supplementary, credit_note, cancellation.
 
     `state`: intended, draft, final, cancelled. A cancellation is sevdesk's own document, with the sums of the invoice
-    it cancels. `sevdesk_id` is a `TheirDocument.id`. `booked` is the money linked to it by us, without its sign;
-    `theirs` says that its money is matched in sevdesk, not by us.
+    it cancels. `sevdesk_id` is a `TheirDocument.id`. `booked` is the money linked to it by us, `others` what others
+    linked as far as our books know, without their sign; `theirs` says that its money is matched in sevdesk anyway.
+    `adopted`: written or finalised by a person and taken for ours, so that its date and texts are theirs. `owned`: our
+    books know what a person did to it (cancelled it, deleted the draft); what follows was asked.
     """
 
     key: str
@@ -73,7 +75,10 @@ class OurDocument:
     sums: Sums
     covers: tuple[str, ...] = ()
     booked: int = 0
+    others: int = 0
     theirs: bool = False
+    adopted: bool = False
+    owned: bool = False
 
     @property
     def gross(self) -> int:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from ladenbuch.domain.month import PAID, Finding, Month, OurDocument, PeriodCertificate, TheirDocument, about
 
-#: Drafts older than this are late (GoBD: recorded within about ten days; bookkeeping R12).
-_DRAFT_DAYS = 10
 #: A gap longer than this is another numbering, not a hole.
 _JUMP = 1000
 _KINDS = {"credit_note": "CN", "cancellation": "SR"}
@@ -26,37 +24,28 @@ def documents(made: PeriodCertificate, month: Month) -> None:
         if held is not None and month.young(held):
             made.young += 1
             continue
-        finding = _judged(month, document, held, cancelled.get(document.sevdesk_id))
+        finding = _judged(document, held, cancelled.get(document.sevdesk_id))
         made.compared += 1
         made.equal += finding is None
         made.findings += [] if finding is None else [finding]
-        made.paid_there += finding is None and held is not None and document.theirs and abs(held.paid) > document.booked
+        made.paid_there += finding is None and held is not None and abs(held.paid) > document.booked
 
 
-def _judged(
-    month: Month, document: OurDocument, held: TheirDocument | None, reversal: TheirDocument | None
-) -> Finding | None:
-    """What is wrong with a document, the worst first; None when it is as we left it."""
+def _judged(document: OurDocument, held: TheirDocument | None, reversal: TheirDocument | None) -> Finding | None:
+    """What is wrong with a document, the worst first; None when it is as we left it, or as our books know it."""
     if held is None:
-        return about("hole", "DOCUMENT-GONE", "our books hold it, and sevdesk does not", document)
+        known = document.owned and document.state == "draft"
+        return None if known else about("hole", "DOCUMENT-GONE", "our books hold it, and sevdesk does not", document)
     if document.state == "draft":
-        return _draft(month, document, held)
+        message = f"a person finalised it as {held.shown}, and our books do not know yet"
+        return about("stranger", "DOCUMENT-FINALISED", message, document) if held.final else None
     if reversal is not None and document.state == "final":
-        return about("stranger", "DOCUMENT-CANCELLED", f"cancelled in sevdesk by {reversal.shown}", document)
+        message = f"cancelled in sevdesk by {reversal.shown}"
+        return None if document.owned else about("stranger", "DOCUMENT-CANCELLED", message, document)
     other = _altered(document, held)
     if other:
         return about("stranger", "DOCUMENT-ALTERED", f"sevdesk has {', '.join(other)}", document)
     return _payment(document, held) if document.state == "final" and document.kind != "cancellation" else None
-
-
-def _draft(month: Month, document: OurDocument, held: TheirDocument) -> Finding | None:
-    if held.final:
-        message = f"a person finalised it as {held.shown}, and our books do not know yet"
-        return about("stranger", "DOCUMENT-FINALISED", message, document)
-    if (month.today - document.day).days > _DRAFT_DAYS:
-        message = f"a draft since {document.day.isoformat()}: it should be recorded within {_DRAFT_DAYS} days"
-        return about("question", "DRAFT-OLD", message, document)
-    return None
 
 
 def _altered(document: OurDocument, held: TheirDocument) -> list[str]:
@@ -68,13 +57,13 @@ def _altered(document: OurDocument, held: TheirDocument) -> list[str]:
     pairs: list[tuple[str, object, object]] = [
         ("kind", _KINDS.get(document.kind, "RE"), held.kind),
         ("number", document.number or held.number, held.number),
-        ("note", document.note, held.note),
-        ("date", held.day if mirrored else document.day, held.day),
+        ("note", held.note if document.adopted else document.note, held.note),
+        ("date", held.day if mirrored or document.adopted else document.day, held.day),
         ("currency", document.currency, held.currency),
         ("tax rule", document.tax_rule, held.tax_rule or document.tax_rule),
         ("gross", gross, held.gross),
-        ("net", net, held.net),
-        ("tax", tax, held.tax),
+        ("net", held.net if document.adopted else net, held.net),
+        ("tax", held.tax if document.adopted else tax, held.tax),
     ]
     return [f"{name} {there} instead of {here}" for name, here, there in pairs if here != there]
 
@@ -87,10 +76,10 @@ def _payment(document: OurDocument, held: TheirDocument) -> Finding | None:
         return about("stranger", "PAYMENT-GONE", message, document)
     if document.theirs:
         return None
-    if paid > document.booked:
+    if paid > document.booked + document.others:
         message = f"sevdesk says {paid} minor units are paid, and we linked {document.booked}"
         return about("stranger", "PAID-BY-HAND", message, document)
-    if held.status == PAID and paid < document.gross:
+    if held.status == PAID and paid < document.gross and not document.others:
         message = f"sevdesk calls it paid with {paid} of {document.gross} minor units"
         return about("stranger", "PAID-BY-HAND", message, document)
     return None

@@ -160,8 +160,9 @@ def _add_up(made: PeriodCertificate, month: Month) -> None:
     theirs = {item.id: item for item in month.theirs}
     for document in month.ours:
         held = theirs.get(document.sevdesk_id or "")
-        # sevdesk dates its cancellations itself; on all others the dates are compared
-        day = held.day if held is not None and document.kind == "cancellation" else document.day
+        # sevdesk dates its cancellations, and people what they write; on all others the dates are compared
+        by_others = document.kind == "cancellation" or document.adopted
+        day = held.day if held is not None and by_others else document.day
         if document.state not in ("final", "cancelled") or not month.has(day):
             continue
         made.ours += 1

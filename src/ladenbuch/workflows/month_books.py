@@ -127,7 +127,9 @@ def _documents(ctx: Context, tx: Transaction, tenant: str, kept: Kept, which: sa
         )
         for link in tx.execute(linked):
             booked[link.document_key] = booked.get(link.document_key, 0) + link.amount
+    hands = _hands(tx, tenant, keys)
     for row in fresh:
+        done = hands.get(row.key, {})
         pins = json.loads(unseal(row.key_id, bytes(row.pins)))
         sums = json.loads(row.sums)
         kept.documents[row.key] = OurDocument(
@@ -145,33 +147,47 @@ def _documents(ctx: Context, tx: Transaction, tenant: str, kept: Kept, which: sa
             sums=tuple((Decimal(rate), gross, net, tax) for rate, (gross, net, tax) in sums.items()),
             covers=tuple(sorted(covers.get(row.key, ()))),
             booked=abs(booked.get(row.key, 0)),
+            others=abs(sum(done.get("paid", {}).values())),
+            adopted=row.made_by == "adopted" or "finalised" in done,
+            owned=bool(done.keys() & {"cancelled", "gone"}),
             theirs=_ELSEWHERE in kept.causes.get(row.order_id, ()),
         )
 
 
+def _hands(tx: Transaction, tenant: str, keys: Sequence[str]) -> dict[str, dict[str, dict[str, int]]]:
+    """What others did to documents, as far as our books know: key -> kind -> their document -> amount."""
+    table = books.hands.c
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for some in batches(keys):
+        query = sa.select(table.document_key, table.kind, table.sevdesk_id, table.seen)
+        for row in tx.execute(query.where(table.tenant == tenant, table.document_key.in_(some))):
+            amount = int(json.loads(row.seen)["amount"])
+            found.setdefault(row.document_key, {}).setdefault(row.kind, {})[row.sevdesk_id] = amount
+    return found
+
+
 def _cancellations(tx: Transaction, tenant: str, kept: Kept, order_ids: Sequence[str], zone: tzinfo) -> None:
-    """sevdesk's own documents that cancel ours: our books keep their ids with the intent."""
-    intents = books.intents.c
+    """sevdesk's own documents that cancel ours: the books keep their ids with the intent, or with what a person did."""
+    intents, hands = books.intents.c, books.hands.c
     done = sa.select(intents.key, intents.remote_id, intents.done_at).where(
         intents.tenant == tenant,
         intents.kind == "cancel",
         intents.order_id.in_(order_ids),
         intents.done_at.is_not(None),
     )
-    for row in tx.execute(done):
-        origin = kept.documents.get(row.key.removeprefix("sr:"))
-        if origin is not None and row.remote_id is not None:
-            kept.documents[row.key] = replace(
-                origin,
-                key=row.key,
-                kind="cancellation",
-                state="final",
-                sevdesk_id=reference(False, row.remote_id),
-                number=None,
-                day=from_micros(row.done_at).astimezone(zone).date(),
-                covers=(),
-                booked=0,
-            )
+    by_hand = sa.select(hands.document_key, hands.sevdesk_id, hands.seen_at).where(
+        hands.tenant == tenant, hands.kind == "cancelled", hands.order_id.in_(order_ids)
+    )
+    found = [(row.key, row.key.removeprefix("sr:"), row.remote_id, row.done_at) for row in tx.execute(done)]
+    found += [(f"hand:{key}", key, remote, at) for key, remote, at in tx.execute(by_hand)]
+    for key, of, remote, at in found:
+        origin = kept.documents.get(of)
+        if origin is not None and remote:
+            day = from_micros(at).astimezone(zone).date()
+            kept.documents[key] = replace(
+                origin, key=key, kind="cancellation", state="final", sevdesk_id=reference(False, remote), number=None,
+                day=day, covers=(), booked=0, others=0,
+            )  # fmt: skip
 
 
 def with_ids(ctx: Context, tenant: str, kept: Kept, ids: Iterable[str], period: Period) -> list[OurDocument]:
