@@ -371,7 +371,7 @@ def test_R12_a_draft_waits_until_a_person_finalises_it() -> None:
 
 
 def test_R13_R14_what_a_person_did_and_our_books_know_is_no_finding() -> None:
-    """R13, R14, R16: adopted documents are theirs in date and text; what others paid covers; a cancellation is known."""
+    """R13, R14, R16: what is adopted has their date and text; what others paid covers; a cancellation is known."""
     made = Desk(random.Random(1))
     for number in (1001, 1002, 1003, 1004):
         made.order(number, "paid")
