@@ -137,11 +137,16 @@ def fetch(order: str, tenant: TenantOption = None, as_json: Json = False) -> Non
 
 
 @app.command()
-def explain(order: str, tenant: TenantOption = None, as_json: Json = False) -> None:
+def explain(
+    order: str,
+    language: Annotated[Literal["de", "en"], typer.Option(help="The language of the sentences.")] = "en",
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> None:
     """The whole life of one order, in sentences."""
     from ladenbuch.cli.orders import explain_order
 
-    raise typer.Exit(explain_order(order, tenant, as_json=as_json))
+    raise typer.Exit(explain_order(order, tenant, language, as_json=as_json))
 
 
 @app.command()

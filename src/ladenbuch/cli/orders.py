@@ -11,6 +11,7 @@ from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.files import say_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.errors import UsageError
+from ladenbuch.web.words import Language
 
 
 def find_gid(house: Ladenbuch, tenant: str, order: str) -> str:
@@ -47,30 +48,38 @@ def fetch_order(order: str, tenant: str | None, *, as_json: bool) -> int:
     return 0
 
 
-def explain_order(order: str, tenant: str | None, *, as_json: bool) -> int:
-    """Tell the life of one order from our own books: heard, decided, posted, paid, mailed."""
+#: What stands around the sentences, in German and English.
+_WORDS = {
+    "de": ("wartet", "fragt", "Möglich", "Antwort mit", "Der Nachweis geht auf", "Der Nachweis geht nicht auf"),
+    "en": ("waits", "asks", "Possible", "answer with", "the certificate holds", "the certificate does not hold"),
+}
+
+
+def explain_order(order: str, tenant: str | None, language: Language = "en", *, as_json: bool) -> int:
+    """Tell the life of one order from our own books: heard, decided, posted, paid, mailed, and what is open."""
     from ladenbuch.cli.story import story_of
     from ladenbuch.web.figures import moment
 
     with opened() as house:
         owner = chosen(house, tenant)
-        told = story_of(house, owner.id, order)
+        told = story_of(house, owner.id, order, language)
     if told is None:
         typer.echo(f"nothing is known of order {order}", err=True)
         return 1
     if as_json:
         say_json(told)
         return 0
+    waits, asks, possible, answer, holds, breaks = _WORDS[language]
     typer.echo(f"{told['name']}  {told['verdict']}" + (f" ({told['code']})" if told["code"] else ""))
     for entry in told["entries"]:
-        when = moment("en", datetime.fromisoformat(entry["at"]))
+        when = moment(language, datetime.fromisoformat(entry["at"]))
         typer.echo(f"  {when}  {entry['what']:8} {entry['sentence']}")
         for label, value in entry["detail"].items():
             typer.echo(f"{'':33}{label}: {value}")
     for reason in told["waiting"]:
-        typer.echo(f"  waits: {reason}")
+        typer.echo(f"  {waits}: {reason}")
     for item in told["attention"]:
-        typer.echo(f"  asks:  {item['code']}: {item['message']} Possible: {', '.join(item['choices'])}.")
-    certificate = "holds" if told["certificate"]["holds"] else "does not hold"
-    typer.echo(f"  the certificate {certificate}")
+        typer.echo(f"  {asks}:  {item['code']}: {item['message']} {possible}: {', '.join(item['choices'])}.")
+        typer.echo(f"{'':9}{answer}: ladenbuch resolve '{told['name']}' {item['code']} 1")
+    typer.echo(f"  {holds if told['certificate']['holds'] else breaks}")
     return 0

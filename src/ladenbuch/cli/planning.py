@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ladenbuch.cli.files import read_json, say_json
+from ladenbuch.domain.answers import question_hash
 from ladenbuch.domain.books import Booked, Books, Cover, PostedDocument, PostedLine
 from ladenbuch.domain.certificate import certificate
 from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft, rate_text
@@ -46,14 +47,15 @@ def plan_json(facts: Facts, books: Books, made: Plan) -> dict[str, Any]:
     waiting = [_problem(item) for item in made.waiting]
     if made.later is not None:
         waiting.append(_problem(Problem("INCOMPLETE", made.later, (made.order_id,))))
+    answered = [_problem(item) | {"choice": choice} for item, choice in made.answered]
     return {
         "order": made.order_id,
         "actions": [action.as_json() for action in made.actions],
         "waiting": waiting,
-        "attention": [_problem(item) for item in made.attention],
+        "attention": [_problem(item) | {"hash": question_hash(item, facts)} for item in made.attention],
         "excluded": _problem(made.exclusion) if made.exclusion else None,
         "certificate": certificate(facts, books, made).as_json(),
-    }
+    } | ({"answered": answered} if answered else {})
 
 
 def _problem(item: Problem) -> dict[str, Any]:
@@ -90,11 +92,12 @@ def books_from_json(data: dict[str, Any]) -> Books:
         )
         letters = frozenset(data.get("letters", ()))
         applied = frozenset(data.get("applied", ()))
+        resolutions = tuple((item["code"], item["hash"], item["choice"]) for item in data.get("resolutions", ()))
     except KeyError as error:
         raise UsageError("BOOKS", f"the books file does not fit: {error} is missing") from None
     except (TypeError, ValueError, ArithmeticError, AttributeError, Rejected) as error:
         raise UsageError("BOOKS", f"the books file does not fit: {error}") from None
-    return Books(documents, lines, bookings, letters, applied)
+    return Books(documents, lines, bookings, letters, applied, resolutions)
 
 
 def _draft(item: dict[str, Any]) -> InvoiceDraft | CreditNoteDraft:

@@ -11,16 +11,17 @@ from ladenbuch import books
 from ladenbuch.bootstrap import Ladenbuch, utc_now
 from ladenbuch.db import Store, Transaction
 from ladenbuch.web.reads import SqlReads
+from ladenbuch.web.words import Language
 
 
-def story_of(house: Ladenbuch, tenant: str, order: str) -> dict[str, Any] | None:
-    """Everything known of an order (gid, number or name) in order of time, or None."""
+def story_of(house: Ladenbuch, tenant: str, order: str, language: Language = "en") -> dict[str, Any] | None:
+    """Everything known of an order (gid, number or name) in order of time, in German or English; or None."""
     door = house.database.tenant(tenant)
     state = door.read(Store.BOOKS, lambda tx: _state(tx, tenant, order))
     if state is None:
         return None
     gid = state.order_id
-    told = SqlReads(house.database, utc_now).timeline(tenant, gid, "en")
+    told = SqlReads(house.database, utc_now).timeline(tenant, gid, language)
     assert told is not None
     return {
         "order": gid,

@@ -179,6 +179,8 @@ class SqlReads:
                 bookings=rows(books.bookings),
                 intents=rows(books.intents),
                 letters=rows(outbox.letters, "payload", "key_id"),
+                resolutions=rows(books.resolutions),
+                hands=rows(books.hands),
                 attention=asked,
                 covered=sum(row.amount for row in rows(books.covers) if row.document_key not in gone),
                 gateways=_gateways(tx, tenant),

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from ladenbuch.db import from_micros
 from ladenbuch.domain.gift_cards import CARD
@@ -49,6 +49,8 @@ class Life:
     intents: Sequence[Row] = ()
     letters: Sequence[Row] = ()
     attention: Sequence[Row] = ()
+    resolutions: Sequence[Row] = ()
+    hands: Sequence[Row] = ()
     covered: int = 0
     gateways: Mapping[str, str] = field(default_factory=dict)
 
@@ -88,7 +90,7 @@ class _Teller:
     # -- what happened -------------------------------------------------------------------------------------------
 
     def entries(self) -> list[Entry]:
-        told = [*self._decided(), *self._paid(), *self._mailed()]
+        told = [*self._decided(), *self._answered(), *self._paid(), *self._by_hand(), *self._mailed()]
         heard = self._heard(sorted(entry.at for entry in told))
         return sorted([*heard, *told], key=lambda entry: entry.at)
 
@@ -136,6 +138,27 @@ class _Teller:
                 shown = {label: value for label, value in detail.items() if value}
                 yield Entry(from_micros(intent.called_at), "decided", reason or tax.get("reason", ""), shown)
             yield from self._posted(document, intent)
+
+    def _answered(self) -> Iterable[Entry]:
+        """What a person decided about a question."""
+        for row in self._life.resolutions:
+            values = {"who": row.actor, "choice": codes.choice(self._language, row.choice)}
+            about = codes.sentence(self._language, row.code) or row.code
+            detail = {self._t("tell.question"): f"{row.code}: {about}" if about != row.code else row.code}
+            yield Entry(from_micros(row.at), "decided", self._t("tell.answered", **values), detail)
+
+    def _by_hand(self) -> Iterable[Entry]:
+        """What others did in sevdesk to the documents."""
+        numbers = {row.key: row.number or "–" for row in self._life.documents}
+        for row in self._life.hands:
+            seen = json.loads(row.seen)
+            values = {
+                "number": numbers.get(row.document_key, "–"),
+                "theirs": seen["number"] or row.sevdesk_id,
+                "money": self._money(seen["amount"]),
+            }
+            kind: Literal["paid", "posted"] = "paid" if row.kind == "paid" else "posted"
+            yield Entry(from_micros(row.seen_at), kind, self._t(f"tell.hand.{row.kind}", **values))
 
     def _posted(self, document: Row, intent: Row | None) -> Iterable[Entry]:
         gross = self._money(document.gross)

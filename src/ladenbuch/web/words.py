@@ -155,6 +155,26 @@ WORDS: dict[str, tuple[str, str]] = {
         "Rechnungskorrektur {number} über {gross} ausgestellt.",
         "Credit note {number} over {gross} issued.",
     ),
+    "tell.question": ("Frage", "Question"),
+    "tell.answered": ("{who} hat entschieden: {choice}.", "{who} decided: {choice}."),
+    "tell.hand.paid": (
+        "In sevdesk hat jemand {money} mit Rechnung {number} verknüpft.",
+        "Somebody linked {money} to invoice {number} in sevdesk.",
+    ),
+    "tell.hand.credited": (
+        "In sevdesk hat jemand zu Rechnung {number} die Rechnungskorrektur {theirs} über {money} geschrieben.",
+        "Somebody wrote credit note {theirs} over {money} on invoice {number} in sevdesk.",
+    ),
+    "tell.hand.cancelled": (
+        "In sevdesk hat jemand Rechnung {number} durch {theirs} storniert.",
+        "Somebody cancelled invoice {number} by {theirs} in sevdesk.",
+    ),
+    "tell.hand.changed": (
+        "In sevdesk hat Beleg {number} jetzt andere Summen.",
+        "Document {number} has other sums in sevdesk now.",
+    ),
+    "tell.hand.edited": ("In sevdesk hat jemand den Entwurf geändert.", "Somebody edited the draft in sevdesk."),
+    "tell.hand.gone": ("In sevdesk hat jemand den Entwurf gelöscht.", "Somebody deleted the draft in sevdesk."),
     "tell.cancelled": ("Rechnung {number} wurde storniert.", "Invoice {number} was cancelled."),
     "tell.draft": ("Ein Entwurf über {gross} steht in sevdesk.", "A draft over {gross} stands in sevdesk."),
     "tell.rate": ("Zu {rate} %", "At {rate} %"),
