@@ -20,7 +20,7 @@ LIABILITIES = {
 
 
 def test_5_03_a_refund_that_fails_after_six_days_never_becomes_a_credit_note() -> None:
-    """R3: nothing falls before the money is back; the buyer's claim stays shown as what is still to go back."""
+    """R3: nothing falls before the money is back; that it never went is asked about."""
     with diary("2027-03-01 10:00") as day:
         order = day.order().basket(SOAP, BOOK).tell_order()
         day.at("2027-03-05 10:00")
@@ -373,3 +373,42 @@ def test_5_28_an_article_swapped_at_equal_price_after_the_invoice_needs_no_docum
         assert day.asked() == []
         assert day.verdict(order) == "documented, open 0.00"
         assert "ignored: equal value at every rate: no document" in day.coverage(order).values()
+
+
+def test_r5_a_transfer_given_back_before_the_bank_was_matched_waits_for_the_match() -> None:
+    """R5, 4.2, mode bank: sevdesk credits paid invoices only; nobody is asked in the first days."""
+    with diary("2027-03-01 10:00") as day:
+        order = day.order().basket(SOAP, BOOK).tell_order("bank_deposit", status="PENDING")
+        day.at("2027-03-02 10:00")
+        order.tell_payment("bank_deposit")
+        day.at("2027-03-03 10:00")
+        order.tell_refund(("Seife", 1), gateway="bank_deposit")
+        invoice = INVOICE.replace("01.03.", "02.03.").removesuffix("paid")
+        assert (day.documents(), day.asked()) == ([f"{invoice}open"], [])
+        assert day.verdict(order).startswith("documented PAYMENT-UNLINKED")
+        day.at("2027-03-04 07:00")
+        day.bookkeeper.bank_line(2260, "Bestellung 501")
+        day.at("2027-03-05 07:00")
+        assert day.documents() == [
+            f"{invoice}paid",
+            "GU-1001 credit note on RE-1001 05.03.2027, supply 02.03.2027, VAT 03/2027, rule 1: 11.90 @ 19 %; open",
+        ]
+        assert day.money() == ["04.03.2027 Bank +22.60 on RE-1001"]
+        assert day.letters() == ["RE-1001.pdf to erika@example.org", "GU-1001.pdf to erika@example.org"]
+        assert day.asked() == []
+
+
+def test_1_4_a_deleted_order_is_frozen_and_asked_about_where_a_paid_invoice_stays() -> None:
+    """R18: the documents stay; an order that never became one needs no question."""
+    with diary("2027-03-01 10:00") as day:
+        paid = day.order().basket(SOAP, BOOK).tell_order()
+        unpaid = day.order("#502").basket(SOAP).tell_order("bank_deposit", status="PENDING")
+        day.at("2027-03-05 10:00")
+        written = day.writes()
+        paid.tell("orders/delete")
+        unpaid.tell("orders/delete")
+        assert day.writes() == written
+        assert day.documents() == [INVOICE]
+        assert day.money() == ["01.03.2027 shopify_payments +22.60 on RE-1001"]
+        assert day.asked() == ["DELETED"]
+        assert day.choices("DELETED") == ["keep the documents", "look it up in Shopify"]
