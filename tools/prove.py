@@ -127,8 +127,31 @@ def ingest(result: Result) -> None:
     result.add("bench/ingest.py", f"```\n{(done.stdout or done.stderr)[-6000:].strip()}\n```", done.returncode == 0)
 
 
+def mutation(result: Result) -> None:
+    """One small change at a time in the five modules that decide: nine of ten noticed by the fast unit tests"""
+    import mutation as tool  # tools/mutation.py; it needs mutmut
+
+    known = tool.reasons()
+    for module in tool.TESTS:
+        score = tool.examine(module)
+        wrong = tool.faults(score, known)
+        rows = ["| where | line | changed to | why nothing notices |", "|---|---|---|---|"]
+        for one in score.survivors:
+            why = known.get((module, one), "**no reason**")
+            rows.append(f"| {one.where} | {_code(one.was)} | {_code(one.becomes)} | {why} |")
+        noticed = score.changes - len(score.survivors)
+        body = f"{noticed} of {score.changes} changes were noticed: {score.percent:.1f} %."
+        if wrong:
+            body += "\n\n" + "\n".join(f"- {one}" for one in wrong)
+        result.add(f"{module}.py", body + ("\n\n" + "\n".join(rows) if score.survivors else ""), not wrong)
+
+
+def _code(text: str) -> str:
+    return f"`{text.replace('|', '&#124;')}`" if "|" not in text else f"<code>{text.replace('|', '&#124;')}</code>"
+
+
 LINES: dict[str, Callable[[Result], None]] = {
-    line.__name__: line for line in (day, kill, postgres, lives, contacts, chaos, ingest)
+    line.__name__: line for line in (day, kill, postgres, lives, contacts, chaos, ingest, mutation)
 }
 
 

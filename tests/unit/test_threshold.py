@@ -146,7 +146,7 @@ def test_figures_in_both_languages() -> None:
     )
 
 
-# -- through the plan -----------------------------------------------------------------------------------------------
+# -- through the plan ---------------------------------------------------------------------------------------------
 
 
 def bought(gross: int = 1190, rate: str | None = "19", more: int = 0) -> Order:
@@ -217,7 +217,7 @@ def test_the_order_itself_counts_when_something_is_added() -> None:
     assert "TAX-THRESHOLD" in {item.code for item in passed.attention}
 
 
-# -- what a document counts -----------------------------------------------------------------------------------------
+# -- what a document counts ---------------------------------------------------------------------------------------
 
 
 def test_documents_count_net_and_credit_notes_count_down() -> None:

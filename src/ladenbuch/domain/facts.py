@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import TypeVar
 
 from ladenbuch.domain.order import Agreement, Dispute, Fulfilment, Order, Payment, Sale, SaleTax
@@ -325,8 +324,3 @@ def _line_identity(order: Order, agreements: tuple[Agreement, ...]) -> list[Prob
             message = f"the ledger sold a line for {sold[line.id]}, the line says {expected}"
             found.append(Problem("LEDGER", message, (line.id,), ("read the order again later", "exclude")))
     return found
-
-
-def rates_charged(sale: Sale) -> tuple[Decimal, ...]:
-    """The distinct tax rates of a ledger entry, highest first."""
-    return tuple(sorted({tax.rate for tax in sale.taxes}, reverse=True))

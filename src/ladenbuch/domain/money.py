@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from ladenbuch.errors import Rejected
 
 #: Currencies without or with three decimal places (ISO 4217). All others have two.
-_EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "HUF": 2, "BHD": 3, "KWD": 3, "TND": 3}
+_EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3, "TND": 3}
 
 
 def exponent(currency: str) -> int:
@@ -22,7 +22,7 @@ def exponent(currency: str) -> int:
 
 def round_half_away(value: Decimal) -> int:
     """Round to the nearest integer, halves away from zero (commercial rounding, DIN 1333)."""
-    return int(value.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    return int(value.to_integral_value(rounding=ROUND_HALF_UP))
 
 
 def to_minor(amount: str | int | Decimal, currency: str = "EUR") -> int:
@@ -48,8 +48,7 @@ def to_minor(amount: str | int | Decimal, currency: str = "EUR") -> int:
 
 def to_decimal(minor: int, currency: str = "EUR") -> str:
     """Render minor units as the exact decimal string a wire format wants: `1190` -> `"11.90"`."""
-    places = exponent(currency)
-    return str(Decimal(minor).scaleb(-places).quantize(Decimal(1).scaleb(-places)))
+    return str(Decimal(minor).scaleb(-exponent(currency)))
 
 
 def net_of_gross(gross: int, rate: Decimal) -> int:
