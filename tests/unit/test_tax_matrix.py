@@ -148,7 +148,7 @@ def sold(row: Row, when: datetime = T0) -> Sold:
 
 def told(made: Sold) -> tuple[str, list[TaxDecision]]:
     """The outcome in the words of the page."""
-    facts, cards = set_aside(facts_of(made.order), Books(), [made.profile])
+    facts, cards = set_aside(facts_of(made.order), Books(), [made.profile], lambda facts: facts.tax_point)
     if cards.only:
         return "GIFT-CARDS-ONLY", []
     parts, problems = decide_tax(made.order, facts.agreements, made.profile, made.when, made.evidence)
