@@ -291,15 +291,11 @@ def test_money_that_is_not_euros() -> None:
     assert [item.code for item in decide(sold({"19": 190}), profile)[1]] == ["CURRENCY"]
 
 
-def test_profiles_of_another_version() -> None:
+def test_a_seller_in_another_country() -> None:
     choices = ("use the supported value", "exclude the order")
-    for changes, said in (
-        ({"country": "AT"}, "regime regular in AT"),
-        ({"timing": "creation"}, "timing creation is not carried out yet, only tax_point"),
-        ({"grace_seconds": 60}, "grace_seconds 60 is not carried out yet, only 0"),
-    ):
-        problems = decide(sold({"19": 190}), replace(PROFILE, **changes))[1]
-        assert problems == [Problem("PROFILE-UNSUPPORTED", said, (), choices)]
+    for regime in ("regular", "small_business"):
+        problems = decide(sold(None), replace(PROFILE, country="AT", regime=regime))[1]
+        assert problems[0] == Problem("PROFILE-UNSUPPORTED", f"regime {regime} in AT", (), choices)
 
 
 def test_the_same_doubt_about_two_entries_is_one_question() -> None:
@@ -313,5 +309,5 @@ def test_the_same_doubt_about_two_entries_is_one_question() -> None:
 
 def test_profile_currency_and_seller_come_before_the_goods() -> None:
     made = sold({"16": 164}, estimated_taxes=True, presentment_currency="CHF")
-    codes = [item.code for item in decide(made, replace(PROFILE, timing="manual"))[1]]
+    codes = [item.code for item in decide(made, replace(PROFILE, country="AT"))[1]]
     assert codes == ["PROFILE-UNSUPPORTED", "CURRENCY", "TAX-ESTIMATED", "TAX-RATE"]
