@@ -401,7 +401,10 @@ class Diary:
         parts = {name: seen.pop(name) for name in ("transactions", "agreements", "refunds", "fulfillments")}
         raw = {name: self.bookkeeper.get(f"/{name}", limit="1000") for name in LISTS}
         tool = _verifier()
-        gateways = {name for name, value in self.profile["gateways"].items() if value["mode"].startswith("clearing")}
+        tenant = self._tenant(order)
+        decided = self.database.tenant(tenant).read(Store.BOOKS, lambda tx: tenants.profiles(tx, tenant)[-1].profile)
+        modes = {name: value["mode"] for name, value in dict(decided)["gateways"].items()}
+        gateways = {name for name, mode in modes.items() if mode in ("clearing+payouts", "liability")}
         proof = tool.Proof(tool.Order({"order": seen, **parts, "gaps": []}), tool.Sevdesk(raw), gateways)
         return list(proof.failures)
 
