@@ -454,6 +454,14 @@ def line_written(tx: Transaction, tenant: str, order_id: str, line: PostedLine, 
     )
 
 
+def taken_lines(tx: Transaction, tenant: str, sevdesk_ids: Sequence[str]) -> dict[str, str]:
+    """Lines of sevdesk that an order uses already: id -> order."""
+    statement = sa.select(money_lines.c.sevdesk_id, money_lines.c.order_id).where(
+        money_lines.c.tenant == tenant, money_lines.c.sevdesk_id.in_(sevdesk_ids)
+    )
+    return {row.sevdesk_id: row.order_id for row in tx.execute(statement)}
+
+
 def booked(
     tx: Transaction,
     tenant: str,

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from acceptance.diary import diary
 
 SOAP, BOOK, CANDLE = ("Seife", 1190, 190), ("Buch", 1070, 70), ("Kerze", 1850, 190)
@@ -36,7 +34,6 @@ def test_5_07_a_transfer_marked_paid_in_shopify_is_booked_once_by_the_banks_own_
         assert day.asked() == []
 
 
-@pytest.mark.xfail(strict=True, reason="mode feed is not carried out yet (4.2)")
 def test_5_08_paypal_connected_in_sevdesk_is_booked_on_its_own_line_and_its_fee_is_left_alone() -> None:
     """4.2, mode feed: nothing is created; exactly one line of the amount within three days is the payment."""
     with diary("2027-03-01 10:00") as day:

@@ -15,7 +15,7 @@ from ladenbuch.cli.files import say_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.cli.replay import parked_with, replay
 from ladenbuch.db import Store, Transaction
-from ladenbuch.domain.profile import LINED_MODES, Profile
+from ladenbuch.domain.profile import LINED_MODES, OFFLINE_MODE, Profile
 from ladenbuch.errors import Rejected
 
 
@@ -50,10 +50,10 @@ def provision(
 
 
 def create_accounts_for(house: Ladenbuch, tenant: str, data: Mapping[str, Any]) -> dict[str, str]:
-    """A file-import account per gateway that needs one and has none yet, found by name before it is made.
+    """The account of each gateway that needs one and has none yet, found by name before it is made.
 
-    Only an account of that kind takes lines (facts 2.10). Raises `Rejected("PROFILE")` for a liability without a
-    number: which account of the chart it is, an adviser says (bookkeeping 4.2).
+    Lines are only taken by a file-import account, clearing-simple has an offline one (facts 2.10). Raises
+    `Rejected("PROFILE")` for a liability without a number: which account of the chart it is, an adviser says (4.2).
     """
     profile = Profile.from_json(data)
     sevdesk = house.sevdesk(tenant)
@@ -61,16 +61,17 @@ def create_accounts_for(house: Ladenbuch, tenant: str, data: Mapping[str, Any]) 
     created: dict[str, str] = {}
     gateways = dict(profile.as_json()["gateways"])
     for name, gateway in profile.gateways.items():
-        if gateway.mode not in LINED_MODES or gateway.account is not None:
+        if gateway.mode not in (*LINED_MODES, OFFLINE_MODE) or gateway.account is not None:
             continue
         if gateway.mode == "liability" and gateway.number is None:
             raise Rejected("PROFILE", f"gateways.{name} needs the number of its account, or the account")
         title = f"{name} {profile.shop_key} (automatisch, nicht importieren)"
         account = known.get(title)
-        if account is None:
-            account = sevdesk.create_file_import_account(title, number=gateway.number).id
+        if account is None and gateway.mode == OFFLINE_MODE:
+            account = created[name] = sevdesk.create_offline_account(title, number=gateway.number).id
+        elif account is None:
+            account = created[name] = sevdesk.create_file_import_account(title, number=gateway.number).id
             sevdesk.stop_auto_mapping(account)
-            created[name] = account
         gateways[name] = replace(gateway, account=account).as_json()
     changed = dict(data) | {"gateways": gateways}
     now = utc_now()

@@ -11,7 +11,7 @@ from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.files import say_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store
-from ladenbuch.domain.profile import LINED_MODES, Profile, profile_at
+from ladenbuch.domain.profile import LINED_MODES, OFFLINE_MODE, Profile, profile_at
 from ladenbuch.domain.threshold import NOTICE, count, euros, overtaken
 from ladenbuch.errors import LadenbuchError, UsageError
 from ladenbuch.workflows.evidence import year_before
@@ -73,13 +73,14 @@ def _tenant(house: Ladenbuch, tenant: tenants.Tenant, check: Any) -> None:
         check(f"{name}: tax rule 1", 1 in rules, "taxable revenue may be posted" if 1 in rules else "rule 1 is missing")
         accounts = {account.id: account for account in sevdesk.check_accounts()}
         for gateway, how in profiles[-1].gateways.items():
-            if how.mode in LINED_MODES:
+            if how.mode in (*LINED_MODES, OFFLINE_MODE, "feed"):
+                wanted = "offline" if how.mode == OFFLINE_MODE else "online"
                 account = accounts.get(how.account or "")
-                takes_lines = account is not None and account.kind == "online"
-                text = f"account {how.account}" if takes_lines else "no such account: tenants add --create-accounts"
-                if account is not None and not takes_lines:
-                    text = f"account {how.account} is {account.kind}: sevdesk takes no lines there"
-                check(f"{name}: {gateway}", takes_lines, text)
+                fits = account is not None and account.kind == wanted
+                text = f"account {how.account}" if fits else "no such account: tenants add --create-accounts"
+                if account is not None and not fits:
+                    text = f"account {how.account} is {account.kind}, mode {how.mode} needs one that is {wanted}"
+                check(f"{name}: {gateway}", fits, text)
     except LadenbuchError as error:
         check(f"{name}: sevdesk", False, str(error))
 

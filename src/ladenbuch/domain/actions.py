@@ -9,6 +9,7 @@ from typing import Any
 from ladenbuch.domain.books import Booked, PostedDocument, PostedLine
 from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft, rate_text
 from ladenbuch.domain.facts import Problem, TaxPoint
+from ladenbuch.domain.feed import Wanted
 from ladenbuch.domain.gift_cards import NO_CARDS, GiftCards
 
 
@@ -60,6 +61,7 @@ class Action:
             data["value_date"] = self.line.value_date.isoformat()
         if self.booking is not None:
             data |= {"amount_minor": self.booking.amount, "document": self.booking.document_key}
+            data |= {"account": self.booking.account} if self.booking.account is not None else {}
         if self.letter is not None:
             data |= {"document": self.letter.document_key, "locale": self.letter.locale}
         return data
@@ -110,6 +112,7 @@ class Plan:
     cards: GiftCards = NO_CARDS
     answered: tuple[tuple[Problem, str], ...] = ()
     look_again: datetime | None = None
+    wanted: tuple[Wanted, ...] = ()
 
     def due(self, now: datetime) -> tuple[Action, ...]:
         """Actions that may be carried out at `now`."""

@@ -1,38 +1,66 @@
 """Money: what stands on a gateway's account per transaction, and which documents it pays or settles (4.2, 2.5).
 
-One line per transaction, `SHPTX <tx>`; one that belongs to several documents is written in parts, `SHPTX <tx>/1` and so
-on, whose sum is the transaction.
+clearing+payouts, liability   a line of ours per transaction, `SHPTX <tx>`, that is linked; one that belongs to several
+                              documents is written in parts, `SHPTX <tx>/1` and so on, whose sum is the transaction
+clearing-simple               booked on an offline account, where sevdesk makes the line
+feed                          the line a feed brought is found and linked, nothing is created
+bank, off                     nothing is booked from Shopify
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from ladenbuch.domain.actions import Action, finalise_key
 from ladenbuch.domain.answers import Answers
 from ladenbuch.domain.books import Booked, Books, PostedDocument, PostedLine, transaction_of
 from ladenbuch.domain.chain import Returned
+from ladenbuch.domain.document import CreditNoteDraft
 from ladenbuch.domain.facts import Facts, Problem, moved, moved_at
+from ladenbuch.domain.feed import FeedLine, Wanted, lines_of, look_again, still_open, wanted
 from ladenbuch.domain.gift_cards import CARD, GATEWAY, NO_CARDS, GiftCards
 from ladenbuch.domain.hands import paid_by_others
 from ladenbuch.domain.order import Payment
-from ladenbuch.domain.profile import LINED_MODES, SUPPORTED_MODES, Gateway, Profile
+from ladenbuch.domain.profile import LINED_MODES, MATCHED_MODES, OFFLINE_MODE, Gateway, Profile
 
+_BY_HAND = ("book by hand", "exclude the order")
 PAID_TWICE = "the invoice was paid in sevdesk by another line, and ours for the same money is not linked"
 Share = tuple[str, int]  # which document, how much of the transaction (signed)
 
 
 @dataclass(slots=True)
 class Money:
-    """Everything about money that is left to do, and the questions about it."""
+    """Everything about money that is left to do, the questions about it, and what it waits for.
+
+    `wanted` are the lines of feeds to look up, `held` the invoices whose payment a feed has not brought yet.
+    """
 
     lines: list[Action] = field(default_factory=list)
     payments: list[Action] = field(default_factory=list)
     refunds: list[Action] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     covered: frozenset[str] = frozenset()  # payments that others have linked in sevdesk
+    waiting: list[Problem] = field(default_factory=list)
+    wanted: list[Wanted] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
+    look_again: datetime | None = None
+
+    def released(self, credits: Sequence[PostedDocument]) -> list[PostedDocument]:
+        """The credit notes that may be written: one needs the payment of its invoice linked first (R5).
+
+        The others wait with the money that settles them until the feed has brought that payment.
+        """
+        kept = {item.key for item in credits if item.state == "intended" and _origin(item) in self.held}
+        late = {item.key for item in self.refunds if item.booking is not None and item.booking.document_key in kept}
+        if late:
+            ids = tuple(fact for item in self.refunds if item.key in late for fact in item.covers)
+            self.refunds = [item for item in self.refunds if item.key not in late]
+            self.lines = [item for item in self.lines if not (_brought(item) and set(item.covers) & set(ids))]
+            what = "the money went back before the payment it corrects has come in sevdesk"
+            self.waiting.append(Problem("FEED-WAITING", what, ids))
+        return [item for item in credits if item.key not in kept]
 
 
 def money(
@@ -43,44 +71,61 @@ def money(
     returned: Sequence[Returned] = (),
     given_back: int = 0,
     cards: GiftCards = NO_CARDS,
+    feeds: Sequence[FeedLine] = (),
+    now: datetime | None = None,
 ) -> Money:
     """Put every transaction on its account and link it, oldest first.
 
     `documents` are the invoices that stand (None: nothing is invoiced yet), `returned` what went back on which credit
     note. Never more is linked than an invoice carries; what is left over is OVERPAID, except what was given back
-    meanwhile (`given_back`, minor units). `facts` are those of the order without the gift cards in `cards`.
+    meanwhile (`given_back`, minor units). `facts` are those of the order without the gift cards in `cards`. `feeds` are
+    the free lines that were looked up, `now` (aware UTC) tells how long one has been waited for.
     """
-    made = Money()
+    desk = _Desk(books, profile, now)
+    made = desk.made
     shares, over, covered = _shares(facts, books, profile, documents, given_back)
     made.covered = covered
     for item in returned:
         shares.setdefault(item.payment_id, []).append((item.document_key, -item.amount))
-    for payment in cards.payments or facts.order.payments:
-        if not moved(payment) or payment.kind == "CHANGE" or moved_at(payment) is None:
-            continue
+    moving = [item for item in cards.payments or facts.order.payments if moved(item) and item.kind != "CHANGE"]
+    moving = [item for item in moving if moved_at(item) is not None]
+    matched = desk.matched(moving, shares, feeds)
+    for payment in moving:
         gateway = profile.gateway(payment.gateway, manual=payment.manual)
         if gateway is None:
             made.problems.append(_unmapped(payment.gateway, payment.id))
-            continue
-        if gateway.mode not in SUPPORTED_MODES:
-            message = f"mode {gateway.mode!r} of gateway {payment.gateway!r} is not carried out yet"
-            made.problems.append(Problem("GATEWAY-MODE", message, (payment.id,), SUPPORTED_MODES))
             continue
         if payment.id in over:
             message = f"{over[payment.id]} minor units more were paid than the invoice carries"
             choices = ("refund the difference", "keep it as credit", "book by hand")
             made.problems.append(Problem("OVERPAID", message, (payment.id,), choices))
         if payment.id in covered:
-            _paid_twice(made, books, facts, payment)
+            if gateway.mode in LINED_MODES:
+                _paid_twice(made, books, facts, payment)
             continue
         if not cards.settled:
             continue
-        card = cards.parts.get(payment.id, 0)
+        card, mine = cards.parts.get(payment.id, 0), shares.get(payment.id, [])
         if gateway.mode in LINED_MODES:
-            _post(made, books, profile, payment, gateway, shares.get(payment.id, []), card)
-        if card and gateway.mode != "off":
-            _owe(made, books, profile, payment, gateway, card)
+            desk.post(payment, gateway, mine, card)
+        elif card and gateway.mode != "off":
+            desk.ask_about_cards(payment)
+        elif gateway.mode == OFFLINE_MODE:
+            desk.book_offline(payment, gateway, mine)
+        elif gateway.mode == "feed" and mine:
+            desk.book_feed(payment, gateway, mine, matched.get(payment.id))
+        if card and gateway.mode in LINED_MODES:
+            desk.owe(payment, gateway, card)
     return made
+
+
+def _brought(action: Action) -> bool:
+    """Whether a line is there already, by a feed."""
+    return action.line is not None and action.line.sevdesk_id is not None
+
+
+def _origin(credit: PostedDocument) -> str:
+    return credit.draft.origin_key if isinstance(credit.draft, CreditNoteDraft) else ""
 
 
 def _unmapped(name: str | None, *facts: str) -> Problem:
@@ -126,7 +171,7 @@ def _covered(facts: Facts, profile: Profile, shares: dict[str, list[Share]], the
 
     def by_design(payment: Payment) -> bool:
         gateway = profile.gateway(payment.gateway, manual=payment.manual)
-        return gateway is not None and gateway.mode not in LINED_MODES
+        return gateway is not None and gateway.mode in MATCHED_MODES
 
     found = set()
     for payment in sorted(facts.order.payments, key=lambda item: (not by_design(item), item.id)):
@@ -150,74 +195,143 @@ def _paid_twice(made: Money, books: Books, facts: Facts, payment: Payment) -> No
         made.lines.append(Action("delete_line", f"gone:{line.key}", reason, (payment.id,), line=line))
 
 
-def _post(
-    made: Money,
-    books: Books,
-    profile: Profile,
-    payment: Payment,
-    gateway: Gateway,
-    shares: list[Share],
-    card: int,
-) -> None:
-    """The lines and links of one transaction on its account; what is for gift cards (`card`) comes last, unlinked."""
-    number = payment.id.rsplit("/", 1)[-1]
-    lines = {item.payment_id: item.amount for item in books.lines if item.done}
-    lines.pop(f"{payment.id}/{CARD}", None)
-    whole = payment.id in lines
-    amounts = [amount for _, amount in shares]
-    if card:
-        rest = moved(payment) - card - sum(amounts)
-        amounts += [amount for amount in (rest, card) if amount]
-    in_parts = len(amounts) > 1 or any(transaction_of(item) == payment.id != item for item in lines)
-    torn = whole and len(amounts) > 1
-    moved_parts = card and any(lines.get(f"{payment.id}/{i}", a) != a for i, a in enumerate(amounts, 1))
-    if torn or moved_parts:
-        what = "one transaction belongs to several documents, and its line was written before that was known"
-        by_hand = ("split and link it by hand in sevdesk", "exclude the order")
-        made.problems.append(Problem("PAYMENT-SPLIT", what, (payment.id,), by_hand))
-        return
-    amounts = amounts if in_parts else [moved(payment)]
-    for index, amount in enumerate(amounts, 1):
-        part, key = (f"{payment.id}/{index}", f"line:{number}:{index}") if in_parts else (payment.id, f"line:{number}")
-        if part not in lines:
-            line = PostedLine(key, part, gateway.account, amount, _day(payment, profile))
-            made.lines.append(Action("money_line", key, _why(payment, gateway, amount), (payment.id,), line=line))
-        if index > len(shares):
-            continue
-        document, share = shares[index - 1]
-        booking = Booked(f"pay:{number}:{index}", part, document, share)
-        if any(item.key == booking.key and item.done for item in books.bookings):
-            continue
-        after = (key, finalise_key(document))
-        if share > 0:
+class _Desk:
+    """One order's money, transaction by transaction."""
+
+    def __init__(self, books: Books, profile: Profile, now: datetime | None) -> None:
+        self.books, self.profile, self.now = books, profile, now
+        self.made = Money()
+        self.written = {item.payment_id: item for item in books.lines if item.done}
+        self.booked = {item.key for item in books.bookings if item.done}
+
+    def post(self, payment: Payment, gateway: Gateway, shares: list[Share], card: int) -> None:
+        """A transaction's lines on its account and their links; what is for gift cards (`card`) is last, unlinked."""
+        lines = {part: item.amount for part, item in self.written.items() if part != f"{payment.id}/{CARD}"}
+        amounts = [amount for _, amount in shares]
+        if card:
+            rest = moved(payment) - card - sum(amounts)
+            amounts += [amount for amount in (rest, card) if amount]
+        in_parts = len(amounts) > 1 or any(transaction_of(item) == payment.id != item for item in lines)
+        torn = payment.id in lines and len(amounts) > 1
+        moved_parts = card and any(lines.get(f"{payment.id}/{i}", a) != a for i, a in enumerate(amounts, 1))
+        if torn or moved_parts:
+            what = "one transaction belongs to several documents, and its line was written before that was known"
+            self._split(payment, what)
+            return
+        for index, amount in enumerate(amounts if in_parts else [moved(payment)], 1):
+            part, key = _part(payment, index, in_parts)
+            if part not in lines:
+                line = PostedLine(key, part, gateway.account, amount, self._day(payment))
+                self._line(payment, line, _why(payment, gateway, amount))
+            if index <= len(shares):
+                self._link(payment, Booked(_pay(payment, index), part, *shares[index - 1]), (key,))
+
+    def owe(self, payment: Payment, gateway: Gateway, card: int) -> None:
+        """The other side of money for gift cards: what the shop owes their owners, on the account of the cards (2.5).
+
+        The account stands at minus the cards nobody has redeemed. It is no transfer yet: sevdesk's own are unproven.
+        """
+        holder = self.profile.gateways.get(GATEWAY)
+        part, key = f"{payment.id}/{CARD}", f"line:{payment.id.rsplit('/', 1)[-1]}:{CARD}"
+        if holder is None or holder.mode != "liability":
+            self.made.problems.append(_unmapped(GATEWAY, payment.id))
+        elif holder.account is not None and holder.account == gateway.account:
+            message = "a gift card was paid from the account of the gift cards"
+            self.made.problems.append(Problem("GIFT-CARD", message, (payment.id,), _BY_HAND))
+        elif part not in self.written:
+            reason = "A multi-purpose gift card was sold: what the shop owes its customers rises by it (2.5)."
+            if card < 0:
+                reason = "A gift card was taken back: what the shop owes its customers falls by it (2.5)."
+            self._line(payment, PostedLine(key, part, holder.account, -card, self._day(payment)), reason)
+
+    def ask_about_cards(self, payment: Payment) -> None:
+        """Money for gift cards that stands on no line of ours: their debt has no counterpart."""
+        message = f"a gift card was paid with {payment.gateway!r}, whose money is matched in sevdesk"
+        self.made.problems.append(Problem("GIFT-CARD", message, (payment.id,), _BY_HAND))
+
+    def book_offline(self, payment: Payment, gateway: Gateway, shares: list[Share]) -> None:
+        """Booked on an offline account, where sevdesk makes the line itself; the sign of a refund there is unproven."""
+        for index, (document, amount) in enumerate(shares, 1):
+            part, _ = _part(payment, index, len(shares) > 1)
+            booking = Booked(
+                _pay(payment, index), part, document, amount, account=gateway.account, value_date=self._day(payment)
+            )
+            if amount < 0 and booking.key not in self.booked and not self.profile.offline_refunds:
+                message = f"money went back through {payment.gateway!r}, whose account takes no line of ours"
+                self.made.problems.append(Problem("OFFLINE-REFUND", message, (payment.id,), _BY_HAND))
+                continue
+            self._link(payment, booking, ())
+
+    def matched(
+        self, payments: Sequence[Payment], shares: Mapping[str, list[Share]], feeds: Sequence[FeedLine]
+    ) -> dict[str, FeedLine]:
+        """The line of each payment a feed brought, of those that are not known yet; and which lines to look up."""
+        accounts: dict[str, str] = {}
+        for payment in payments:
+            gateway = self.profile.gateway(payment.gateway, manual=payment.manual)
+            known = payment.id in self.written or not shares.get(payment.id)
+            if gateway is not None and gateway.mode == "feed" and gateway.account is not None and not known:
+                accounts[payment.id] = gateway.account
+        open_ones = [payment for payment in payments if payment.id in accounts]
+        self.made.wanted = [wanted(payment, accounts[payment.id], self.profile) for payment in open_ones]
+        return lines_of(open_ones, accounts, feeds, self.profile)
+
+    def book_feed(self, payment: Payment, gateway: Gateway, shares: list[Share], found: FeedLine | None) -> None:
+        """Link the line the feed brought, as soon as there is exactly one."""
+        key = f"line:{payment.id.rsplit('/', 1)[-1]}"
+        if gateway.account is None:
+            message = f"nobody has named the account the feed of {payment.gateway!r} fills"
+            self.made.problems.append(Problem("GATEWAY-ACCOUNT", message, (payment.id,), ("name the account",)))
+        elif shares != [(shares[0][0], moved(payment))]:
+            self._split(payment, "one transaction belongs to several documents, and its line is in one piece")
+        elif payment.id not in self.written and found is None:
+            assert self.now is not None
+            said = still_open(payment, self.now)
+            (self.made.waiting if said.code == "FEED-WAITING" else self.made.problems).append(said)
+            self.made.held.add(shares[0][0])
+            looks = [at for at in (self.made.look_again, look_again(payment, self.now)) if at is not None]
+            self.made.look_again = min(looks, default=None)
+        else:
+            if found is not None and payment.id not in self.written:
+                line = PostedLine(key, payment.id, found.account, found.amount, found.value_date, sevdesk_id=found.id)
+                self._line(payment, line, f"The feed of {payment.gateway} brought this payment: its line is used.")
+            self._link(payment, Booked(_pay(payment, 1), payment.id, *shares[0]), (key,))
+
+    def _line(self, payment: Payment, line: PostedLine, reason: str) -> None:
+        self.made.lines.append(Action("money_line", line.key, reason, (payment.id,), line=line))
+
+    def _link(self, payment: Payment, booking: Booked, after: tuple[str, ...]) -> None:
+        """Book a part of a transaction on its document, once."""
+        if booking.key in self.booked:
+            return
+        after = (*after, finalise_key(booking.document_key))
+        if booking.amount > 0:
             reason = f"The money of {payment.gateway} pays this invoice."
-            made.payments.append(Action("book_payment", booking.key, reason, (payment.id,), after, booking=booking))
+            made = Action("book_payment", booking.key, reason, (payment.id,), after, booking=booking)
+            self.made.payments.append(made)
         else:
             reason = f"The money {payment.gateway} paid back settles this credit note."
-            made.refunds.append(Action("book_refund", booking.key, reason, (payment.id,), after, booking=booking))
+            made = Action("book_refund", booking.key, reason, (payment.id,), after, booking=booking)
+            self.made.refunds.append(made)
+
+    def _split(self, payment: Payment, what: str) -> None:
+        by_hand = ("split and link it by hand in sevdesk", "exclude the order")
+        self.made.problems.append(Problem("PAYMENT-SPLIT", what, (payment.id,), by_hand))
+
+    def _day(self, payment: Payment) -> date:
+        at = moved_at(payment)
+        assert at is not None
+        return self.profile.local_date(at)
 
 
-def _owe(made: Money, books: Books, profile: Profile, payment: Payment, gateway: Gateway, card: int) -> None:
-    """The other side of money for gift cards: what the shop owes their owners, on the account of the cards (2.5).
+def _part(payment: Payment, index: int, in_parts: bool) -> tuple[str, str]:
+    """The id of a transaction or of its part, and the key of its line."""
+    number = payment.id.rsplit("/", 1)[-1]
+    return (f"{payment.id}/{index}", f"line:{number}:{index}") if in_parts else (payment.id, f"line:{number}")
 
-    The account stands at minus the cards nobody has redeemed. It is no transfer yet: sevdesk's own are unproven.
-    """
-    holder = profile.gateways.get(GATEWAY)
-    part, key = f"{payment.id}/{CARD}", f"line:{payment.id.rsplit('/', 1)[-1]}:{CARD}"
-    if gateway.mode not in LINED_MODES:
-        message = f"a gift card was paid with {payment.gateway!r}, whose money is matched in sevdesk"
-        made.problems.append(Problem("GIFT-CARD", message, (payment.id,), ("book by hand", "exclude the order")))
-    elif holder is None or holder.mode != "liability":
-        made.problems.append(_unmapped(GATEWAY, payment.id))
-    elif holder.account is not None and holder.account == gateway.account:
-        message = "a gift card was paid from the account of the gift cards"
-        made.problems.append(Problem("GIFT-CARD", message, (payment.id,), ("book by hand", "exclude the order")))
-    elif not any(item.payment_id == part and item.done for item in books.lines):
-        line = PostedLine(key, part, holder.account, -card, _day(payment, profile))
-        reason = "A multi-purpose gift card was sold: what the shop owes its customers rises by it (2.5)."
-        if card < 0:
-            reason = "A gift card was taken back: what the shop owes its customers falls by it (2.5)."
-        made.lines.append(Action("money_line", key, reason, (payment.id,), line=line))
+
+def _pay(payment: Payment, index: int) -> str:
+    return f"pay:{payment.id.rsplit('/', 1)[-1]}:{index}"
 
 
 def _why(payment: Payment, gateway: Gateway, amount: int) -> str:
@@ -229,9 +343,3 @@ def _why(payment: Payment, gateway: Gateway, amount: int) -> str:
     if amount > 0:
         return f"{payment.gateway} received the money: it stands on its clearing account until the payout."
     return f"{payment.gateway} paid money back: it left the clearing account."
-
-
-def _day(payment: Payment, profile: Profile) -> date:
-    at = moved_at(payment)
-    assert at is not None
-    return profile.local_date(at)

@@ -63,13 +63,18 @@ class PostedLine:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """One (part of a) transaction booked on a document."""
+    """One (part of a) transaction booked on a document.
+
+    `account` and `value_date` are given where it has no line of ours: sevdesk then makes one on an offline account.
+    """
 
     key: str
     payment_id: str
     document_key: str
     amount: int
     done: bool = False
+    account: str | None = None
+    value_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

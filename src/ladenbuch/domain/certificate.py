@@ -192,7 +192,8 @@ def _posted(document: PostedDocument) -> dict[Decimal, int]:
 def _on_our_accounts(facts: Facts, books: Books, plan: Plan) -> list[Fact]:
     """Money facts of the gateways whose money stands on an account of ours, refunds included."""
     written = [*books.lines, *(item.line for item in plan.actions if item.line and item.kind == "money_line")]
-    lines = {transaction_of(item.payment_id) for item in written}
+    booked = [*books.bookings, *(item.booking for item in plan.actions if item.booking)]
+    lines = {transaction_of(item.payment_id) for item in written} | {transaction_of(b.payment_id) for b in booked}
     gateways = {item.gateway for item in facts.order.payments if item.id in lines}
     theirs = {item.id for item in facts.order.payments if item.gateway in gateways}
     linked = {fact for fact, why in plan.noted if why == BY_OTHERS}
@@ -204,7 +205,8 @@ def _money_explained(facts: Facts, plan: Plan, live: bool, booked: dict[str, int
     amounts = {fact.id: fact.amount for fact in facts.items if fact.kind == "money"}
     if any(amounts.get(payment) != amount for payment, amount in booked.items()):
         return False
-    asked = {fact for problem in (*plan.attention, *_decided(plan)) for fact in problem.facts}
+    waiting = [item for item in plan.waiting if item.code == "FEED-WAITING"]
+    asked = {fact for problem in (*plan.attention, *_decided(plan), *waiting) for fact in problem.facts}
     parked = not live and bool(plan.waiting or plan.attention or plan.exclusion or plan.later)
     open_facts = [fact for fact in ours if not (fact.id in booked or fact.id in asked or parked)]
     return sum(fact.amount for fact in open_facts) == 0  # what was paid too much and given back
@@ -287,6 +289,8 @@ def _coverage(
     if fact.kind == "money" and fact.amount == plan.cards.parts.get(fact.id) and fact.id in line_ids:
         key = f"line:{fact.id.rsplit('/', 1)[-1]}:{CARD}"
         return Coverage(fact, "covered" if key in books.applied else "planned", key)
+    if any(fact.id in item.facts for item in plan.waiting if item.code == "FEED-WAITING"):
+        return Coverage(fact, "waiting", "FEED-WAITING")
     noted = dict(plan.noted).get(fact.id)
     if noted is not None:
         return Coverage(fact, _status(noted, books), noted)

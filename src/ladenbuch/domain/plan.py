@@ -127,7 +127,8 @@ def _after_tax_point(
     made = Money()
     if not foreign:
         invoiced = standing if chain.documents and not theirs else None
-        made = money(facts, books, profile, invoiced, chain.returned, chain.overpaid_back, cards)
+        returned, feeds = chain.returned, basis.evidence.feeds
+        made = money(facts, books, profile, invoiced, returned, chain.overpaid_back, cards, feeds, basis.now)
     attention += made.problems
     actions, still = _posting(books, profile, chain, [] if theirs else standing, made, basis, theirs=bool(theirs))
     waiting += still
@@ -146,6 +147,7 @@ def _after_tax_point(
     releases = [item.not_before for item in actions if item.not_before is not None and item.not_before > basis.now]
     if releases:
         waiting.append(Problem("GRACE", "more may be added to the order: its invoice waits for it (3.1)", (order.id,)))
+    releases += [made.look_again] if made.look_again is not None else []
     return Plan(
         order.id,
         tuple(actions),
@@ -155,6 +157,7 @@ def _after_tax_point(
         noted=(*chain.noted.items(), *((item, BY_OTHERS) for item in sorted(made.covered))),
         cards=cards,
         look_again=min([*releases, *([] if stale is None else [profile.start_of(stale)])], default=None),
+        wanted=tuple(made.wanted),
     )
 
 
@@ -267,8 +270,9 @@ def _posting(
 ) -> tuple[list[Action], list[Problem]]:
     """Money on its accounts, documents in the order of the chain, then what pays them, then what corrects them: a
     credit note needs the payment linked first (R5)."""
+    credits = made.released([item for item in chain.documents if item.kind == "credit_note"])
     actions = list(made.lines)
-    waiting: list[Problem] = []
+    waiting = list(made.waiting)
     if theirs:
         return actions, waiting
     now, order = basis.now, basis.facts.order
@@ -282,7 +286,7 @@ def _posting(
             after = (finalise_key(document.key),)
             actions.append(Action("cancel", cancel.key, cancel.reason, cancel.covers, after, document=document))
     actions += made.payments
-    for document in (item for item in chain.documents if item.kind == "credit_note"):
+    for document in credits:
         assert isinstance(document.draft, CreditNoteDraft)
         if document.made_by == "adopted":
             actions += _adoption(document, books)
@@ -293,7 +297,7 @@ def _posting(
         actions += done
         waiting += still
     actions += made.refunds
-    for document in (*standing, *(item for item in chain.documents if item.kind == "credit_note")):
+    for document in (*standing, *credits):
         proof = _proof(document, books)
         actions += [*proof, *_letter(document, books, profile, order, tuple(item.key for item in proof))]
     return actions, waiting

@@ -189,6 +189,7 @@ def _content(action: Action) -> dict[str, Any]:
         data["line"] = [line.payment_id, line.account, line.amount, line.value_date.isoformat()]
     if action.booking is not None:
         data["booking"] = [action.booking.payment_id, action.booking.document_key, action.booking.amount]
+        data["booking"] += [action.booking.account] if action.booking.account is not None else []
     if action.letter is not None:
         data["letter"] = [action.letter.document_key, action.letter.to, action.letter.locale]
     return data

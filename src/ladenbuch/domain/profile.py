@@ -17,12 +17,12 @@ from ladenbuch.errors import Rejected
 
 #: How money of a gateway is kept (bookkeeping 4.2).
 MODES = ("clearing+payouts", "clearing-simple", "feed", "bank", "liability", "off")
-#: Modes this version can carry out; the others are asked about.
-SUPPORTED_MODES = ("clearing+payouts", "bank", "liability", "off")
 #: Modes that keep a line of their own on an account for every transaction.
 LINED_MODES = ("clearing+payouts", "liability")
-#: Modes in which we write no line of our own.
-_WITHOUT_ACCOUNT = ("feed", "bank", "off")
+#: The mode in which sevdesk makes the line when we book.
+OFFLINE_MODE = "clearing-simple"
+#: Modes whose money comes to sevdesk without us.
+MATCHED_MODES = ("feed", "bank", "off")
 #: Gateways that are not money coming in but a liability going down: never covered by a default (bookkeeping 2.5).
 LIABILITY_GATEWAYS = ("gift_card", "shopify_store_credit")
 
@@ -63,6 +63,7 @@ class Profile:
     unshipped: str = "unset"  # what lines without shipping are: electronic | service | service_at_place
     reverse_charge: bool = False  # untaxed sales to German businesses fall under §13b UStG
     tips: str = "unset"  # taxed | staff
+    offline_refunds: bool = False  # book refunds on offline accounts, with a sign sevdesk was seen to take once
     vouchers: str = "unset"  # single_purpose | multi_purpose
     voucher_rate: str = "19"  # percent, of single-purpose vouchers
     books_closed_until: date | None = None
@@ -119,9 +120,9 @@ class Profile:
     def settles(self, name: str | None, *, manual: bool = False) -> bool:
         """Whether this version says all there is to say about a gateway: how it is booked, and where."""
         found = self.gateway(name, manual=manual)
-        if found is None or found.mode not in SUPPORTED_MODES:
+        if found is None:
             return False
-        return found.account is not None or found.mode in _WITHOUT_ACCOUNT
+        return found.account is not None or found.mode in ("bank", "off")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], *, version: int = 1) -> Profile:
@@ -192,7 +193,7 @@ class Profile:
         number = self.debtor_number
         if not isinstance(number, str) or number != number.strip() or not number.isprintable() or len(number) > 64:
             raise Rejected("PROFILE", "debtor_number must be a customer number of at most 64 characters")
-        for name in ("draft_only", "include_pos", "letters", "reverse_charge"):
+        for name in ("draft_only", "include_pos", "letters", "reverse_charge", "offline_refunds"):
             if not isinstance(getattr(self, name), bool):
                 raise Rejected("PROFILE", f"{name} must be true or false")
         days = self.dispatch_days

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from ladenbuch.domain.money import to_decimal
@@ -14,6 +14,9 @@ from ladenbuch.sevdesk.paper import line as one_line
 from ladenbuch.sevdesk.paper import reference
 from ladenbuch.sevdesk.reading import Json
 from ladenbuch.sevdesk.room import Room, checked, written
+
+#: How long after its value date a feed may enter a line.
+_LATE_ENTRY = timedelta(days=35)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,12 @@ class Accounts(Room):
         answer = self._calls.json("POST", (path := "/CheckAccount/Factory/fileImportAccount"), path, body=body)
         return written(lambda: account(reading.one(answer, "payment account")))
 
+    def create_offline_account(self, name: str, *, number: str | None = None) -> CheckAccount:
+        """A clearing account on which sevdesk makes the lines when something is booked. Look through them all first."""
+        body = {"name": name} | ({} if number is None else {"accountingNumber": number})
+        answer = self._calls.json("POST", (path := "/CheckAccount/Factory/clearingAccount"), path, body=body)
+        return written(lambda: account(reading.one(answer, "payment account")))
+
     def stop_auto_mapping(self, account_id: str) -> None:
         """Tell sevdesk not to match transactions of this account on its own (it may pick another invoice)."""
         path = f"/CheckAccount/{checked(account_id)}"
@@ -161,6 +170,27 @@ class Accounts(Room):
             if line.account_id != account_id or key.casefold() not in line.purpose.casefold():
                 raise finding.implausible("/CheckAccountTransaction")
             if not line.deleted and contains_words(line.purpose.split(), words):
+                found.append(line)
+        return sorted(found, key=lambda line: int(line.id))
+
+    def free_lines(self, account_id: str, first: date, last: date) -> list[RemoteTransaction]:
+        """Unlinked lines on an account with a value date from `first` to `last`, oldest first.
+
+        sevdesk compares the day of entry, which may be later than the value date, so a month more is read.
+        """
+        query = [
+            ("checkAccount[id]", checked(account_id)),
+            ("checkAccount[objectName]", "CheckAccount"),
+            ("startDate", first.isoformat()),
+            ("endDate", (last + _LATE_ENTRY).isoformat()),
+        ]
+        found = []
+        for row in finding.everything(self._calls, "/CheckAccountTransaction", query):
+            line = transaction(row)
+            if line.account_id != account_id:
+                raise finding.implausible("/CheckAccountTransaction")
+            dated = line.value_date is not None and first <= line.value_date <= last
+            if dated and not line.deleted and not line.is_linked:
                 found.append(line)
         return sorted(found, key=lambda line: int(line.id))
 

@@ -21,6 +21,10 @@ SENTENCES: dict[str, _Text] = {
         "Weder bezahlt noch versandt: Die Rechnung folgt mit Zahlung oder Versand.",
         "Neither paid nor shipped: the invoice follows payment or shipment.",
     ),
+    "FEED-WAITING": (
+        "Die Zeile der Zahlung ist in sevdesk noch nicht angekommen.",
+        "The line of the payment has not come in sevdesk yet.",
+    ),
     "UNSHIPPED": (
         "Die Rechnung folgt dem Versand.",
         "The invoice follows the shipment.",
@@ -330,9 +334,34 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
         "Nobody has decided how the payment method {what} is booked.",
     ),
     (
-        r"mode '(?P<mode>.*)' of gateway '(?P<what>.*)' is not carried out yet",
-        "Die Buchungsart {mode} der Zahlungsart {what} gibt es noch nicht.",
-        "The mode {mode} of the payment method {what} does not exist yet.",
+        r"the money went back before the payment it corrects has come in sevdesk",
+        "Das Geld ging zurück, bevor die zugehörige Zahlung in sevdesk ankam.",
+        "The money went back before the payment it corrects has come in sevdesk.",
+    ),
+    (
+        r"the line of (?P<what>.*) has not come in sevdesk yet",
+        "Die Zeile der Zahlungsart {what} ist in sevdesk noch nicht angekommen.",
+        "The line of {what} has not come in sevdesk yet.",
+    ),
+    (
+        r"no line of (?P<what>.*) in sevdesk is surely this payment, (?P<days>\d+) days after it",
+        "Keine Zeile der Zahlungsart {what} in sevdesk ist sicher diese Zahlung, {days} Tage danach.",
+        "No line of {what} in sevdesk is surely this payment, {days} days after it.",
+    ),
+    (
+        r"money went back through '(?P<what>.*)', whose account takes no line of ours",
+        "Über {what} ging Geld zurück; auf dessen Konto lässt sich das nicht sicher buchen.",
+        "Money went back through {what}, whose account takes no line of ours.",
+    ),
+    (
+        r"nobody has named the account the feed of '(?P<what>.*)' fills",
+        "Für {what} ist nicht festgelegt, welches Konto seine Umsätze bekommt.",
+        "Nobody has named the account the feed of {what} fills.",
+    ),
+    (
+        r"one transaction belongs to several documents, and its line is in one piece",
+        "Eine Zahlung gehört zu mehreren Belegen, und ihre Zeile ist aus einem Stück.",
+        "One payment belongs to several documents, and its line is in one piece.",
     ),
     (
         r"(?P<sum>\d+) minor units more were paid than the invoice carries",

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from datetime import date
 
 from ladenbuch import books
-from ladenbuch.db import Transaction
+from ladenbuch.db import Transaction, one_at_a_time
 from ladenbuch.domain.actions import Action
-from ladenbuch.errors import NeedsAttention, Rejected, Retryable
+from ladenbuch.domain.books import Booked, PostedDocument, PostedLine
+from ladenbuch.domain.hands import paid_by_others
+from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
 from ladenbuch.workflows.run import Run, known_of, once
 
 
@@ -17,6 +19,9 @@ def money_line(run: Run, action: Action) -> None:
     line = action.line
     assert line is not None
     account = line.account
+    if line.sevdesk_id is not None:
+        _take_line(run, action, line, line.sevdesk_id)
+        return
     if account is None:
         raise NeedsAttention("GATEWAY-ACCOUNT", "the gateway has no account in sevdesk", choices=("name the account",))
     purpose = _purpose(line.payment_id)
@@ -52,6 +57,28 @@ def money_line(run: Run, action: Action) -> None:
     once(run, action.key, "money_line", action.reason, find=find, call=call, record=record)
 
 
+def _take_line(run: Run, action: Action, line: PostedLine, transaction_id: str) -> None:
+    """Use the line a feed brought: nothing is written, and no other order may use it (bookkeeping 4.2)."""
+    account = line.account
+    assert account is not None
+
+    def find() -> str:
+        found = run.sevdesk.get_transaction(transaction_id)
+        if found is None or found.deleted or found.amount != line.amount:
+            raise Retryable("UNCONFIRMED", "the line of the feed is not as it was a moment ago")
+        return found.id
+
+    def record(tx: Transaction, found: str) -> str:
+        one_at_a_time(tx, f"feed {run.tenant}")
+        if books.taken_lines(tx, run.tenant, [found]).get(found, run.order_id) != run.order_id:
+            raise Retryable("UNCONFIRMED", "another order uses the line of the feed")
+        books.line_written(tx, run.tenant, run.order_id, line, account, found)
+        run.say(tx, "money", f"The feed brought {line.amount} minor units to account {account}: line {found}.")
+        return found
+
+    once(run, action.key, "money_line", action.reason, find=find, call=find, record=record)
+
+
 def delete_line(run: Run, action: Action) -> None:
     """Take our line away: the same money is linked by another one, and a person said so (R14). Never a linked one."""
     line = action.line
@@ -78,20 +105,73 @@ def delete_line(run: Run, action: Action) -> None:
 
 def book_payment(run: Run, action: Action) -> None:
     """Link the money line to the invoice; proved by the line's state and the invoice's paid amount."""
-    _book(run, action, run.sevdesk.book, lambda document_id: _paid_on_invoice(run, document_id))
+    book = _book if action.booking is None or action.booking.value_date is None else _book_offline
+    book(run, action, run.sevdesk.book, lambda document_id: _paid_on_invoice(run, document_id))
 
 
 def book_refund(run: Run, action: Action) -> None:
     """Link the negative money line to the credit note; proved in the same way."""
-    _book(run, action, run.sevdesk.book_credit_note, lambda document_id: _paid_on_credit_note(run, document_id))
+    book = _book if action.booking is None or action.booking.value_date is None else _book_offline
+    book(run, action, run.sevdesk.book_credit_note, lambda document_id: _paid_on_credit_note(run, document_id))
 
 
-def _book(
-    run: Run,
-    action: Action,
-    book: Callable[[str, int, date, str, str | None], object],
-    paid_on: Callable[[str], int | None],
-) -> None:
+_Call = Callable[[str, int, date, str, str | None], object]
+_Paid = Callable[[str], int | None]
+
+
+def _book_offline(run: Run, action: Action, book: _Call, paid_on: _Paid) -> None:
+    """Book on an offline account, where sevdesk makes the line and it has no key (mode clearing-simple).
+
+    Proved by the paid amount before and after, which only one writer per order makes a proof. Where somebody else paid
+    in between, nothing is called: the next look at the document says what they did (R14).
+    """
+    booking = action.booking
+    assert booking is not None and booking.value_date is not None
+    if booking.account is None:
+        raise NeedsAttention("GATEWAY-ACCOUNT", "the gateway has no account in sevdesk", choices=("name the account",))
+    account, day = booking.account, booking.value_date
+    known = known_of(run)
+    document = next((item for item in known.documents if item.key == booking.document_key), None)
+    if document is None or document.sevdesk_id is None:
+        raise Retryable("UNCONFIRMED", "the document is not confirmed yet")
+    document_id = document.sevdesk_id
+    ours = sum(item.amount for item in known.bookings if item.document_key == document.key and item.done)
+    before = abs(ours) + paid_by_others(known).get(document.key, 0)
+    after = before + abs(booking.amount)
+
+    def find() -> int | None:
+        paid = paid_on(document_id)
+        if paid is not None and abs(paid) == after and action.key in known.pending:
+            return paid
+        if paid is not None and abs(paid) == before:
+            return None
+        raise overtaken()
+
+    def overtaken() -> Retryable:
+        """Somebody else paid: what we meant to do is forgotten, so that the next look sees what they did."""
+        run.record(lambda tx: books.refuse(tx, run.tenant, action.key))
+        return Retryable("UNCONFIRMED", "somebody else changed what is paid on the document", after=1.0)
+
+    def call() -> int:
+        try:
+            book(document_id, booking.amount, day, account, None)
+        except Rejected as refusal:
+            if refusal.code == "SEVDESK-750":
+                raise overtaken() from refusal
+            raise
+        paid = paid_on(document_id)
+        if paid is None or abs(paid) != after:
+            raise Ambiguous("UNCONFIRMED", "the booking does not show in the paid amount yet")
+        return paid
+
+    def record(tx: Transaction, amount: int) -> str:
+        _booked(tx, run, booking, document, account, "", day, amount)
+        return document_id
+
+    once(run, action.key, action.kind, action.reason, find=find, call=call, record=record)
+
+
+def _book(run: Run, action: Action, book: _Call, paid_on: _Paid) -> None:
     booking = action.booking
     assert booking is not None
     known = known_of(run)
@@ -132,22 +212,36 @@ def _book(
         return paid()
 
     def record(tx: Transaction, amount: int) -> str:
-        books.booked(
-            tx,
-            run.tenant,
-            run.order_id,
-            booking,
-            account=account,
-            transaction_id=transaction_id,
-            booked_on=line.value_date,
-            paid_after=amount,
-            now=run.ctx.clock(),
-        )
-        verb = "pay invoice" if booking.amount > 0 else "settle credit note"
-        run.say(tx, "booked", f"{abs(booking.amount)} minor units {verb} {document.number}.")
+        _booked(tx, run, booking, document, account, transaction_id, line.value_date, amount)
         return transaction_id
 
     once(run, action.key, action.kind, action.reason, find=find, call=call, record=record)
+
+
+def _booked(
+    tx: Transaction,
+    run: Run,
+    booking: Booked,
+    document: PostedDocument,
+    account: str,
+    transaction_id: str,
+    day: date,
+    paid_after: int,
+) -> None:
+    """What was booked, in the books and in words; `transaction_id` is empty where sevdesk made the line itself."""
+    books.booked(
+        tx,
+        run.tenant,
+        run.order_id,
+        booking,
+        account=account,
+        transaction_id=transaction_id,
+        booked_on=day,
+        paid_after=paid_after,
+        now=run.ctx.clock(),
+    )
+    verb = "pay invoice" if booking.amount > 0 else "settle credit note"
+    run.say(tx, "booked", f"{abs(booking.amount)} minor units {verb} {document.number}.")
 
 
 def _purpose(payment_id: str) -> str:

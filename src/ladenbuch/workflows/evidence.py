@@ -12,6 +12,7 @@ A look-up that fails is an answer too, "unavailable": kept with its time, and it
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from ladenbuch import books, evidence, tenants
@@ -19,6 +20,7 @@ from ladenbuch.db import Store, Transaction, one_at_a_time
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.evidence import UNAVAILABLE, Evidence, VatIdAnswer, vat_id_of
 from ladenbuch.domain.facts import moved_at
+from ladenbuch.domain.feed import FeedLine, Wanted
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.tax import REGISTER
 from ladenbuch.domain.territory import UNION, territory_of
@@ -56,6 +58,19 @@ def gather(ctx: Context, tenant: str, order: Order, now: datetime) -> Evidence:
         seal = ctx.seal(tenant, evidence.PURPOSE)
         door.run(Store.BOOKS, lambda tx: evidence.record(tx, tenant, answer, seal))
     return Evidence(ctx.rates, {vat_id: answer}, sold)
+
+
+def lines_of_feeds(run: Run, wanted: Sequence[Wanted]) -> tuple[FeedLine, ...]:
+    """What feeds brought to their accounts, nobody linked, and no other order uses."""
+    found: dict[str, FeedLine] = {}
+    for item in dict.fromkeys(wanted):
+        for line in run.sevdesk.free_lines(item.account, item.first, item.last):
+            assert line.value_date is not None
+            text = f"{line.purpose} {line.payer or ''}"
+            found[line.id] = FeedLine(line.id, line.account_id, line.amount, line.value_date, text)
+    door = run.ctx.door(run.tenant)
+    taken = door.read(Store.BOOKS, lambda tx: books.taken_lines(tx, run.tenant, list(found)))
+    return tuple(line for line in found.values() if taken.get(line.id, run.order_id) == run.order_id)
 
 
 def check_threshold(tx: Transaction, run: Run, document: PostedDocument) -> None:

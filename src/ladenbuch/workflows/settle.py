@@ -25,7 +25,7 @@ from ladenbuch.domain.plan import HELD, Plan, plan
 from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, NeedsAttention, NotYet, Rejected, Retryable
 from ladenbuch.workflows.context import Context, profiles_in
-from ladenbuch.workflows.evidence import gather
+from ladenbuch.workflows.evidence import gather, lines_of_feeds
 from ladenbuch.workflows.hands import look
 from ladenbuch.workflows.posting import carry_out
 from ladenbuch.workflows.run import Run, known_of, locked_out
@@ -80,6 +80,9 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         if left.later is not None:
             raise Retryable("ORDER-INCOMPLETE", left.later)
         if _others_were_there(run, left):
+            left = _plan(run, facts, evidence)
+        if left.wanted:
+            evidence = replace(evidence, feeds=lines_of_feeds(run, left.wanted))
             left = _plan(run, facts, evidence)
         parked: list[Problem] = []
         held: list[NotYet] = []
