@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from ladenbuch.web.pages import (
     CertificateCard,
     CertificateLine,
     Entry,
+    MonthRow,
     OrderRow,
     Overview,
     State,
@@ -49,6 +50,7 @@ class Tenant:
 GOOD = Overview(
     orders_total=200, accounted_for=200, documented=182, waiting=12, excluded=6, attention=0, paid_minor=2345678,
     letters_accepted=182, letters_uncertain=0, letters_failed=0, queue_depth=0, last_event_age=12.4,
+    months=(MonthRow(date(2026, 10, 1), 1284, 1284), MonthRow(date(2026, 11, 1), 200, 199)),
 )  # fmt: skip
 URGENT = Overview(
     orders_total=1284, accounted_for=1281, documented=1190, waiting=61, excluded=27, attention=3, paid_minor=14_832_907,
@@ -240,6 +242,17 @@ def test_the_balance_adds_up_on_the_page() -> None:
     numbers = [int(one.partition("<")[0].replace(".", "")) for one in figures]
     assert numbers[:-1] == [1190, 61, 27, 3, 3]
     assert sum(numbers[:-1]) == numbers[-1] == 1284
+
+
+def test_B7_each_month_says_how_many_of_its_orders_are_accounted_for() -> None:
+    """B7: the tile is green to the cent or says how many are missing, and names the command that asks the others."""
+    page = text("/")
+    assert "1.284 von 1.284 Bestellungen im Oktober 2026 sind nachgewiesen, auf den Cent." in page
+    assert "199 von 200 Bestellungen im November 2026 sind nachgewiesen.</th>" in page
+    assert "ladenbuch certificate --month 2026-10" in page
+    english = text("/", **{"accept-language": "en"})
+    assert "1,284 of 1,284 orders of October 2026 are accounted for, to the cent." in english
+    assert "Monat für Monat" not in text("/", Invented(URGENT))
 
 
 def test_an_empty_shop_is_explained() -> None:

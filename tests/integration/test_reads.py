@@ -27,7 +27,7 @@ from ladenbuch.domain.profile import Gateway, Profile
 from ladenbuch.shopify.orders import order_from_envelope
 from ladenbuch.simulators.lives import generate
 from ladenbuch.web import codes
-from ladenbuch.web.pages import PAGE_SIZE, create_pages
+from ladenbuch.web.pages import PAGE_SIZE, MonthRow, create_pages
 from ladenbuch.web.reads import SqlReads
 from ladenbuch.web.words import WORDS, Language
 
@@ -199,6 +199,25 @@ def test_an_open_question_makes_an_order_one_to_decide_whatever_its_verdict(hous
     assert (numbers.documented, numbers.attention, numbers.accounted_for) == (0, 1, 1)
     assert [row.code for row in house.reads.orders("t1", "attention", 1)] == ["INVISIBLE"]
     assert house.reads.orders("t1", "documented", 1) == []
+
+
+def test_B7_months_are_accounted_for_in_the_shops_calendar(house: House) -> None:
+    """B7, 5.29: 23:30 UTC on 31 October is November in Berlin; what is asked or not proved is not accounted for."""
+    for number in (4400, 4401, 4402, 4476, 4477, 4990):  # hours before now: 4477 is 31 October, 23:30 UTC
+        house.order(number)
+    house.order(4403, "waiting", "UNPAID")
+    house.order(4404, "excluded", "TEST")
+    house.order(4405, holds=False)
+    house.order(4406)
+    house.ask(4406, "TIP", "the order has a tip")
+    house.order(4407, "attention", "PARTY")
+    house.order(3500)
+    house.shop("t2")
+    house.order(4408, tenant="t2")
+    october, november = date(2026, 10, 1), date(2026, 11, 1)
+    assert house.reads.overview("t1").months == (MonthRow(october, 9, 6), MonthRow(november, 2, 2))
+    assert house.reads.overview("t2").months == (MonthRow(october, 1, 1),)
+    assert house.reads.overview(None).months == (MonthRow(october, 10, 7), MonthRow(november, 2, 2))
 
 
 @pytest.mark.parametrize("tenant", ["t1", None])

@@ -38,6 +38,11 @@ def day(language: Language, iso: str) -> str:
     return str(format_date(date.fromisoformat(iso), "d. MMM y" if language == "de" else "d MMM y", _REGION[language]))
 
 
+def month(language: Language, first: date) -> str:
+    """A month by its first day: `Oktober 2026`."""
+    return str(format_date(first, "LLLL y", _REGION[language]))
+
+
 def country(language: Language, code: str) -> str:
     """The name of a country, or its code where it has none."""
     return str(Locale.parse(_REGION[language]).territories.get(code, code))

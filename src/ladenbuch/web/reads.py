@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from heapq import merge
 from itertools import islice
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from ladenbuch import books, inbox, outbox, tenants
-from ladenbuch.db import Database, Door, Store, Transaction, from_micros
+from ladenbuch.db import Database, Door, Store, Transaction, from_micros, to_micros
 from ladenbuch.inbox.deliveries import events
 from ladenbuch.inbox.marks import order_marks
 from ladenbuch.web import codes
-from ladenbuch.web.pages import PAGE_SIZE, OrderRow, Overview, State, Timeline
+from ladenbuch.web.pages import PAGE_SIZE, MonthRow, OrderRow, Overview, State, Timeline
 from ladenbuch.web.telling import Life, tell
 from ladenbuch.web.words import Language
 
@@ -103,6 +104,7 @@ class SqlReads:
                 last_event_age=None if heard is None else max(0.0, (now - heard).total_seconds()),
                 oldest_unattempted_age=None if oldest is None else max(0.0, (now - oldest).total_seconds()),
                 stops=_stops(tx, tenant),
+                months=_months(tx, tenant, now),
             )
 
         return door.read(Store.BOOKS, read)
@@ -248,6 +250,36 @@ def _verdicts(tx: Transaction, tenant: str | None) -> Counter[str]:
         counts[row.verdict] -= int(row.number)
         counts["attention"] += int(row.number)
     return counts
+
+
+def _months(tx: Transaction, tenant: str | None, now: datetime) -> tuple[MonthRow, ...]:
+    """The last month that is over and the running one, each in its shop's calendar, where they have orders."""
+    owners = [tenant] if tenant is not None else [one.id for one in tenants.all(tx)]
+    found: dict[date, list[int]] = {}
+    for owner in owners:
+        version = tenants.in_force(tenants.profiles(tx, owner), now)
+        zone = ZoneInfo(str((version.profile if version else {}).get("time_zone") or "Europe/Berlin"))
+        this = now.astimezone(zone).date().replace(day=1)
+        last = (this - timedelta(days=1)).replace(day=1)
+        for first, following in ((last, this), (this, (this + timedelta(days=32)).replace(day=1))):
+            counts = found.setdefault(first, [0, 0])
+            begin, end = (to_micros(datetime.combine(day, time.min, zone)) for day in (first, following))
+            for place, count in enumerate(_month(tx, owner, begin, end)):
+                counts[place] += count
+    return tuple(MonthRow(first, *counts) for first, counts in sorted(found.items()) if counts[0])
+
+
+def _month(tx: Transaction, tenant: str, begin: int, end: int) -> tuple[int, int]:
+    """Orders processed in [begin, end), and how many of them are accounted for."""
+    table = books.attention
+    asked = sa.exists().where(table.c.tenant == _orders.c.tenant, table.c.order_id == _orders.c.order_id)
+    holds = _orders.c.certificate.not_like('%"holds": false%')
+    fine = sa.and_(_orders.c.verdict.in_(("documented", "waiting", "excluded")), holds, ~asked)
+    query = sa.select(sa.func.count(), sa.func.count(sa.case((fine, 1)))).where(
+        _orders.c.tenant == tenant, _orders.c.processed_at >= begin, _orders.c.processed_at < end
+    )
+    row = tx.execute(query).one()
+    return int(row[0]), int(row[1])
 
 
 def _asked(tenant: str | None) -> sa.Subquery:

@@ -65,6 +65,19 @@ WORDS: dict[str, tuple[str, str]] = {
     "letters.accepted": ("Briefe angenommen", "Letters accepted"),
     "letters.uncertain": ("Briefe ungewiss", "Letters uncertain"),
     "letters.failed": ("Briefe gescheitert", "Letters failed"),
+    "months": ("Monat für Monat", "Month by month"),
+    "month.all": (
+        "{done} von {n} Bestellungen im {month} sind nachgewiesen, auf den Cent.",
+        "{done} of {n} orders of {month} are accounted for, to the cent.",
+    ),
+    "month.some": (
+        "{done} von {n} Bestellungen im {month} sind nachgewiesen.",
+        "{done} of {n} orders of {month} are accounted for.",
+    ),
+    "months.how": (
+        "Nach unseren Büchern. Laden und sevdesk fragt der Nachweis des Monats: ladenbuch certificate --month {month}",
+        "By our books. The certificate of a month asks the shop and sevdesk: ladenbuch certificate --month {month}",
+    ),
     "running": ("Läuft es?", "Is it running?"),
     "running.event": ("Letzte Nachricht aus dem Laden", "Last message from the shop"),
     "running.never": ("noch keine", "none yet"),
