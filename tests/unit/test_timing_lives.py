@@ -1,4 +1,4 @@
-"""Timings and graces over generated lives: whenever an order is looked at, the same documents come of it (R2, R9, 3.1)."""
+"""Timings and graces over generated lives: whenever an order is looked at, the same comes of it (R2, R9, 3.1)."""
 
 from __future__ import annotations
 
