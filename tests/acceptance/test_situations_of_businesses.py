@@ -274,6 +274,26 @@ def test_r16_a_reference_a_person_entered_at_the_contact_stays() -> None:
         assert "Ihre Bestellnummer PO-2027-119" in day.texts("RE-1002"), "printed all the same"
 
 
+def test_b11_a_contact_that_has_a_mailbox_keeps_it_and_only_it() -> None:
+    """The contact may be the merchant's own: an e-invoice needs one mailbox there, not this order's."""
+    with diary("2027-03-01 10:00", e_invoices="business") as day:
+        of_company(day).basket(SOAP).tell_order()
+        second = of_company(day, "#502", "PO-2027-119")
+        second.email = "another@groessenwahn.example"
+        second.basket(BOOK).tell_order()
+        boxes = [way["value"] for way in day.sevdesk.state()["communication_ways"]]
+        assert boxes == ["erika@example.org"]
+        assert day.letters()[-1] == "RE-1002.pdf to another@groessenwahn.example"
+
+
+def test_a_long_reference_is_cut_like_every_line_and_still_known_as_ours() -> None:
+    with diary("2027-03-01 10:00", e_invoices="business") as day:
+        of_company(day, po_number="PO-" + "1" * 120).basket(SOAP).tell_order()
+        of_company(day, "#502", "PO-2027-119").basket(BOOK).tell_order()
+        assert len(said(day, "RE-1001")["BuyerReference"]) == 100
+        assert said(day, "RE-1002")["BuyerReference"] == "PO-2027-119"
+
+
 # -- the proof --------------------------------------------------------------------------------------------------------
 
 

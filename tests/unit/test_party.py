@@ -105,6 +105,20 @@ def test_s99_customer_numbers_are_the_same_for_the_same_buyer_and_never_for_two(
     assert number(email="no mailbox", billing_address=ERIKA) == nobody
 
 
+def test_s99_a_company_account_is_one_debtor_whoever_of_it_orders() -> None:
+    """A location may have a VAT id of its own, and sevdesk keeps one per contact; its clerks are no debtors."""
+    firm = Company("gid://shopify/Company/1", "Möwe GmbH", "gid://shopify/CompanyLocation/4")
+    clerks = [
+        number(company=firm, customer=customer(7)),
+        number(company=firm, email="a@example.org"),
+        number(company=firm),
+    ]
+    assert set(clerks) == {"s1-l4"}
+    assert number(company=replace(firm, location_id="gid://shopify/CompanyLocation/5")) == "s1-l5"
+    assert number(company=replace(firm, location_id=None)) == "s1-c1"
+    assert number(customer=customer(7)) == "s1-7", "what a clerk buys privately is another debtor's"
+
+
 def test_s99_two_shops_of_one_account_never_share_a_number() -> None:
     """5.30: #1001 exists in both."""
     second = replace(PROFILE, shop_key="s2")
@@ -137,7 +151,7 @@ def test_b11_businesses_always_have_their_own() -> None:
     in_address = {"billing_address": replace(ERIKA, company="Möwe GmbH"), "customer": customer(7)}
     by_vat_id = {"custom_attributes": (("VAT ID", "FR40303265045"),), "customer": customer(8)}
     buying = {"company": Company("gid://shopify/Company/1", "Möwe GmbH"), "customer": customer(9)}
-    for changes, wanted in ((in_address, "s1-7"), (by_vat_id, "s1-8"), (buying, "s1-9")):
+    for changes, wanted in ((in_address, "s1-7"), (by_vat_id, "s1-8"), (buying, "s1-c1")):
         party = buyer(SHARED, **changes)
         assert (party.customer_number, party.collective) == (wanted, False)
 

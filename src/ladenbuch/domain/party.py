@@ -91,9 +91,12 @@ def _missing(order: Order, message: str) -> Problem:
 
 
 def _customer_number(order: Order, shop_key: str, email: str | None, address: Address, name: str | None) -> str:
-    """Deterministic, so that two runs find the same contact: customer id, else a hash of the mail, else of name and
-    address, else the order.
+    """Deterministic, so that two runs find the same contact: the company's location or the company itself, whoever of
+    it orders; else customer id, else a hash of the mail, else of name and address, else the order.
     """
+    if order.company is not None and (order.company.location_id or order.company.id):
+        kind, owner = ("l", order.company.location_id) if order.company.location_id else ("c", order.company.id)
+        return f"{shop_key}-{kind}{owner.rsplit('/', 1)[-1]}"
     if order.customer is not None:
         return f"{shop_key}-{order.customer.id.rsplit('/', 1)[-1]}"
     if email:

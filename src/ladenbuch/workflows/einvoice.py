@@ -13,6 +13,7 @@ from ladenbuch.domain.actions import Action
 from ladenbuch.domain.document import InvoiceDraft
 from ladenbuch.errors import NeedsAttention, Rejected, Retryable
 from ladenbuch.sevdesk.einvoice import InvoiceXml
+from ladenbuch.sevdesk.paper import line
 from ladenbuch.workflows.run import Run, document_of, once
 
 #: How long after finalising sevdesk may still be writing the XML.
@@ -31,39 +32,38 @@ _LACKS = {
 }
 
 
-def prepare_contact(run: Run, contact_id: str, draft: InvoiceDraft) -> None:
-    """Give the contact its mailbox and the reference an e-invoice quotes: sevdesk reads both there, not on the draft.
+def prepare_contact(run: Run, contact_id: str, draft: InvoiceDraft, *, numbering: bool = False) -> None:
+    """Give the contact a mailbox and the reference an e-invoice quotes: sevdesk reads both there, not on the draft.
 
-    A reference a person entered stays (R16); an empty one is filled, one of ours gives way to this document's. Called
-    before the draft is saved and again before its number is taken: another order may have been in between.
+    A mailbox that is there will do, and a reference a person entered stays (R16): the contact may be the merchant's.
+    An empty reference is filled. One of ours gives way to this document's only while its number is taken
+    (`numbering`), when no other document's is: every e-invoice quotes its own.
     """
     if not draft.e_invoice:
         return
-    if draft.party.email:
+    mailboxes = [way for way in run.sevdesk.communication_ways(contact_id) if way.kind == "EMAIL"]
+    if draft.party.email and not mailboxes:
         run.sevdesk.add_email(contact_id, draft.party.email)
-    wanted, contact = draft.buyer_reference, run.sevdesk.get_contact(contact_id)
-    there = contact.buyer_reference if contact is not None else None
-    if wanted is None or there == wanted:
+    contact = run.sevdesk.get_contact(contact_id)
+    there, wanted = contact.buyer_reference if contact is not None else None, line(draft.buyer_reference)
+    if there == wanted or (there is not None and not numbering):
         return
+    key = _key(contact_id, wanted)
 
     def intend(tx: Transaction) -> bool:
-        """Whether we may write: nothing stands there, or we wrote it; and that we are about to write this one."""
-        known = there is None or books.intent(tx, run.tenant, _key(contact_id, there)) is not None
-        if known:
-            books.intend(
-                tx,
-                run.tenant,
-                run.order_id,
-                key=_key(contact_id, wanted),
-                kind="buyer_reference",
-                run_id=run.run_id,
-                reason="The e-invoice quotes the buyer's reference, and sevdesk takes it from the contact.",
-                now=run.ctx.clock(),
-            )
-        return known
+        """Whether we may write, because nothing stands there or we wrote it; and that we are about to."""
+        if there is not None and books.intent(tx, run.tenant, _key(contact_id, there)) is None:
+            return False
+        reason = "The e-invoice quotes the buyer's reference, and sevdesk takes it from the contact."
+        now = run.ctx.clock()
+        books.intend(
+            tx, run.tenant, run.order_id, key=key, kind="buyer_reference", run_id=run.run_id, reason=reason, now=now
+        )
+        return True
 
     if run.write(intend):
         run.sevdesk.set_buyer_reference(contact_id, wanted)
+        run.record(lambda tx: books.done(tx, run.tenant, key, run.ctx.clock(), contact_id))
 
 
 def _key(contact_id: str, reference: str) -> str:

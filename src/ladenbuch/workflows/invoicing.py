@@ -98,7 +98,7 @@ def finalise_invoice(run: Run, action: Action, contact_id: str) -> None:
 
     def number() -> RemoteInvoice:
         assert isinstance(document.draft, InvoiceDraft)
-        prepare_contact(run, contact_id, document.draft)
+        prepare_contact(run, contact_id, document.draft, numbering=True)
         return run.sevdesk.finalise(current)
 
     def send() -> RemoteInvoice:
