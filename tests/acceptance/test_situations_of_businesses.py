@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import email.message
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,16 +19,19 @@ from acceptance.purchase import Purchase
 from house import text_of
 from ladenbuch import books
 from ladenbuch.db import Store
+from ladenbuch.domain.document import InvoiceDraft
 from ladenbuch.simulators.lives.people import Product
 from ladenbuch.simulators.lives.wide import company, terms
 from ladenbuch.simulators.sevdesk import documents, simulator
 from ladenbuch.simulators.sevdesk.call import Call
 from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
 from ladenbuch.simulators.sevdesk.wire import ApiError
+from ladenbuch.workflows.einvoice import prepare_contact
 from ladenbuch.workflows.resolving import resolve
+from ladenbuch.workflows.run import Run
 
 SOAP, BOOK, CANDLE = ("Seife", 1190, 190), ("Buch", 1070, 70), ("Kerze", 1850, 190)
-XML = ("GET", "/Invoice/{id}/getXml")
+XML, NUMBER = ("GET", "/Invoice/{id}/getXml"), ("PUT", "/Invoice/{id}/sendBy")
 
 
 def of_company(day: Diary, name: str = "#501", po_number: str | None = "PO-2027-118", **more: Any) -> Purchase:
@@ -216,6 +220,7 @@ def test_e_invoice_what_is_missing_is_asked_before_anything_is_posted_and_added_
         ]
         assert said(day, "RE-1001")["BuyerReference"] == "einkauf@groessenwahn.example"
         assert day.letters() == ["RE-1001.pdf to einkauf@groessenwahn.example"]
+        assert "Ihr Zeichen" not in letter(day)[0], "an e-mail address is no number of the buyer's"
 
 
 def test_e_invoice_send_an_ordinary_invoice_is_honoured(answer: Callable[[Diary, str, str], None]) -> None:
@@ -262,6 +267,29 @@ def test_each_e_invoice_quotes_its_own_reference_although_sevdesk_takes_it_from_
             "PO-2027-118", "PO-2027-119", "PO-2027-118",
         ]  # fmt: skip
         assert day.asked() == []
+
+
+def test_no_other_order_changes_the_reference_while_a_number_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second order of the company is drafted in the very moment in which the first gets its number."""
+    real, seen = simulator._ROUTES[NUMBER], []
+
+    def number(call: Call) -> Any:
+        (draft,) = [item.draft for item in day.known(order).documents]
+        assert isinstance(draft, InvoiceDraft)
+        other = "gid://shopify/Order/999"
+        day.database.tenant("s1").run(Store.BOOKS, lambda tx: books.take_fence(tx, "s1", other, 1, "other"))
+        (contact,) = day.sevdesk.state()["contacts"]
+        run = Run(day.house.context, "s1", other, "other")
+        prepare_contact(run, contact["id"], replace(draft, buyer_reference="PO-2027-119"))
+        seen.append(call.id)
+        return real(call)
+
+    monkeypatch.setitem(simulator._ROUTES, NUMBER, number)  # type: ignore[arg-type]
+    with diary("2027-03-01 10:00", e_invoices="business") as day:
+        order = of_company(day)
+        order.basket(SOAP).tell_order()
+        assert len(seen) == 1
+        assert said(day, "RE-1001")["BuyerReference"] == "PO-2027-118"
 
 
 def test_r16_a_reference_a_person_entered_at_the_contact_stays() -> None:
@@ -311,11 +339,12 @@ def test_facts_2_5_without_its_xml_the_invoice_is_booked_and_not_mailed(
         assert (day.asked(), day.letters()) == ([], [])
 
 
-def test_facts_2_5_an_xml_of_another_total_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("wrong", [("11.90", "11.91"), ("RE-1001", "RE-1002")])
+def test_facts_2_5_an_xml_of_another_total_or_number_proves_nothing(
+    wrong: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = documents.einvoice.xml
-    monkeypatch.setattr(
-        documents.einvoice, "xml", lambda world, document: real(world, document).replace("11.90", "11.91")
-    )
+    monkeypatch.setattr(documents.einvoice, "xml", lambda world, document: real(world, document).replace(*wrong))
     with diary("2027-03-01 10:00", e_invoices="business") as day:
         of_company(day).basket(SOAP).tell_order()
         assert (day.asked(), day.letters()) == (["E-INVOICE-XML"], [])
@@ -341,6 +370,7 @@ def test_facts_2_8_an_xml_that_is_not_written_yet_is_waited_for(
         day.at("2027-03-01 12:00")
         day.at("2027-03-01 14:00")
         assert day.asked() == asked
+        assert any("needs a decision" in line for line in day.story()) is bool(asked)
         assert day.letters() == ([] if asked else ["RE-1001.pdf to erika@example.org"])
         assert day.money() == ["01.03.2027 shopify_payments +11.90 on RE-1001"]
 

@@ -235,6 +235,7 @@ def test_po_number_and_reference_are_printed():
         ((payment(9, 11900, at(1)),), "68"),
         ((payment(9, 11900, at(1), gateway="bank_deposit", manual=True),), "58"),
         ((payment(9, 11900, at(1), gateway="bank_deposit"),), "58"),
+        ((payment(9, 11900, at(1), manual=True),), "58"),  # somebody marked it as paid
         ((payment(9, 11900, at(1), gateway="cash_on_delivery", manual=True),), "10"),
         ((payment(8, 10000, at(1), gateway="gift_card"), payment(9, 1900, at(1))), "97"),
         ((payment(8, 1900, at(1), gateway="gift_card"), payment(9, 10000, at(1))), "68"),
@@ -245,6 +246,12 @@ def test_po_number_and_reference_are_printed():
 def test_how_it_is_paid_by_what_came_in_when_the_tax_arose(payments, means):
     facts = facts_of(order(mug(11900, 1900), payments=payments, fulfilments=(shipped(3, at(60)),)))
     assert payment_means(facts, BUSINESS, facts.tax_point.at) == means
+
+
+def test_what_is_sold_after_the_tax_point_does_not_open_the_invoice_again():
+    more = agreement(2, at(600), sale(2, 1190, {"19": 190}), reason="ORDER_EDIT")
+    facts = facts_of(order(mug(11900, 1900), more, payments=(payment(9, 11900, at(1)),), edited=True))
+    assert payment_means(facts, BUSINESS, facts.tax_point.at) == "68"
 
 
 @pytest.mark.parametrize(
@@ -410,6 +417,8 @@ def test_5_18_a_person_may_choose_the_credit_note():
     made = plan(facts, answer, (BUSINESS,), NOW)
     assert made.attention == ()
     assert "credit_note" in {item.kind for item in made.actions}
+    pinned = Books(documents=tuple(item.document for item in made.actions if item.kind in ("invoice", "credit_note")))
+    assert plan(facts, pinned, (BUSINESS,), NOW).attention == (), "what is pinned is decided"
 
 
 def test_5_18_only_e_invoices_are_asked_about():

@@ -355,7 +355,27 @@ def test_company_terms_and_merchant_of_record() -> None:
     assert (order.company.billing_address.company, order.company.billing_address.country) == ("Hotel GmbH", "DE")
     assert order.terms is not None
     assert order.terms.due_at == datetime(2026, 12, 20, tzinfo=UTC)
+    for schedule in given["order"]["paymentTerms"]["paymentSchedules"]["nodes"]:
+        schedule["completedAt"] = schedule["dueAt"]
+    settled = order_from_envelope(given).terms
+    assert settled is not None and settled.due_at == datetime(2027, 1, 20, tzinfo=UTC), "none is open: the last one"
     assert order.merchant_of_record == "Shop"
+
+
+@pytest.mark.parametrize(
+    ("location", "company", "known"), [("F-1", "K-1", "F-1"), (None, "K-1", "K-1"), (None, None, None)]
+)
+def test_the_number_the_shop_gave_a_company_or_its_location(
+    location: str | None, company: str | None, known: str | None
+) -> None:
+    given = envelope()
+    given["order"]["purchasingEntity"] = {
+        "__typename": "PurchasingCompany",
+        "company": {"id": "gid://shopify/Company/1", "name": "Hotel GmbH", "externalId": company},
+        "location": {"id": "gid://shopify/CompanyLocation/1", "name": "Berlin", "externalId": location},
+    }
+    buyer = order_from_envelope(given).company
+    assert buyer is not None and buyer.external_id == known
 
 
 def test_cash_rounding_of_a_payment_and_a_refund_do_not_hide_each_other() -> None:
