@@ -97,10 +97,11 @@ def firm(order: ShopOrder, name: str, street: str, code: str, city: str, country
     order.extra["taxExempt"] = country != "DE"
     order.extra["purchasingEntity"] = {
         "__typename": "PurchasingCompany",
-        "company": {"id": "gid://shopify/Company/71", "name": name, "externalId": None},
+        "company": {"id": f"gid://shopify/Company/{71_000 + order.number}", "name": name, "externalId": None},
         "contact": None,
         "location": {
-            "id": "gid://shopify/CompanyLocation/72", "name": "Filiale", "externalId": None, "billingAddress": place,
+            "id": f"gid://shopify/CompanyLocation/{72_000 + order.number}", "name": "Filiale", "externalId": None,
+            "billingAddress": place,
             "taxSettings": {"taxRegistrationId": vat_id, "taxExempt": country != "DE", "taxExemptions": []},
         },
     }  # fmt: skip

@@ -213,7 +213,9 @@ def test_trap_12_a_person_under_a_parent_inherits_its_number(house: House) -> No
     told = house.lived(company_terms)
     assert house.verdict(told)[0] == "documented"
     assert "parent" not in {name for name, _ in written(house)}
-    assert [row["customerNumber"] for row in house.state("contacts")] == ["s1-71001"]
+    assert [row["customerNumber"] for row in house.state("contacts")] == ["s1-l73001"], (
+        "the company's location, not its clerk"
+    )
 
 
 def test_trap_13_the_delivery_lies_after_the_invoice(house: House) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from functools import partial
+from zlib import crc32
 
 from ladenbuch.simulators.lives.arithmetic import contained, iso
 from ladenbuch.simulators.lives.corrections import CORRECTIONS
@@ -65,17 +66,21 @@ def eu_business(order: ShopOrder) -> None:
 
 
 def company(order: ShopOrder, place: str = "DE", vat_id: str | None = "DE136695976") -> None:
-    """A business buyer with its location."""
+    """A business buyer with its location; each VAT id is a company of its own."""
+    number = crc32(f"{place} {vat_id}".encode())
     home = address(order.rng, place, "Café Größenwahn UG")
     order.billing = order.delivery = home
     contact = None if order.customer is None else {"id": "gid://shopify/CompanyContact/7700000000001",
                                                    "customer": {"id": order.customer["id"]}}  # fmt: skip
     order.extra["purchasingEntity"] = {
         "__typename": "PurchasingCompany",
-        "company": {"id": "gid://shopify/Company/7100000000001", "name": "Café Größenwahn UG", "externalId": None},
+        "company": {
+            "id": f"gid://shopify/Company/{7_100_000_000_000 + number}", "name": "Café Größenwahn UG",
+            "externalId": None,
+        },
         "contact": contact,
         "location": {
-            "id": "gid://shopify/CompanyLocation/7200000000001", "name": "Filiale", "externalId": None,
+            "id": f"gid://shopify/CompanyLocation/{7_200_000_000_000 + number}", "name": "Filiale", "externalId": None,
             "billingAddress": {
                 "companyName": "Café Größenwahn UG", "recipient": home["name"], "address1": home["address1"],
                 "address2": None, "zip": home["zip"], "city": home["city"], "zoneCode": home["provinceCode"],
