@@ -154,6 +154,7 @@ def test_a_position_over_so_many_pieces():
         one = Position.of("Tasse", quantity, gross, Decimal(19), text="blau", covers=("s1",))
         assert (one.name, one.quantity, one.unit_gross, one.gross) == (*made, gross)
         assert (one.rate, one.text, one.covers) == (Decimal(19), "blau", ("s1",))
+        assert type(one.unit_gross) is int
     assert Position.of("Tasse", 1, 1, Decimal(7)) == Position("Tasse", 1, 1, 1, Decimal(7), None, ())
 
 

@@ -71,9 +71,9 @@ class Position:
 
         Where the amount does not divide, quantity 1 and "3 x name" keep the cents exact (bookkeeping 2.2).
         """
-        if quantity > 1 and gross % quantity != 0:
-            return cls(f"{quantity} x {name}", 1, gross, gross, rate, text, covers)
         pieces = max(quantity, 1)
+        if gross % pieces:
+            return cls(f"{pieces} x {name}", 1, gross, gross, rate, text, covers)
         return cls(name, pieces, gross // pieces, gross, rate, text, covers)
 
     def in_whole_pieces(self, name: str, quantity: int) -> tuple[Position, ...]:
@@ -104,8 +104,8 @@ class Position:
 
 def rate_text(rate: Decimal) -> str:
     """`Decimal("19.00")` -> `"19"`, `Decimal("5.50")` -> `"5.5"`."""
-    text = format(rate.normalize(), "f")
-    return "0" if text in ("-0", "") else text
+    text = f"{rate.normalize():f}"
+    return "0" if text == "-0" else text
 
 
 def sums_of(positions: Iterable[Position]) -> dict[Decimal, RateSum]:

@@ -1,0 +1,365 @@
+"""What a plan says, word for word: each action with its reason and what it waits for, each question, each wait.
+
+Sentences are shown to people and matched by the dashboard; what an action follows decides what a failure holds up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from builders import ERIKA, PROFILE, T0, agreement, at, mug, order, payment, sale, shipped
+from ladenbuch.domain.books import Books, PostedDocument
+from ladenbuch.domain.evidence import Evidence
+from ladenbuch.domain.facts import Problem, facts_of
+from ladenbuch.domain.order import Customer, Order, Refund
+from ladenbuch.domain.plan import Action, Plan, finalise_key, plan
+from ladenbuch.domain.profile import Gateway, Profile
+from ladenbuch.vat_rates import rate_table
+
+NOW = T0 + timedelta(days=2)
+ID, TX = "gid://shopify/Order/5001", "gid://shopify/OrderTransaction"
+HOME = "Supplied in Germany by a regular-taxed German business: German VAT at 19 %."
+EQUAL = "The draft equals the order to the cent: it takes its number and may be sent."
+LINE = "shopify_payments received the money: it stands on its clearing account until the payout."
+PAYS = "The money of shopify_payments pays this invoice."
+ZUERICH = replace(ERIKA, country="CH", zip="8001")
+
+
+def planned(made: Order, books: Books | None = None, profile: Profile = PROFILE, now: datetime = NOW) -> Plan:
+    return plan(facts_of(made), books or Books(), [profile], now, Evidence(rate_table()))
+
+
+def said(made: Plan) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Key, reason and what comes before, of every action."""
+    return [(action.key, action.reason, action.after) for action in made.actions]
+
+
+def kinds(made: Plan) -> list[str]:
+    return [action.kind for action in made.actions]
+
+
+def paid(**changes: Any) -> Order:
+    """One mug, paid by card a minute later."""
+    return order(mug(), **({"payments": (payment(9, 1190, at(1)),)} | changes))
+
+
+def refunded(amount: int = 1190) -> Order:
+    """The same with its money back after five hours."""
+    taken = sale(2, -amount, {"19": -amount * 19 // 119}, line="1", quantity=-1, action="RETURN")
+    back = replace(agreement(2, at(300), taken, reason="REFUND"), refund_id="gid://shopify/Refund/77")
+    return order(
+        mug(),
+        back,
+        payments=(payment(9, 1190, at(1)), payment(10, amount, at(310), kind="REFUND")),
+        refunds=(Refund("gid://shopify/Refund/77", at(300), amount, transaction_ids=(f"{TX}/10",)),),
+    )
+
+
+def added() -> Order:
+    """The same mug, and another one added and paid after five hours."""
+    more = agreement(2, at(300), sale(2, 1190, {"19": 190}), reason="ORDER_EDIT")
+    return order(mug(), more, payments=(payment(9, 1190, at(1)), payment(10, 1190, at(310))), edited=True)
+
+
+def lowered(**changes: Any) -> Order:
+    """Sent on account, and 5.00 less after five hours."""
+    less = agreement(2, at(300), sale(2, -500, {"19": -80}, line="1", quantity=0, action="RETURN"), reason="ORDER_EDIT")
+    return order(mug(), less, fulfilments=(shipped(3, at(60)),), edited=True, **changes)
+
+
+def posted(made: Plan, state: str = "final") -> Books:
+    """The books once a plan is carried out, as far as its documents and keys."""
+    documents = [item.document for item in made.actions if item.kind in ("invoice", "credit_note") and item.document]
+    return Books(
+        documents=tuple(replace(item, state=state) for item in documents),
+        applied=frozenset(item.key for item in documents),
+    )
+
+
+# -- what is done -------------------------------------------------------------------------------------------------
+
+
+def test_a_paid_order() -> None:
+    made = planned(paid())
+    assert said(made) == [
+        ("line:9", LINE, ()),
+        ("inv:5001:1", f"The tax arose on 2026-11-20; the ledger up to then is 1190 minor units. {HOME}", ()),
+        ("fin:inv:5001:1", EQUAL, ("inv:5001:1",)),
+        ("pay:9:1", PAYS, ("line:9", "fin:inv:5001:1")),
+        ("mail:inv:5001:1", "The invoice has its number: the buyer gets it once.", ("fin:inv:5001:1",)),
+    ]
+    agreed = ("gid://shopify/Agreement/1",)
+    assert [action.covers for action in made.actions] == [(f"{TX}/9",), agreed, agreed, (f"{TX}/9",), ()]
+    assert {action.not_before for action in made.actions} == {None}
+    assert made == Plan(ID, made.actions, tax_point=made.tax_point)
+    letter = made.actions[-1].letter
+    assert letter is not None
+    assert (letter.document_key, letter.to, letter.locale) == ("inv:5001:1", "erika@example.org", "de")
+    assert [action.document is None for action in made.actions] == [True, False, False, True, True]
+
+
+def test_the_day_in_a_reason_is_that_of_the_books() -> None:
+    """23:30 UTC on 31 December is 1 January in Berlin (5.29)."""
+    late = datetime(2026, 12, 31, 23, 30, tzinfo=UTC)
+    made = planned(order(mug(when=late), payments=(payment(9, 1190, late),)), now=late)
+    assert made.actions[1].reason.startswith("The tax arose on 2027-01-01; ")
+
+
+def test_a_refund_after_the_payment_is_linked() -> None:
+    made = planned(refunded())
+    assert kinds(made) == [
+        "money_line", "money_line", "invoice", "finalise", "book_payment", "credit_note", "finalise", "book_refund",
+        "letter", "letter",
+    ]  # fmt: skip
+    assert said(made)[5:] == [
+        ("cn:77:1", f"1190 minor units went back on 2026-11-20: the tax falls with them. {HOME}",
+         ("fin:inv:5001:1", "pay:9:1")),
+        ("fin:cn:77:1", "The draft equals the money that went back to the cent: it takes its number and may be sent.",
+         ("cn:77:1",)),
+        ("pay:10:1", "The money shopify_payments paid back settles this credit note.", ("line:10", "fin:cn:77:1")),
+        ("mail:inv:5001:1", "The invoice has its number: the buyer gets it once.", ("fin:inv:5001:1",)),
+        ("mail:cn:77:1", "The credit note has its number: the buyer gets it once.", ("fin:cn:77:1",)),
+    ]  # fmt: skip
+    assert made.noted == (("gid://shopify/Agreement/2", "cn:77:1"),)
+
+
+def test_an_addition_has_its_own_invoice_payment_and_letter() -> None:
+    made = planned(added())
+    assert said(made)[4:6] == [
+        ("sup:2", f"1190 minor units were added; their tax arose on 2026-11-20. {HOME}", ()),
+        ("fin:sup:2", EQUAL, ("sup:2",)),
+    ]
+    assert said(made)[6:] == [
+        ("pay:9:1", PAYS, ("line:9", "fin:inv:5001:1")),
+        ("pay:10:1", PAYS, ("line:10", "fin:sup:2")),
+        ("mail:inv:5001:1", "The invoice has its number: the buyer gets it once.", ("fin:inv:5001:1",)),
+        ("mail:sup:2", "The invoice has its number: the buyer gets it once.", ("fin:sup:2",)),
+    ]
+
+
+def test_less_of_an_unpaid_invoice_cancels_it_and_writes_the_rest_anew() -> None:
+    """R5: cancelled once it is final; the new one waits for that; only the standing one is mailed."""
+    made = planned(lowered())
+    assert [(key, after) for key, _, after in said(made)] == [
+        ("inv:5001:1", ()),
+        ("fin:inv:5001:1", ("inv:5001:1",)),
+        ("sr:inv:5001:1", ("fin:inv:5001:1",)),
+        ("inv:5001:2", ("sr:inv:5001:1",)),
+        ("fin:inv:5001:2", ("inv:5001:2",)),
+        ("mail:inv:5001:2", ("fin:inv:5001:2",)),
+    ]
+    cancel = made.actions[2]
+    assert cancel.kind == "cancel" and cancel.document == made.actions[0].document
+    assert cancel.reason == "Nothing was paid and less is owed: the invoice is cancelled (R5)."
+    assert cancel.covers == ("gid://shopify/Agreement/1",)
+    books = posted(made)
+    books = replace(books, applied=books.applied | {"sr:inv:5001:1"})
+    done = planned(
+        lowered(), replace(books, documents=(replace(books.documents[0], state="cancelled"), books.documents[1]))
+    )
+    assert [key for key, _, _ in said(done)] == ["mail:inv:5001:2"]
+
+
+def test_each_state_of_a_document_leaves_less_to_do() -> None:
+    made = planned(paid())
+    for state, left in (
+        ("intended", ["invoice", "finalise"]),
+        ("draft", ["finalise"]),
+        ("final", []),
+        ("cancelled", []),
+    ):
+        books = replace(posted(made, state), applied=frozenset())
+        assert [kind for kind in kinds(planned(paid(), books)) if kind in ("invoice", "finalise")] == left
+    gone = replace(posted(made, "cancelled"), applied=frozenset())
+    assert "letter" not in kinds(planned(paid(), gone))
+
+
+def test_a_letter_goes_once_and_only_to_an_address_that_still_stands() -> None:
+    made = planned(paid())
+    done = replace(posted(made), letters=frozenset({"mail:inv:5001:1"}))
+    assert "letter" not in kinds(planned(paid(), done))
+    assert "letter" not in kinds(planned(paid(), profile=replace(PROFILE, letters=False)))
+    assert "letter" not in kinds(planned(paid(email=None, customer=None)))
+    erased = paid(email=None, customer=Customer("gid://shopify/Customer/71", "Erika", "Muster", email=None))
+    assert "letter" not in kinds(planned(erased, posted(made))), "erased in the shop since (5.15)"
+    for still in (paid(email=None), paid(customer=None)):
+        assert "letter" in kinds(planned(still, posted(made)))
+
+
+def test_drafts_only_means_drafts_only() -> None:
+    for profile in (replace(PROFILE, draft_only=True), replace(PROFILE, timing="manual")):
+        made = planned(paid(), profile=profile)
+        assert kinds(made) == ["invoice"]
+        assert made.waiting == (Problem("DRAFT-ONLY", "a person finalises the draft in sevdesk", ("inv:5001:1",)),)
+        started = planned(order(mug(), payments=(payment(9, 500, at(1)),)), profile=profile)
+        assert started.actions == ()
+
+
+def test_a_grace_holds_the_invoice_and_not_its_money() -> None:
+    profile = replace(PROFILE, grace_seconds=3600)
+    early = planned(paid(), profile=profile, now=at(30))
+    assert [item.not_before for item in early.actions] == [None, at(61), None, None, None]
+    said = Problem("GRACE", "more may be added to the order: its invoice waits for it (3.1)", (ID,))
+    assert (early.waiting, early.look_again) == ((said,), at(61))
+    for now in (at(61), NOW):
+        later = planned(paid(), profile=profile, now=now)
+        assert {item.not_before for item in later.actions} == {None}
+        assert (later.waiting, later.look_again) == ((), None)
+
+
+def test_a_document_of_the_future_waits_for_its_tax_point() -> None:
+    before = planned(paid(), now=at(0.5))
+    assert [item.not_before for item in before.actions][1] == at(1)
+    assert {item.not_before for item in planned(paid(), now=at(1)).actions} == {None}
+
+
+# -- before the tax point -------------------------------------------------------------------------------------------
+
+UNPAID = "not paid and not shipped: the invoice follows payment or shipment"
+
+
+def waits(made: Plan) -> list[tuple[str, str]]:
+    assert all(item.facts == (ID,) for item in made.waiting)
+    return [(item.code, item.message) for item in made.waiting]
+
+
+def test_what_is_waited_for() -> None:
+    assert waits(planned(order(mug()))) == [("UNPAID", UNPAID)]
+    authorised = order(mug(), financial_status="AUTHORIZED")
+    said = "authorised, not captured: the invoice follows payment or shipment"
+    assert waits(planned(authorised)) == [("UNPAID", said)]
+    export = order(agreement(1, T0, sale(1, 1190)), shipping_address=ZUERICH, billing_address=ZUERICH)
+    ship = "the exemption hangs on the shipment: the invoice follows it (3.1)"
+    assert waits(planned(export)) == [("UNSHIPPED", ship)]
+    bought = replace(export, payments=(payment(9, 1190, at(1)),))
+    assert waits(planned(bought, now=T0 + timedelta(days=20))) == [("UNSHIPPED", ship)]
+    assert planned(bought, now=T0 + timedelta(days=20)).attention == (), "money for it is not taxed on receipt"
+
+
+def test_timings_that_want_the_other_half_first() -> None:
+    end = datetime(2026, 11, 30, 22, 59, 59, 999999, tzinfo=UTC)
+    first = planned(paid(), profile=replace(PROFILE, timing="fulfilment"))
+    ship = "the profile wants the shipment first; the month's end at the latest"
+    assert (waits(first), first.look_again, kinds(first)) == ([("UNSHIPPED", ship)], end, ["money_line"])
+    sent = order(mug(), fulfilments=(shipped(3, at(60)),))
+    second = planned(sent, profile=replace(PROFILE, timing="payment"))
+    pay = "the profile wants the payment first; the month's end at the latest"
+    assert (waits(second), second.look_again, second.actions) == ([("UNPAID", pay)], end, ())
+
+
+def test_a_part_of_the_price_is_looked_at_again_when_its_month_ends() -> None:
+    part = order(mug(), payments=(payment(9, 500, at(1)), payment(8, 100, at(2))))
+    made = planned(part)
+    assert (kinds(made), waits(made), made.attention) == (["money_line", "money_line"], [("UNPAID", UNPAID)], ())
+    assert made.look_again == datetime(2026, 11, 30, 22, 59, 59, 999999, tzinfo=UTC)
+    later = planned(part, now=T0 + timedelta(days=20))
+    assert ([item.code for item in later.attention], later.look_again) == (["PARTIAL-PREPAYMENT"], None)
+    for quiet in (order(mug()), order(mug(), payments=(payment(9, 500, at(1), status="PENDING"),))):
+        assert (planned(quiet).look_again, planned(quiet).actions) == (None, ())
+
+
+def test_money_in_another_currency_is_written_nowhere() -> None:
+    part = order(mug(), payments=(payment(9, 500, at(1)),), presentment_currency="CHF")
+    made = planned(part)
+    assert (made.actions, [item.code for item in made.attention]) == ((), ["CURRENCY"])
+    whole = planned(paid(presentment_currency="CHF"))
+    assert (whole.actions, [item.code for item in whole.attention]) == ((), ["CURRENCY"])
+
+
+def test_money_for_what_is_not_owed_any_more() -> None:
+    gone = sale(2, -1190, {"19": -190}, line="1", quantity=-1, action="RETURN")
+    made = order(mug(), agreement(2, at(3), gone, reason="ORDER_EDIT"), payments=(payment(9, 500, at(4)),), edited=True)
+    choices = ("refund the difference", "keep it as credit", "book by hand")
+    said = Problem("OVERPAID", "money came in and nothing is owed any more", (f"{TX}/9",), choices)
+    assert (planned(made).attention, kinds(planned(made))) == ((said,), ["money_line"])
+    back = replace(made, payments=(*made.payments, payment(10, 500, at(5), kind="REFUND")))
+    assert "OVERPAID" not in {item.code for item in planned(back).attention}
+
+
+def test_money_of_a_cancelled_order_is_asked_about() -> None:
+    made = planned(order(mug(), payments=(payment(9, 500, at(1)),), cancelled_at=at(5)))
+    assert ([item.code for item in made.attention], kinds(made)) == (["CANCELLED"], ["money_line"])
+
+
+def test_a_test_payment_is_asked_about_before_anything_else_happens() -> None:
+    trial = replace(payment(9, 1190, at(1)), test=True)
+    made = planned(order(mug(), payments=(trial,)))
+    assert [item.code for item in made.attention] == ["TEST-PAYMENT"]
+    unknown = replace(trial, test=False, status="LATER")
+    assert planned(order(mug(), payments=(unknown,))).attention == (), "nothing has moved: nothing to ask about yet"
+
+
+def test_a_gateway_nobody_knows_is_asked_about_before_the_tax_point() -> None:
+    made = planned(order(mug(), payments=(payment(9, 500, at(1), gateway="paypal"),)))
+    assert [item.code for item in made.attention] == ["GATEWAY-UNMAPPED"]
+
+
+# -- what stops it --------------------------------------------------------------------------------------------------
+
+
+def test_gaps_are_named_three_at_most() -> None:
+    made = planned(paid(gaps=("a", "b", "c", "d")))
+    assert made == Plan(ID, later="parts of the order could not be read: a, b, c")
+
+
+def test_a_key_used_before_stops_the_order() -> None:
+    made = planned(paid(), Books(applied=frozenset({"inv:5001:1", "fin:inv:5001:1", "other"})))
+    keys = ("inv:5001:1", "fin:inv:5001:1")
+    flap = Problem("FLAP", "a key that was already applied is wanted again (R7)", keys, ("look into it",))
+    assert made == Plan(ID, attention=(flap,), tax_point=made.tax_point)
+    assert made.tax_point is not None
+
+
+def test_before_go_live_is_not_ours_but_a_refund_after_it_is_asked_about() -> None:
+    profile = replace(PROFILE, go_live=at(100))
+    made = planned(paid(), profile=profile)
+    assert made.exclusion is not None and made.exclusion.code == "BEFORE-GO-LIVE"
+    assert made == Plan(ID, exclusion=made.exclusion, tax_point=made.tax_point) and made.tax_point is not None
+    late = planned(refunded(), profile=profile)
+    assert (late.exclusion, [item.code for item in late.attention]) == (None, ["ORIGIN-UNKNOWN"])
+    tested = planned(replace(refunded(), test=True))
+    assert (tested.exclusion.code if tested.exclusion else None, tested.attention) == ("TEST", ())
+
+
+def test_it_is_the_profile_of_the_tax_point_that_counts() -> None:
+    """P1: paid after the new version began, ordered before it."""
+    old, new = replace(PROFILE, version=1), replace(PROFILE, version=2, effective_from=at(0.5), draft_only=True)
+    made = plan(facts_of(paid()), Books(), [old, new], NOW)
+    assert kinds(made) == ["invoice"]
+    assert made.actions[0].document is not None and made.actions[0].document.profile_version == 2
+    unpaid = plan(facts_of(order(mug(), payments=(payment(9, 1, at(1)),))), Books(), [old, new], NOW)
+    assert kinds(unpaid) == ["money_line"], "no tax point yet: the version of the order's own day"
+
+
+def test_what_was_posted_stays_under_its_version_and_takes_new_gateways() -> None:
+    """R10: a version dated before it changes nothing posted; a gateway that was open may be answered."""
+    first = planned(paid())
+    books = replace(posted(first, "draft"), applied=frozenset())
+    bare = replace(PROFILE, version=1, gateways={})
+    named = replace(PROFILE, version=2, draft_only=True)
+    made = plan(facts_of(paid()), books, [bare, named], NOW)
+    assert kinds(made) == ["money_line", "finalise", "book_payment", "letter"], "still not draft-only, and booked"
+    other = replace(PROFILE, version=2, gateways={"shopify_payments": Gateway("off")})
+    kept = plan(facts_of(paid()), books, [PROFILE, other], NOW)
+    assert "book_payment" in kinds(kept), "what was answered stays answered"
+    lost = plan(facts_of(paid()), replace(books, documents=_versioned(books, 7)), [PROFILE, other], NOW)
+    assert "book_payment" not in kinds(lost), "a version nobody has: the one dated"
+
+
+def _versioned(books: Books, version: int) -> tuple[PostedDocument, ...]:
+    return tuple(replace(item, profile_version=version) for item in books.documents)
+
+
+# -- documents by hand ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["intended", "draft", "final"])
+def test_finalise_keys_name_their_document(state: str) -> None:
+    assert finalise_key("inv:5001:1") == "fin:inv:5001:1"
+    books = replace(posted(planned(paid()), state), applied=frozenset())
+    mine: list[Action] = [item for item in planned(paid(), books).actions if item.kind == "book_payment"]
+    assert [item.after for item in mine] == [("line:9", "fin:inv:5001:1")]
