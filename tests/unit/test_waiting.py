@@ -13,6 +13,7 @@ from ladenbuch.domain.plan import plan
 from ladenbuch.domain.profile import Profile
 from ladenbuch.errors import Rejected
 from ladenbuch.shopify.webhooks import refunded
+from unit.test_plan_lives import END, facts_at, lives_of, planned
 
 
 def foot(profile: Profile) -> str:
@@ -80,3 +81,27 @@ def test_r18_a_refund_webhook_tells_how_much_went_back() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"id": 0}', b'{"id": 9, "transactions": [{"status": "success", "amount": "x"}]}', b'{"id": 9, "transactions": [{"status": "success", "amount": "0.001"}]}'])  # noqa: E501  # fmt: skip
 def test_a_body_that_is_no_refund_says_nothing(body: bytes) -> None:
     assert refunded(body) == (None, 0)
+
+
+def test_every_step_says_its_rule_its_source_and_what_would_be_otherwise_in_both_languages() -> None:
+    """B6 for actions: whatever a wide range of orders needs."""
+    seen: set[str] = set()
+    for life in lives_of("wide", 400, seed=3):
+        for action in planned(facts_at(life.final), Books(), END).actions:
+            because = action.because
+            seen.add(action.kind)
+            assert all((because.rule, because.source, because.en, because.de, because.otherwise, because.otherwise_de))
+            assert because.en != because.de and because.otherwise != because.otherwise_de
+            assert "{" not in because.en + because.de
+            shown = action.as_json()
+            assert shown["reason_de"] == because.de and shown["counterfactual_de"] == because.otherwise_de
+    assert seen >= {
+        "invoice",
+        "credit_note",
+        "finalise",
+        "cancel",
+        "money_line",
+        "book_payment",
+        "book_refund",
+        "letter",
+    }

@@ -11,6 +11,7 @@ from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft, rate_text
 from ladenbuch.domain.facts import Problem, TaxPoint
 from ladenbuch.domain.feed import Wanted
 from ladenbuch.domain.gift_cards import NO_CARDS, GiftCards
+from ladenbuch.domain.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Action:
 
     kind: str
     key: str
-    reason: str
+    because: Reason
     covers: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     not_before: datetime | None = None
@@ -41,13 +42,18 @@ class Action:
     booking: Booked | None = None
     letter: Letter | None = None
 
+    @property
+    def reason(self) -> str:
+        """The reason in one English sentence."""
+        return self.because.en
+
     def as_json(self) -> dict[str, Any]:
         """The shape documented in docs/reference/plan.md."""
         data: dict[str, Any] = {
             "kind": self.kind,
             "key": self.key,
             "covers": list(self.covers),
-            "reason": self.reason,
+            **self.because.as_json(),
         }
         if self.after:
             data["after"] = list(self.after)

@@ -24,6 +24,7 @@ from ladenbuch.domain.gift_cards import CARD, GATEWAY, NO_CARDS, GiftCards
 from ladenbuch.domain.hands import paid_by_others
 from ladenbuch.domain.order import Payment
 from ladenbuch.domain.profile import LINED_MODES, MATCHED_MODES, OFFLINE_MODE, Gateway, Profile
+from ladenbuch.domain.reasons import Reason, because
 
 _BY_HAND = ("book by hand", "exclude the order")
 PAID_TWICE = "the invoice was paid in sevdesk by another line, and ours for the same money is not linked"
@@ -190,7 +191,7 @@ def _paid_twice(made: Money, books: Books, facts: Facts, payment: Payment) -> No
     made.problems.append(problem)
     if Answers.of(books.resolutions, facts).to(problem) != "delete our line":
         return
-    reason = "The invoice is paid by another line in sevdesk, and a person wants ours gone."
+    reason = because("delete_line")
     for line in mine:
         made.lines.append(Action("delete_line", f"gone:{line.key}", reason, (payment.id,), line=line))
 
@@ -239,9 +240,9 @@ class _Desk:
             message = "a gift card was paid from the account of the gift cards"
             self.made.problems.append(Problem("GIFT-CARD", message, (payment.id,), _BY_HAND))
         elif part not in self.written:
-            reason = "A multi-purpose gift card was sold: what the shop owes its customers rises by it (2.5)."
+            reason = because("card_sold")
             if card < 0:
-                reason = "A gift card was taken back: what the shop owes its customers falls by it (2.5)."
+                reason = because("card_back")
             self._line(payment, PostedLine(key, part, holder.account, -card, self._day(payment)), reason)
 
     def ask_about_cards(self, payment: Payment) -> None:
@@ -294,10 +295,10 @@ class _Desk:
         else:
             if found is not None and payment.id not in self.written:
                 line = PostedLine(key, payment.id, found.account, found.amount, found.value_date, sevdesk_id=found.id)
-                self._line(payment, line, f"The feed of {payment.gateway} brought this payment: its line is used.")
+                self._line(payment, line, because("line_feed", gateway=payment.gateway))
             self._link(payment, Booked(_pay(payment, 1), payment.id, *shares[0]), (key,))
 
-    def _line(self, payment: Payment, line: PostedLine, reason: str) -> None:
+    def _line(self, payment: Payment, line: PostedLine, reason: Reason) -> None:
         self.made.lines.append(Action("money_line", line.key, reason, (payment.id,), line=line))
 
     def _link(self, payment: Payment, booking: Booked, after: tuple[str, ...]) -> None:
@@ -306,11 +307,11 @@ class _Desk:
             return
         after = (*after, finalise_key(booking.document_key))
         if booking.amount > 0:
-            reason = f"The money of {payment.gateway} pays this invoice."
+            reason = because("book_payment", gateway=payment.gateway)
             made = Action("book_payment", booking.key, reason, (payment.id,), after, booking=booking)
             self.made.payments.append(made)
         else:
-            reason = f"The money {payment.gateway} paid back settles this credit note."
+            reason = because("book_refund", gateway=payment.gateway)
             made = Action("book_refund", booking.key, reason, (payment.id,), after, booking=booking)
             self.made.refunds.append(made)
 
@@ -334,12 +335,8 @@ def _pay(payment: Payment, index: int) -> str:
     return f"pay:{payment.id.rsplit('/', 1)[-1]}:{index}"
 
 
-def _why(payment: Payment, gateway: Gateway, amount: int) -> str:
+def _why(payment: Payment, gateway: Gateway, amount: int) -> Reason:
     """Why a line stands on its account."""
-    if gateway.mode == "liability" and amount > 0:
-        return f"The buyer paid with {payment.gateway}: what the shop owes its customers falls by it (2.5)."
     if gateway.mode == "liability":
-        return f"The buyer got {payment.gateway} back instead of money: what the shop owes its customers rises by it."
-    if amount > 0:
-        return f"{payment.gateway} received the money: it stands on its clearing account until the payout."
-    return f"{payment.gateway} paid money back: it left the clearing account."
+        return because("redeemed" if amount > 0 else "returned_as_credit", gateway=payment.gateway)
+    return because("line_in" if amount > 0 else "line_out", gateway=payment.gateway)

@@ -47,7 +47,6 @@ class Cancel:
 
     key: str
     document_key: str
-    reason: str
     covers: tuple[str, ...]
 
 
@@ -309,8 +308,7 @@ class _Replay:
             carrier.cancelled = True
             key = carrier.document.key
             facts = tuple(cover.fact_id for cover in carrier.document.covers)
-            reason = "Nothing was paid and less is owed: the invoice is cancelled (R5)."
-            self.chain.cancels.append(Cancel(f"sr:{key}", key, reason, facts))
+            self.chain.cancels.append(Cancel(f"sr:{key}", key, facts))
             for agreement in self.later:
                 if agreement.happened_at <= at and any(sale in self.fallen for sale in agreement.sales):
                     self.chain.noted[agreement.id] = f"sr:{key}"

@@ -34,6 +34,7 @@ from ladenbuch.domain.later import beside_the_ledger, cancelled, changed_facts, 
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.prepayment import partial_prepayment
 from ladenbuch.domain.profile import Profile, profile_at
+from ladenbuch.domain.reasons import because, euros
 from ladenbuch.domain.tax import foreign_money, taxed_at_supply
 from ladenbuch.domain.timing import Timed, month_end, timed
 
@@ -284,7 +285,7 @@ def _posting(
         cancel = cancels.get(document.key)
         if cancel is not None and cancel.key not in books.applied:
             after = (finalise_key(document.key),)
-            actions.append(Action("cancel", cancel.key, cancel.reason, cancel.covers, after, document=document))
+            actions.append(Action("cancel", cancel.key, because("cancel"), cancel.covers, after, document=document))
     actions += made.payments
     for document in credits:
         assert isinstance(document.draft, CreditNoteDraft)
@@ -308,7 +309,7 @@ def _adoption(document: PostedDocument, books: Books) -> list[Action]:
     if document.key in books.applied:
         return []
     covers = tuple(cover.fact_id for cover in document.covers)
-    reason = f"Credit note {document.number} was written by hand over the same money: it is taken for ours."
+    reason = because("adopt", number=document.number)
     return [Action("adopt", document.key, reason, covers, document=document)]
 
 
@@ -322,16 +323,11 @@ def _document_actions(
     if document.state == "intended":
         assert document.tax_point is not None
         local = profile.local_date(document.tax_point)
-        said = str(document.tax.get("reason", ""))
-        reason = (
-            f"The tax arose on {local.isoformat()}; the ledger up to then is {document.draft.gross} minor units. {said}"
-        )
-        if credit:
-            reason = (
-                f"{document.draft.gross} minor units went back on {local.isoformat()}: the tax falls with them. {said}"
-            )
-        elif document.kind == "supplementary":
-            reason = f"{document.draft.gross} minor units were added; their tax arose on {local.isoformat()}. {said}"
+        said, said_de = (str(document.tax.get(name, "")) for name in ("reason", "reason_de"))
+        name = document.kind if credit or document.kind == "supplementary" else "invoice"
+        gross = document.draft.gross
+        shown = {"day": local.isoformat(), "day_de": f"{local:%d.%m.%Y}", "amount": gross, "euro": euros(gross)}
+        reason = because(name, **shown, said=said, said_de=said_de)
         release = datetime.fromisoformat(document.tax["cut"]) if "cut" in document.tax else document.tax_point
         held = release if release > now else None
         kind = "credit_note" if credit else "invoice"
@@ -340,8 +336,8 @@ def _document_actions(
         return actions, []
     if finalised_by_hand(profile):
         return actions, [Problem("DRAFT-ONLY", "a person finalises the draft in sevdesk", (document.key,))]
-    what = "money that went back" if credit else "order"
-    reason = f"The draft equals the {what} to the cent: it takes its number and may be sent."
+    what, what_de = ("money that went back", "dem Geld, das zurückging,") if credit else ("order", "der Bestellung")
+    reason = because("finalise", what=what, what_de=what_de)
     key = finalise_key(document.key)
     actions.append(Action("finalise", key, reason, covers, (document.key,), document=document))
     return actions, []
@@ -353,7 +349,7 @@ def _proof(document: PostedDocument, books: Books) -> list[Action]:
     electronic = isinstance(document.draft, InvoiceDraft) and document.draft.e_invoice
     if not electronic or key in books.applied:
         return []
-    reason = "It is to be an e-invoice: its XML is read back, and its hash kept."
+    reason = because("xml")
     return [Action("xml", key, reason, (), (finalise_key(document.key),), document=document)]
 
 
@@ -369,7 +365,8 @@ def _letter(
     if document.made_by == "adopted":
         return []  # who wrote it also sent it
     letter = Letter(document.key, to, document.draft.party.locale)
-    reason = "The invoice has its number: the buyer gets it once."
+    paper, paper_de = ("invoice", "Die Rechnung")
     if document.kind == "credit_note":
-        reason = "The credit note has its number: the buyer gets it once."
+        paper, paper_de = ("credit note", "Die Rechnungskorrektur")
+    reason = because("letter", paper=paper, paper_de=paper_de)
     return [Action("letter", key, reason, (), (finalise_key(document.key), *proof), letter=letter)]
