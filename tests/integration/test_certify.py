@@ -16,15 +16,22 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+import stocked
 from chaos.simulation import SHOP, START, Simulation
-from ladenbuch import audit, books, outbox
-from ladenbuch.db import Store
+from ladenbuch import audit, books, inbox, outbox
+from ladenbuch.bootstrap import Ladenbuch
+from ladenbuch.db import Database, Store
+from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.month import Finding, PeriodCertificate, named
 from ladenbuch.inbox.marks import order_marks
+from ladenbuch.settings import Settings
 from ladenbuch.simulators.http import SimRequest
 from ladenbuch.simulators.lives import generate
 from ladenbuch.simulators.sevdesk import invoices
+from ladenbuch.vat_rates import rate_table
+from ladenbuch.vault import KeyRing, Vault
 from ladenbuch.workflows.certify import certificate_of
+from ladenbuch.workflows.month_books import read_month, with_ids
 from ladenbuch.workflows.preview import period_of
 
 NOVEMBER = date(2026, 11, 1), date(2026, 12, 1)
@@ -341,3 +348,69 @@ def test_the_month_begins_where_the_accounting_calendar_says(life: Lived) -> Non
     assert period.start.isoformat() == "2026-10-31T23:00:00+00:00" and period.start < START
     empty = certificate_of(ctx, "chaos", period_of(ctx, "chaos", date(2026, 9, 1), date(2026, 10, 1)), GRACE)
     assert (empty.verdict, empty.orders, empty.sums) == ("complete", [], {})
+
+
+# -- what a person did and our books learn ------------------------------------------------------------------------
+
+
+def settle(life: Lived, order_id: str | None) -> None:
+    """Look at one order again, as if Shopify had told us of it."""
+    assert order_id is not None
+    now = life.clock.now()
+    life.database.tenant("chaos").run(Store.INBOX, lambda tx: inbox.want(tx, "chaos", order_id, now))
+    life.house.work(life.engine)
+    life.engine.run_until(life.clock.now() + timedelta(minutes=5))
+
+
+def test_R13_a_cancellation_our_books_know_is_a_question_of_its_order(life: Lived) -> None:
+    """R13: named once, as what a person must decide; the turnover is less by it. The last of this file: it stays so."""
+    before = life.certificate()
+    row = own(life, fits=lambda row: row["status"] == 200 and not row["cancelled"])
+    life.control("human", do="cancel", id=row["id"])
+    life.clock.sleep(1000.0)
+    found = one(life.certificate(), before)
+    assert found.code == "DOCUMENT-CANCELLED"
+    settle(life, found.order_id)
+    life.clock.sleep(1000.0)
+    after = life.certificate()
+    known = one(after, before)
+    assert (known.code, known.order_id) == ("ORDER-ASKED", found.order_id) and "HAND-CANCELLED" in known.message
+    turnover = [sum(item.gross for item in made.turnover.values()) for made in (before, after)]
+    assert turnover[0] - turnover[1] == row["gross_cents"]
+    assert after.compared == after.equal == before.compared + 1
+
+
+def test_the_books_of_a_month_read_the_same_on_both_databases(database: Database) -> None:
+    """What is read is what was written: every order, every document with its sums, covers and links."""
+    settings = Settings.read({"LADENBUCH_KEYS": "k1:" + "A" * 43 + "="})
+    house = Ladenbuch(settings, database, Vault(KeyRing.parse("k1:" + "A" * 43 + "=")), clock=lambda: START)
+    accounts = {
+        name: {"mode": "clearing+payouts", "account": "12"} for name in ("shopify_payments", "klarna", "paypal")
+    }
+    profile = {"shop_key": "s1", "gateways": accounts | {"bank_deposit": "bank"}}
+    stocked.open_shop(house, "t1", profile, START - timedelta(days=40), START - timedelta(days=40))
+    lives = generate(5, 60, shop="t1.myshopify.com", mix="wide", end=START, span=timedelta(days=1))
+    stocked.settle(house, "t1", (item.final for item in lives), START, Evidence(rate_table()))
+    kept = read_month(house.context, "t1", period_of(house.context, "t1", *NOVEMBER), [])
+    assert {item.id for item in kept.known} == {item.order_id for item in lives}
+    documents = [item for item in kept.documents.values() if item.kind != "cancellation"]
+    cancelled = [item for item in documents if item.state == "cancelled"]
+    assert len(kept.documents) - len(documents) == len(cancelled)
+    for order in kept.known:
+        total: dict[str, int] = {}
+        for item in documents:
+            if item.order_id == order.id and item.state != "cancelled":
+                for rate, gross, net, tax in item.sums:
+                    assert gross == net + tax
+                    sign = -1 if item.kind == "credit_note" else 1
+                    total[f"{rate}"] = total.get(f"{rate}", 0) + sign * gross
+        assert {rate: gross for rate, gross in total.items() if gross} == {
+            rate: gross for rate, gross in order.gross_by_rate.items() if gross
+        }
+    paid = [item for item in documents if item.state == "final" and item.booked]
+    assert paid and all(item.booked <= item.gross and item.covers and item.note for item in paid)
+    far = read_month(house.context, "t1", period_of(house.context, "t1", date(2026, 1, 1), date(2026, 2, 1)), [])
+    assert (far.known, far.documents) == ([], {})
+    wanted = {str(item.sevdesk_id) for item in paid if item.kind == "invoice"}
+    found = with_ids(house.context, "t1", far, wanted, period_of(house.context, "t1", *NOVEMBER))
+    assert {item.sevdesk_id for item in found if item.kind == "invoice"} >= wanted
