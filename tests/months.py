@@ -39,6 +39,7 @@ class Desk:
             "since": SINCE, "until": UNTIL, "today": NOW.date(), "judged_until": NOW - timedelta(minutes=15),
             "go_live": datetime(2026, 1, 1, tzinfo=UTC), "shop_keys": frozenset({"s1"}), "listed": tuple(self.listed),
             "known": tuple(self.known), "ours": tuple(self.ours), "theirs": tuple(self.theirs),
+            "before": frozenset({(False, "RE-1000"), (True, "GU-500")}),
         }  # fmt: skip
         return Month(**(values | changes))
 

@@ -281,6 +281,32 @@ def test_a_number_that_nobody_has(world: Lived, clean: PeriodCertificate) -> Non
     assert world.certificate().findings == clean.findings
 
 
+def test_a_number_that_nobody_has_between_two_months(world: Lived, clean: PeriodCertificate) -> None:
+    """Our last document of October has number RE-998, the first of November RE-1002: two of three are nobody's."""
+    row = min((row for row in world.documents() if row["number"]), key=lambda row: int(row["number"][3:]))
+    assert row["number"] == "RE-1001"
+    world.control("tamper", do="write", id=row["id"], date="2026-10-30", number="RE-998")
+    table, door = books.documents, world.database.tenant("chaos")
+    was = {"invoice_date": row["date"], "number": "RE-1001"}
+
+    def write(**values: str) -> None:
+        change = sa.update(table).where(table.c.sevdesk_id == str(row["id"]), table.c.kind != "credit_note")
+        door.run(Store.BOOKS, lambda tx: tx.execute(change.values(**values)))
+
+    write(invoice_date="2026-10-30", number="RE-998")
+    twin = world.control("tamper", do="copy", id=row["id"])
+    world.control("tamper", do="write", id=twin["id"], date="2026-10-31", number="RE-1000", note="von Hand")
+    world.clock.sleep(1000.0)
+    try:
+        fresh = [item for item in world.certificate().findings if item not in clean.findings]
+    finally:
+        write(**was)
+    assert [(item.code, item.document) for item in fresh] == [
+        ("NUMBER-MISSING", "RE-1001"),
+        ("NUMBER-MISSING", "RE-999"),
+    ]
+
+
 def test_a_list_whose_filter_is_ignored_says_the_same(
     world: Lived, clean: PeriodCertificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

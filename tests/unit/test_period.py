@@ -91,8 +91,7 @@ def test_a_document_of_another_month_is_compared_and_not_counted() -> None:
     made.order(1001, "paid")
     november = date(2026, 11, 2)
     made.ours[0] = replace(made.ours[0], day=november)
-    made.theirs[0] = replace(made.theirs[0], day=november, number="RE-1500")
-    made.ours[0] = replace(made.ours[0], number="RE-1500")
+    made.theirs[0] = replace(made.theirs[0], day=november)
     made.order(1002, "paid")
     found = certify(made.month())
     assert found.findings == [] and (found.ours, found.equal) == (1, 2)
@@ -362,7 +361,7 @@ def test_R12_a_draft_waits_until_a_person_finalises_it() -> None:
         made.theirs[-1] = replace(made.theirs[-1], status=100, number=None, paid=0)
     assert certify(made.month()).verdict == "waiting"
     assert [item.code for item in named(certify(made.month()).orders, "waiting")] == ["DRAFT-ONLY"] * 3
-    made.theirs[1] = replace(made.theirs[1], status=200, number="RE-77")
+    made.theirs[1] = replace(made.theirs[1], status=200, number="RE-1001")
     del made.theirs[2]
     found = {item.code: item.order_name for item in certify(made.month()).findings}
     assert found == {"DOCUMENT-FINALISED": "#1002", "DOCUMENT-GONE": "#1003"}
@@ -415,12 +414,17 @@ def test_numbers_are_looked_for_in_every_circle_of_the_account() -> None:
         *numbered("RE-0098", "RE-0099", "RE-0101", "2026-7", "2026-9", "RE-5000", "no number"),
         *numbered("GU-1", "GU-4", kind="CN"),
     ]
-    month = Desk(random.Random(1)).month(theirs=tuple(theirs))
+    month = Desk(random.Random(1)).month(theirs=tuple(theirs), before=frozenset())
     assert {gap.missing for gap in gaps(month)} == {("RE-0100",), ("2026-8",), ("GU-2", "GU-3")}
     found = certify(replace(month, elsewhere=frozenset({(False, "RE-0100"), (True, "GU-2"), (True, "2026-8")})))
     assert [(item.code, item.document) for item in found.findings] == [
         ("NUMBER-MISSING", "2026-8"), ("NUMBER-MISSING", "GU-3"),
     ]  # fmt: skip
+    last = replace(
+        month, before=frozenset({(False, "RE-0095"), (True, "GU-0")}), elsewhere=frozenset({(False, "RE-0096")})
+    )
+    edge = {item.document for item in certify(last).findings} - {"RE-0100", "2026-8", "GU-2 … GU-3"}
+    assert edge == {"RE-0097"}, "a hole between two months is seen from the later one"
     late = [replace(item, day=date(2026, 11, 2)) for item in theirs]
     assert gaps(replace(month, theirs=tuple(late))) == []
 

@@ -129,6 +129,7 @@ class TheirDocument:
 class Month:
     """Everything a certificate is made from, over the days [since, until).
 
+    `before` are numbers (of a credit note or not) of our last documents before the month: the sequence goes on there.
     `today` is the day of looking; what changed after `judged_until` is not judged (R17). `go_live` is when the tenant
     began: older orders nobody heard of are not ours (R22). `shop_keys` are those our notes carry. `elsewhere` are
     numbers (of a credit note or not) that were looked for outside the month and found. Before `hidden_until` the shop
@@ -145,6 +146,7 @@ class Month:
     known: Sequence[KnownOrder] = ()
     ours: Sequence[OurDocument] = ()
     theirs: Sequence[TheirDocument] = ()
+    before: frozenset[tuple[bool, str]] = frozenset()
     elsewhere: frozenset[tuple[bool, str]] = frozenset()
     hidden_until: datetime | None = None
 

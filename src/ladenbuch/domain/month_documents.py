@@ -126,7 +126,7 @@ def strangers(made: PeriodCertificate, month: Month, surplus: frozenset[str]) ->
         if not held.final or held.id in ours or held.id in surplus:
             continue
         if month.order_number(held.note) is None:
-            made.others += 1
+            made.others += month.has(held.day)
         elif month.young(held):
             made.young += 1
         elif not (held.kind == "SR" and held.origin in ours):  # that one is told with the invoice it cancels
@@ -160,7 +160,8 @@ class Gap:
 def gaps(month: Month) -> list[Gap]:
     """Holes in the sequences of the month's documents, all of the account: they share them.
 
-    A reader looks for these numbers outside the month before it calls them missing.
+    From our last one before the month to the last in it. A reader looks for these numbers elsewhere before it calls
+    them missing.
     """
     held = {item.id: item for item in month.theirs}
     pairs = [(item, held.get(item.sevdesk_id or "")) for item in month.ours if item.number is not None]
@@ -171,6 +172,7 @@ def gaps(month: Month) -> list[Gap]:
     spoken |= {(document.kind == "credit_note", document.number) for document, _ in pairs}
     known = {(item.kind == "CN", item.number) for item in final if month.has(item.day) and item.id not in altered}
     known |= {(one.kind == "credit_note", one.number) for one, item in pairs if month.has(one.day) and item is None}
+    known |= set(month.before)
     circles: dict[tuple[bool, str], dict[int, str]] = {}
     for credit, number in known:
         match = re.fullmatch(r"(.*?)(\d{1,15})", number or "")
@@ -187,11 +189,18 @@ def gaps(month: Month) -> list[Gap]:
 
 
 def numbers(made: PeriodCertificate, month: Month) -> None:
-    """Holes in the sequence of numbers."""
+    """Holes in the sequence of numbers, each run of them once."""
     for gap in gaps(month):
         left = [number for number in gap.missing if (gap.credit, number) not in month.elsewhere]
-        if left:
-            shown = left[0] if len(left) == 1 else f"{left[0]} … {left[-1]}"
-            what = "a number" if len(left) == 1 else f"{len(left)} numbers"
+        # neighbours have the same distance between value and place
+        runs = itertools.groupby(enumerate(left), key=lambda item: _value(item[1]) - item[0])
+        for run in ([number for _, number in run] for _, run in runs):
+            shown = run[0] if len(run) == 1 else f"{run[0]} … {run[-1]}"
+            what = "a number" if len(run) == 1 else f"{len(run)} numbers"
             message = f"{what} between {gap.before} and {gap.after} that no document has"
             made.findings.append(Finding("hole", "NUMBER-MISSING", message, document=shown))
+
+
+def _value(number: str) -> int:
+    found = re.search(r"\d+$", number)
+    return int(found[0]) if found is not None else 0

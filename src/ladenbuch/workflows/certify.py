@@ -2,8 +2,8 @@
 
     shop      the orders processed in the month, by pages
     books     those orders, every document dated in the month or of those orders, and sevdesk's cancellations of them
-    sevdesk   every document dated in the month; ours that are not among them one by one, by id (R17: no document is
-              called gone because a list does not show it); numbers nobody has, by number
+    sevdesk   every document dated in the month, and since our last one before it; ours that are not among them one by
+              one, by id (R17: no document is called gone because a list does not show it); numbers nobody has
 
 Documents sevdesk lists under our note and the first reading of the books did not bring are looked up in the books by
 their id: they may be dated otherwise there.
@@ -30,7 +30,7 @@ from ladenbuch.sevdesk.credit_notes import RemoteCreditNote
 from ladenbuch.sevdesk.documents import RemoteInvoice
 from ladenbuch.shopify.period import orders_listed
 from ladenbuch.workflows.context import Context
-from ladenbuch.workflows.month_books import batches, read_month, reference, whose_money, with_ids
+from ladenbuch.workflows.month_books import batches, last_before, read_month, reference, whose_money, with_ids
 from ladenbuch.workflows.preview import Period, hidden_until
 
 T = TypeVar("T")
@@ -60,7 +60,8 @@ def certificate_of(
     kept = read_month(ctx, tenant, period, listed)
     told("documents in sevdesk")
     theirs = _Theirs(ctx, sevdesk, told)
-    theirs.between(period.since, period.until)
+    before, from_day = last_before(ctx, tenant, period.since)
+    theirs.between(from_day, period.until)
     keys = frozenset(item.shop_key for item in profiles)
     month = Month(
         since=period.since,
@@ -71,6 +72,7 @@ def certificate_of(
         shop_keys=keys,
         listed=tuple(listed),
         known=tuple(kept.known),
+        before=before,
         hidden_until=hidden,
     )
     strangers = [item.id for item in theirs.found.values() if month.order_number(item.note)]

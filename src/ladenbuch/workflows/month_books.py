@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, tzinfo
+from datetime import date, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,6 +26,8 @@ from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.preview import Period
 
 _BATCH = 400
+#: Days before a month in which its predecessor in the sequence of numbers is looked for.
+_BACK = 62
 #: What the certificate of an order says where money of its is matched in sevdesk.
 _ELSEWHERE = "money of gateways that are matched in sevdesk or booked by hand"
 #: Modes in which somebody else links the money (bookkeeping 4.2).
@@ -188,6 +190,34 @@ def _cancellations(tx: Transaction, tenant: str, kept: Kept, order_ids: Sequence
                 origin, key=key, kind="cancellation", state="final", sevdesk_id=reference(False, remote), number=None,
                 day=day, covers=(), booked=0, others=0,
             )  # fmt: skip
+
+
+def last_before(ctx: Context, tenant: str, since: date) -> tuple[frozenset[tuple[bool, str]], date]:
+    """The numbers of our last invoice and our last credit note dated before `since`, and the earlier of their days.
+
+    Ones that lie too long back are left out: what was written since is too much to be read for a number.
+    """
+    table = books.documents.c
+    oldest = (since - timedelta(days=_BACK)).isoformat()
+    query = sa.select(table.number, table.invoice_date).where(
+        table.tenant == tenant,
+        table.number.is_not(None),
+        table.invoice_date < since.isoformat(),
+        table.invoice_date >= oldest,
+    )
+    query = query.order_by(table.invoice_date.desc(), table.finalised_at.desc()).limit(1)
+    numbers, days = set(), [since]
+    for credit in (False, True):
+        kind = table.kind == "credit_note" if credit else table.kind != "credit_note"
+
+        def read(tx: Transaction, kind: sa.ColumnElement[bool] = kind) -> Any:
+            return tx.execute(query.where(kind)).first()
+
+        row = ctx.door(tenant).read(Store.BOOKS, read)
+        if row is not None:
+            numbers.add((credit, row.number))
+            days.append(date.fromisoformat(row.invoice_date))
+    return frozenset(numbers), min(days)
 
 
 def with_ids(ctx: Context, tenant: str, kept: Kept, ids: Iterable[str], period: Period) -> list[OurDocument]:
