@@ -412,6 +412,13 @@ def finalised(tx: Transaction, tenant: str, key: str, number: str, now: datetime
     _FINALISED.change(tx, t=tenant, k=key, n=number, at=to_micros(now))
 
 
+def taken_over(tx: Transaction, tenant: str, key: str) -> None:
+    """A person finalised the document: whoever did also sent it."""
+    tx.execute(
+        sa.update(documents).where(documents.c.tenant == tenant, documents.c.key == key).values(made_by="adopted")
+    )
+
+
 def cancelled(tx: Transaction, tenant: str, key: str) -> None:
     """sevdesk's cancellation of the document exists: it carries nothing any more."""
     _CANCELLED.change(tx, t=tenant, k=key)
@@ -572,7 +579,7 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
         letters=frozenset(row.key for row in keys if row.kind == "letter" and row.done_at is not None),
         applied=applied,
         resolutions=answered,
-        pending=frozenset(row.key for row in keys) - applied,
+        pending={row.key: from_micros(row.called_at) for row in keys if row.done_at is None},
         hands=tuple(_hand(row) for row in of(hands)),
     )
 

@@ -86,6 +86,10 @@ class Bookkeeper:
         self.diary.by_hand = True
         self._call("POST", f"/Invoice/{self._id(number)}/cancelInvoice")
 
+    def finalises_draft(self) -> None:
+        """Finalises the first draft of an invoice, as "printed"."""
+        self._call("PUT", f"/Invoice/{self._id('draft')}/sendBy", {"sendType": "VPR", "sendDraft": False})
+
     def deletes_draft(self) -> None:
         """Deletes the first draft of an invoice."""
         self._call("DELETE", f"/Invoice/{self._id('draft')}")

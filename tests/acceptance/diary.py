@@ -48,6 +48,7 @@ from ladenbuch.simulators.vies import PATH as VIES_PATH
 from ladenbuch.simulators.vies import ViesSimulator
 from ladenbuch.vault import KeyRing, Vault
 from ladenbuch.workflows.poll import poll_all
+from ladenbuch.workflows.resolving import resolve
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
 
 SECRET, KEY = "diary-secret", "k1:" + "A" * 43 + "="
@@ -219,6 +220,18 @@ class Diary:
         """Somebody puts a tag on the order: nothing of it changes, and the connector looks at it."""
         self.shopify.touch(order.gid)
         self.work()
+
+    def answer(self, order: Purchase, code: str, words: str) -> None:
+        """Somebody answers an open question about the order."""
+        tenant = self._tenant(order)
+        door = self.database.tenant(tenant)
+        (question,) = door.read(Store.BOOKS, lambda tx: books.questions(tx, tenant, order.gid, code))
+        resolve(door, tenant, question, words, actor="anna", now=self.clock.now())
+        self.work()
+
+    def goes_live(self) -> None:
+        """The tenant's drafts are finalised by us from now on."""
+        go_live(self.house, "s1")
 
     def work(self) -> None:
         """Webhooks are heard and everything due is done; time passes a little."""

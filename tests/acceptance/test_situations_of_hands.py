@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from acceptance.diary import diary
 
 SOAP, BOOK, CANDLE = ("Seife", 1190, 190), ("Buch", 1070, 70), ("Kerze", 1850, 190)
@@ -175,3 +177,107 @@ def test_all_thirty_two_situations_are_told() -> None:
         for number in re.findall(r"^def test_5_(\d\d)_", file.read_text(encoding="utf-8"), re.MULTILINE)
     ]
     assert sorted(set(told)) == list(range(1, 33))
+
+
+def test_r13_a_cancellation_by_hand_is_remembered_and_asked_about_until_somebody_answers() -> None:
+    """Looked at again and again: the order stays theirs, and the question stays open."""
+    with diary("2027-03-01 10:00") as day:
+        order = day.order().basket(SOAP).tell_order("cash_on_delivery", status="PENDING")
+        day.at("2027-03-02 09:00")
+        order.tell_shipment()
+        day.at("2027-03-04 07:00")
+        day.bookkeeper.cancels("RE-1001")
+        for hour in (8, 12, 16):
+            day.at(f"2027-03-04 {hour:02}:00")
+            day.look_again(order)
+            assert day.asked() == ["HAND-CANCELLED"]
+        written = day.writes()
+        day.answer(order, "HAND-CANCELLED", "leave it to the bookkeeper")
+        assert day.asked() == [] and day.writes() == written
+        day.at("2027-03-09 10:00")
+        order.tell_edit(CANDLE)
+        assert day.asked() == ["HAND-CANCELLED"]  # the facts are others now (R16)
+        assert day.writes() == written
+
+
+def test_r12_a_draft_that_was_deleted_is_written_again_when_somebody_says_so() -> None:
+    """R13: never recreated alone; in draft-only mode it is the bookkeeper's."""
+    with diary("2027-03-01 10:00", live=False) as day:
+        order = day.order().basket(SOAP).tell_order()
+        day.at("2027-03-02 10:00")
+        day.bookkeeper.deletes_draft()
+        day.look_again(order)
+        assert day.asked() == ["DRAFT-GONE"] and day.documents() == []
+
+
+def test_r12_a_draft_nobody_finalises_is_late_after_ten_days_without_any_webhook() -> None:
+    """The calendar alone brings the order back (R9)."""
+    with diary("2027-03-01 10:00", live=False) as day:
+        day.order().basket(SOAP).tell_order()
+        day.at("2027-03-11 12:00")
+        assert day.asked() == []
+        day.at("2027-03-12 12:00")
+        assert day.asked() == ["DRAFT-OLD"]
+
+
+def test_r12_a_draft_a_person_finalised_is_adopted_and_never_mailed_by_us() -> None:
+    """Its gross per rate is ours; who finalised it also sent it, even if the tenant goes live later."""
+    with diary("2027-03-01 10:00", live=False) as day:
+        order = day.order().basket(SOAP).tell_order()
+        day.at("2027-03-02 10:00")
+        day.bookkeeper.finalises_draft()
+        day.look_again(order)
+        assert [item.number for item in day.known(order).documents] == ["RE-1001"]
+        assert day.asked() == []
+        day.goes_live()
+        day.look_again(order)
+        assert day.letters() == []
+        assert day.documents() == [
+            "RE-1001 invoice 01.03.2027, supply 01.03.2027, VAT 03/2027, rule 1: 11.90 @ 19 %; paid"
+        ]
+
+
+PAID = "RE-1001 invoice 01.03.2027, supply 01.03.2027, VAT 03/2027, rule 1: 11.90 @ 19 %; paid"
+
+
+@pytest.mark.parametrize(
+    ("choice", "head"), [("take theirs", "Herzlichen Dank!"), ("restore ours", "Bestellung #501 vom 01.03.2027")]
+)
+def test_r12_a_draft_edited_before_we_finalise_is_taken_or_restored_as_somebody_decides(choice: str, head: str) -> None:
+    """Never overwritten, never sent unasked; then exactly one invoice, with the text that was chosen."""
+    with diary("2027-03-01 10:00", live=False) as day:
+        order = day.order().basket(SOAP).tell_order()
+        day.bookkeeper.edits_draft(headText="Herzlichen Dank!")
+        day.goes_live()
+        day.look_again(order)
+        assert day.asked() == ["DRAFT-EDITED"] and day.letters() == []
+        day.answer(order, "DRAFT-EDITED", choice)
+        assert day.documents() == [PAID] and day.asked() == []
+        assert day.document("RE-1001")["fields"]["headText"].startswith(head)
+        assert day.letters() == ["RE-1001.pdf to erika@example.org"]
+
+
+def test_r13_a_deleted_draft_is_written_again_only_when_somebody_says_so() -> None:
+    with diary("2027-03-01 10:00", live=False) as day:
+        order = day.order().basket(SOAP).tell_order()
+        day.bookkeeper.deletes_draft()
+        day.goes_live()
+        day.look_again(order)
+        assert day.asked() == ["DRAFT-GONE"] and day.documents() == []
+        day.answer(order, "DRAFT-GONE", "recreate")
+        assert day.documents() == [PAID] and day.asked() == []
+
+
+def test_r14_our_line_is_never_written_where_the_bank_paid_while_we_only_made_drafts() -> None:
+    """What others linked is found before the tenant's first line."""
+    with diary("2027-03-01 10:00", live=False) as day:
+        order = day.order().basket(SOAP).tell_order()
+        day.at("2027-03-02 10:00")
+        day.bookkeeper.finalises_draft()
+        day.bookkeeper.bank_line(1190, "RE-1001")
+        day.look_again(order)
+        day.goes_live()
+        day.at("2027-03-03 10:00")
+        day.look_again(order)
+        assert day.money() == ["02.03.2027 Bank +11.90 on RE-1001"]
+        assert day.asked() == []

@@ -50,7 +50,7 @@ def resolve_question(
         asked = door.read(Store.BOOKS, lambda tx: books.questions(tx, owner, gid, code.upper()))
         if not asked:
             raise UsageError("QUESTION", f"nobody asks {code.upper()} about {order}; see `ladenbuch questions`")
-        who = actor or getpass.getuser()
+        who = _who(actor)
         now = utc_now()
         taken = [resolve(door, owner, item, choice, actor=who, now=now) for item in asked]
         names = _names(house, owner)
@@ -70,6 +70,17 @@ def resolve_question(
         )
     typer.echo("A running `ladenbuch serve` looks at them again now.")
     return 0
+
+
+def _who(actor: str | None) -> str:
+    """Who decides: as told, else the user of this machine. Raises UsageError for what cannot stand in the log."""
+    try:
+        name = actor if actor is not None else getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        name = "operator"
+    if not name.strip() or len(name) > 100 or not name.isprintable():
+        raise UsageError("OPTIONS", "--as must be a name of at most 100 printable characters")
+    return name.strip()
 
 
 def _json(item: books.Question, names: dict[str, str]) -> dict[str, Any]:

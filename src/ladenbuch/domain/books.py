@@ -99,7 +99,7 @@ class Books:
     """Everything posted for one order.
 
     `applied` holds every key ever confirmed; it is never reused (R7). `letters` are the keys of promised letters,
-    `pending` keys whose call may be under way. `hands` is what others did to the documents.
+    `pending` keys that are not confirmed, with the instant of their last call. `hands` is what others did.
     """
 
     documents: tuple[PostedDocument, ...] = ()
@@ -109,7 +109,7 @@ class Books:
     applied: frozenset[str] = frozenset()
     resolutions: tuple[tuple[str, str, str], ...] = ()  # (code, hash of the facts answered, choice)
     exclusion: str | None = None
-    pending: frozenset[str] = frozenset()
+    pending: Mapping[str, datetime] = field(default_factory=dict)
     hands: tuple[Hand, ...] = ()
 
     @property

@@ -363,7 +363,7 @@ def _letter(
     if not profile.letters or not to or erased or key in books.letters or document.state == "cancelled":
         return []
     if document.made_by == "adopted":
-        return []  # who wrote it also sent it
+        return []  # who wrote or finalised it also sent it
     letter = Letter(document.key, to, document.draft.party.locale)
     paper, paper_de = ("invoice", "Die Rechnung")
     if document.kind == "credit_note":

@@ -7,6 +7,7 @@ way is not looked at: what we did ourselves must not be taken for somebody else'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from ladenbuch import books
 from ladenbuch.db import Transaction
@@ -28,10 +29,11 @@ def look(run: Run, known: Books, *, refund_due: bool) -> bool:
     looked_at: list[str] = []
     finalised: list[tuple[PostedDocument, str]] = []
     for document in known.documents:
-        if not isinstance(document.draft, InvoiceDraft) or document.sevdesk_id is None or _busy(document, known):
+        settled = document.sevdesk_id is None or document.state == "cancelled"
+        if not isinstance(document.draft, InvoiceDraft) or settled or _busy(run, document, known):
             continue
         booked = sum(item.amount for item in known.bookings if item.done and item.document_key == document.key)
-        standing = _standing(run, document, document.sevdesk_id, refund_due=refund_due)
+        standing = _standing(run, document, booked, refund_due=refund_due)
         found = hands_of(document, standing, booked)
         adopted = next((item for item in found if item.kind == "finalised"), None)
         if adopted is not None and adopted.number is not None:
@@ -48,6 +50,7 @@ def look(run: Run, known: Books, *, refund_due: bool) -> bool:
         books.record_hands(tx, run.tenant, run.order_id, seen, looked_at, run.ctx.clock())
         for document, number in finalised:
             books.finalised(tx, run.tenant, document.key, number, run.ctx.clock())
+            books.taken_over(tx, run.tenant, document.key)
             run.say(tx, "finalised", f"A person finalised the draft for {document.draft.note}: {number}.")
         for hand in cancelled:
             books.cancelled(tx, run.tenant, hand.document_key)
@@ -58,18 +61,20 @@ def look(run: Run, known: Books, *, refund_due: bool) -> bool:
     return True
 
 
-def _busy(document: PostedDocument, known: Books) -> bool:
-    """Whether a call of ours on this document may still be under way."""
+def _busy(run: Run, document: PostedDocument, known: Books) -> bool:
+    """Whether a call of ours on this document may still be under way; one that was refused long ago is not."""
+    since = run.ctx.clock() - timedelta(seconds=run.ctx.timing.client_timeout + run.ctx.timing.ambiguous_wait)
+    fresh = {key for key, called_at in known.pending.items() if called_at >= since}
     own = {document.key, f"fin:{document.key}", f"sr:{document.key}"}
-    mine = [key for key in known.pending if key.startswith(("pay:", "cn:", "fin:cn:", "anew:"))]
-    return bool(own & known.pending) or bool(mine)
+    return bool(own & fresh) or any(key.startswith(("pay:", "cn:", "fin:cn:", "anew:")) for key in fresh)
 
 
-def _standing(run: Run, document: PostedDocument, invoice_id: str, *, refund_due: bool) -> Standing:
-    invoice = run.sevdesk.get_invoice(invoice_id)
+def _standing(run: Run, document: PostedDocument, booked: int, *, refund_due: bool) -> Standing:
+    assert document.sevdesk_id is not None
+    invoice = run.sevdesk.get_invoice(document.sevdesk_id)
     if invoice is None:
         return Standing(exists=False)
-    cancelled_by = _cancelled_by(run, document, invoice)
+    cancelled_by = _cancelled_by(run, document, invoice, booked)
     credited = _credited(run, document, invoice) if refund_due and cancelled_by is None else ()
     content: str | None = None
     rates: Mapping[str, int] | None = None
@@ -88,9 +93,11 @@ def _standing(run: Run, document: PostedDocument, invoice_id: str, *, refund_due
     )
 
 
-def _cancelled_by(run: Run, document: PostedDocument, invoice: RemoteInvoice) -> tuple[str, str | None] | None:
-    """The cancellation of an invoice that shows as settled with nothing, or not all, paid; one more read then."""
-    if document.state != "final" or invoice.status < 1000 or invoice.paid >= document.draft.gross:
+def _cancelled_by(
+    run: Run, document: PostedDocument, invoice: RemoteInvoice, booked: int
+) -> tuple[str, str | None] | None:
+    """The cancellation of an invoice that shows as settled although we linked less; one more read only then."""
+    if document.state != "final" or invoice.status < 1000 or booked >= document.draft.gross:
         return None
     found = run.sevdesk.find_cancellation(document.draft.note, invoice.id)
     return None if found is None else (found.id, found.number)
