@@ -142,10 +142,10 @@ _TABLE: Mapping[str, tuple[str, str, str, str, str, str]] = {
     ),
     "xml": (
         "2.2", "§14 (1) UStG",
-        "It is to be an e-invoice: its XML is read back, and its hash kept.",
-        "Sie soll eine E-Rechnung sein: Ihr XML wird zurückgelesen und sein Hash aufbewahrt.",
-        "Without the XML a person would be asked, and nothing mailed.",
-        "Ohne das XML würde gefragt und nichts verschickt.",
+        "A business in Germany buys, so it is an e-invoice: its XML is read back and its hash kept.",
+        "Ein Unternehmen in Deutschland kauft, also E-Rechnung: Ihr XML wird zurückgelesen und sein Hash aufbewahrt.",
+        "To a consumer or abroad: an ordinary invoice. Without the XML: a question, and no letter.",
+        "An Verbraucher oder ins Ausland: eine gewöhnliche Rechnung. Ohne das XML: eine Frage und kein Brief.",
     ),
     "letter": (
         "R20", "§14 (1) UStG",
