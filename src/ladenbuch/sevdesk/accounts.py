@@ -112,6 +112,13 @@ def contains_words(haystack: Sequence[str], needle: Sequence[str]) -> bool:
     return any(list(haystack[at : at + width]) == list(needle) for at in range(len(haystack) - width + 1))
 
 
+def _numbered(number: str | None) -> dict[str, Any]:
+    """The account's number as the description wants it written: an integer."""
+    if number is None:
+        return {}
+    return {"accountingNumber": int(checked(number))}
+
+
 class Accounts(Room):
     """Payment accounts and the lines on them."""
 
@@ -125,13 +132,13 @@ class Accounts(Room):
 
         `number` is its number in the chart of accounts, unique in the tenant; sevdesk chooses one without it.
         """
-        body = {"name": name, "importType": "CSV"} | ({} if number is None else {"accountingNumber": number})
+        body = {"name": name, "importType": "CSV"} | _numbered(number)
         answer = self._calls.json("POST", (path := "/CheckAccount/Factory/fileImportAccount"), path, body=body)
         return written(lambda: account(reading.one(answer, "payment account")))
 
     def create_offline_account(self, name: str, *, number: str | None = None) -> CheckAccount:
         """A clearing account on which sevdesk makes the lines when something is booked. Look through them all first."""
-        body = {"name": name} | ({} if number is None else {"accountingNumber": number})
+        body = {"name": name} | _numbered(number)
         answer = self._calls.json("POST", (path := "/CheckAccount/Factory/clearingAccount"), path, body=body)
         return written(lambda: account(reading.one(answer, "payment account")))
 
