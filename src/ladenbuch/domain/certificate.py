@@ -25,6 +25,9 @@ from ladenbuch.domain.plan import Plan
 from ladenbuch.domain.positions import fold
 from ladenbuch.domain.tax import taxed_as
 
+#: Why something is open although it was paid: its money is not ours to link.
+MATCHED_THERE = "money of gateways that are matched in sevdesk or booked by hand"
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
@@ -259,7 +262,7 @@ def _causes(facts: Facts, plan: Plan, documented: int, open_minor: int, ours: li
     causes = [f"attention {item.code}" for item in plan.attention]
     causes += [f"a person decided about {item.code}" for item in _decided(plan)]
     if facts.money != sum(fact.amount for fact in ours):
-        causes.append("money of gateways that are matched in sevdesk or booked by hand")
+        causes.append(MATCHED_THERE)
     if facts.money < documented:
         back = any(fact.kind == "money" and fact.amount < 0 for fact in facts.items)
         causes.append("money went back to the buyer" if back else "not paid yet")

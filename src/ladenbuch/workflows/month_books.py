@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from ladenbuch import books
 from ladenbuch.db import Store, Transaction, from_micros, to_micros
+from ladenbuch.domain.certificate import MATCHED_THERE
 from ladenbuch.domain.month import KnownOrder, ListedOrder, OurDocument, TheirDocument
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.shopify.orders import order_from_envelope
@@ -28,8 +29,6 @@ from ladenbuch.workflows.preview import Period
 _BATCH = 400
 #: Days before a month in which its predecessor in the sequence of numbers is looked for.
 _BACK = 62
-#: What the certificate of an order says where money of its is matched in sevdesk.
-_ELSEWHERE = "money of gateways that are matched in sevdesk or booked by hand"
 #: Modes in which somebody else links the money (bookkeeping 4.2).
 _THEIRS = ("bank", "feed", "off")
 
@@ -152,7 +151,7 @@ def _documents(ctx: Context, tx: Transaction, tenant: str, kept: Kept, which: sa
             others=abs(sum(done.get("paid", {}).values())),
             adopted=row.made_by == "adopted" or "finalised" in done,
             owned=bool(done.keys() & {"cancelled", "gone"}),
-            theirs=_ELSEWHERE in kept.causes.get(row.order_id, ()),
+            theirs=MATCHED_THERE in kept.causes.get(row.order_id, ()),
         )
 
 
