@@ -12,6 +12,8 @@ SOURCE = ROOT / "src" / "ladenbuch"
 PAGE = ROOT / "docs" / "reference" / "codes.md"
 
 CODE = re.compile(r"[A-Z][A-Z0-9]+(?:-[A-Z0-9]+)*\Z")
+#: Rules of the bookkeeping rule set, which reasons name: no codes.
+RULE = re.compile(r"R\d{1,2}\Z")
 RAISED = {"Retryable", "Ambiguous", "Rejected", "NeedsAttention", "UsageError", "Problem"}
 #: Look like codes and are none: what they are stands beside them.
 NOT_CODES = {
@@ -44,7 +46,7 @@ def codes_in_source() -> dict[str, str]:
         if "simulators" in path.relative_to(SOURCE).parts:
             continue
         for text in _strings(ast.parse(path.read_text(encoding="utf-8"))):
-            if CODE.match(text) and text not in NOT_CODES:
+            if CODE.match(text) and text not in NOT_CODES and not RULE.match(text):
                 found.setdefault(text, str(path.relative_to(SOURCE)))
     return found
 
