@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 
 from ladenbuch import books, inbox, outbox, tenants
 from ladenbuch.db import Database, Sealed, Store, Transaction, to_micros
-from ladenbuch.domain.books import Booked, PostedLine
+from ladenbuch.domain.books import Booked, Books, PostedLine
 from ladenbuch.domain.facts import Problem, facts_of
 from ladenbuch.domain.plan import plan
 from ladenbuch.domain.profile import Gateway, Profile
@@ -418,7 +418,7 @@ def test_german_pages_have_german_for_every_question_of_the_domain() -> None:
     profile = replace(Profile(), draft_only=False, gateways=gateways | {"bank_deposit": Gateway("bank")})
     missing = set()
     for life in generate(11, 400, shop="t.myshopify.com", mix="wide", end=NOW, span=timedelta(days=30)):
-        made = plan(facts_of(order_from_envelope(life.events[-1].snapshot)), books.Books(), [profile], NOW)
+        made = plan(facts_of(order_from_envelope(life.events[-1].snapshot)), Books(), [profile], NOW)
         asked = [*made.attention, *made.waiting, *([made.exclusion] if made.exclusion else [])]
         for problem in asked:
             if codes.sentence("de", problem.code, problem.message) == problem.message:

@@ -1,0 +1,92 @@
+"""What we decided and did in sevdesk: intents with pins, documents, covers, money lines, bookings, attention.
+
+Rows about what was posted are only added to and advanced (intended -> draft -> final), never taken back. Every write
+of a run passes its fence: a run that was replaced (its mark was claimed again) can commit nothing more. What was
+decided is sealed, because it names the buyer; amounts, keys, numbers and hashes stay readable for the proof.
+
+Functions take an open transaction of the books store and never open one. Amounts are minor units, instants UTC.
+
+    fence      who may write             intending   what is about to be called, once per key
+    posted     documents, money, hands   buyers      their contacts in sevdesk
+    loading    all of it for one order   verdicts    verdict and certificate of an order
+    asking     what is asked, and the answers
+"""
+
+from __future__ import annotations
+
+from ladenbuch.books.asking import Question, attention, questions, record_attention, resolutions, resolve
+from ladenbuch.books.buyers import KnownContact, contact, contact_carries, contact_finished, contact_known, contacts
+from ladenbuch.books.columns import Seal, Unseal
+from ladenbuch.books.fence import check_fence, drop_leases, fences, give_lease, leases, take_fence, take_lease
+from ladenbuch.books.intending import Intent, call_again, done, intend, intent, intents, refuse, take_over
+from ladenbuch.books.loading import load
+from ladenbuch.books.posted import (
+    booked,
+    bookings,
+    cancelled,
+    covers,
+    documents,
+    drafted,
+    eu_sales,
+    finalised,
+    hands,
+    line_written,
+    money_lines,
+    pin_document,
+    record_hands,
+    taken_lines,
+    taken_over,
+)
+from ladenbuch.books.verdicts import OrderState, orders, record_state, seen
+
+__all__ = [
+    "Intent",
+    "KnownContact",
+    "OrderState",
+    "Question",
+    "Seal",
+    "Unseal",
+    "attention",
+    "booked",
+    "bookings",
+    "call_again",
+    "cancelled",
+    "check_fence",
+    "contact",
+    "contact_carries",
+    "contact_finished",
+    "contact_known",
+    "contacts",
+    "covers",
+    "documents",
+    "done",
+    "drafted",
+    "drop_leases",
+    "eu_sales",
+    "fences",
+    "finalised",
+    "give_lease",
+    "hands",
+    "intend",
+    "intent",
+    "intents",
+    "leases",
+    "line_written",
+    "load",
+    "money_lines",
+    "orders",
+    "pin_document",
+    "questions",
+    "record_attention",
+    "record_hands",
+    "record_state",
+    "refuse",
+    "resolutions",
+    "resolve",
+    "seen",
+    "take_fence",
+    "take_lease",
+    "take_over",
+    "taken_lines",
+    "taken_over",
+]

@@ -1,0 +1,272 @@
+"""What was posted: documents with their pins and covers, money lines, bookings, and what others did to them.
+
+Rows are added and advanced (intended -> draft -> final), never taken back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from ladenbuch.books.columns import _K, _KEY, _ORDER, _T, Seal
+from ladenbuch.db import Statement, Transaction, books_metadata, from_micros, insert_new, to_micros
+from ladenbuch.domain.books import Booked, Hand, PostedDocument, PostedLine
+from ladenbuch.domain.threshold import AT_HOME, EuSale, counted
+
+documents = sa.Table(
+    "documents",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("key", _KEY, primary_key=True),
+    sa.Column("order_id", _ORDER, nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("sevdesk_id", sa.String(64)),
+    sa.Column("number", sa.String(64)),
+    sa.Column("invoice_date", sa.String(10), nullable=False),
+    sa.Column("gross", sa.BigInteger, nullable=False),
+    sa.Column("sums", sa.Text, nullable=False),
+    sa.Column("tax", sa.Text, nullable=False),
+    sa.Column("tax_point", sa.BigInteger, nullable=False),
+    sa.Column("profile_version", sa.Integer, nullable=False),
+    sa.Column("key_id", sa.String(64), nullable=False),
+    sa.Column("pins", sa.LargeBinary, nullable=False),
+    sa.Column("hash_posted", sa.String(64)),
+    sa.Column("hash_seen", sa.String(64)),
+    sa.Column("made_by", sa.String(16), nullable=False),
+    sa.Column("finalised_at", sa.BigInteger),
+    sa.Column("eu_net", sa.BigInteger),  # what it adds to the EU threshold (domain.threshold); NULL: nothing
+    sa.Index("ix_documents_order", "tenant", "order_id"),
+    sa.Index(
+        "ix_documents_eu",
+        "tenant",
+        "tax_point",
+        sqlite_where=sa.text("eu_net IS NOT NULL"),
+        postgresql_where=sa.text("eu_net IS NOT NULL"),
+    ),
+)
+
+covers = sa.Table(
+    "covers",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("fact_id", sa.String(128), primary_key=True),
+    sa.Column("document_key", _KEY, nullable=False),
+    sa.Column("order_id", _ORDER, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Index("ix_covers_order", "tenant", "order_id"),
+)
+
+money_lines = sa.Table(
+    "money_lines",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("key", _KEY, primary_key=True),
+    sa.Column("order_id", _ORDER, nullable=False),
+    sa.Column("payment_id", sa.String(128), nullable=False),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("value_date", sa.String(10), nullable=False),
+    sa.Column("sevdesk_id", sa.String(64), nullable=False),
+    sa.Index("ix_money_lines_order", "tenant", "order_id"),
+)
+
+bookings = sa.Table(
+    "bookings",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("key", _KEY, primary_key=True),
+    sa.Column("order_id", _ORDER, nullable=False),
+    sa.Column("payment_id", sa.String(128), nullable=False),
+    sa.Column("document_key", _KEY, nullable=False),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("transaction_id", sa.String(64), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("booked_on", sa.String(10), nullable=False),
+    sa.Column("paid_after", sa.BigInteger),
+    sa.Column("booked_at", sa.BigInteger, nullable=False),
+    sa.Index("ix_bookings_order", "tenant", "order_id"),
+)
+
+hands = sa.Table(
+    "hands",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("document_key", _KEY, primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("sevdesk_id", sa.String(64), primary_key=True),
+    sa.Column("order_id", _ORDER, nullable=False),
+    sa.Column("seen", sa.Text, nullable=False),
+    sa.Column("seen_at", sa.BigInteger, nullable=False),
+    sa.Index("ix_hands_order", "tenant", "order_id"),
+)
+
+_COVER = Statement(sa.insert(covers))
+
+_OF_DOCUMENT = sa.and_(documents.c.tenant == _T, documents.c.key == _K)
+
+_DRAFTED = Statement(
+    sa.update(documents)
+    .where(_OF_DOCUMENT)
+    .values(state="draft", sevdesk_id=sa.bindparam("id"), hash_posted=sa.bindparam("h"), hash_seen=sa.bindparam("h"))
+)
+
+_FINALISED = Statement(
+    sa.update(documents)
+    .where(_OF_DOCUMENT)
+    .values(state="final", number=sa.bindparam("n"), finalised_at=sa.bindparam("at"))
+)
+
+_CANCELLED = Statement(sa.update(documents).where(_OF_DOCUMENT).values(state="cancelled"))
+
+_EU_SALES = Statement(
+    sa.select(documents.c.order_id, documents.c.key, documents.c.tax_point, documents.c.eu_net, documents.c.tax)
+    .where(documents.c.tenant == _T, documents.c.eu_net.is_not(None), documents.c.state != "cancelled")
+    .where(documents.c.tax_point >= sa.bindparam("at"))
+    .order_by(documents.c.tax_point, documents.c.key)
+)
+
+
+def pin_document(tx: Transaction, tenant: str, order_id: str, document: PostedDocument, seal: Seal) -> None:
+    """Write down a document with everything it was decided on, before it is posted (P1-P11), and what it covers.
+
+    A fact that another document covers already raises the unique constraint: a fact is covered exactly once (R1).
+    """
+    draft = document.draft
+    key_id, pins = seal(json.dumps(draft.as_json(), ensure_ascii=False).encode())
+    assert document.tax_point is not None
+    for_eu = counted(document, order_id)
+    sums = {str(rate): [item.gross, item.net, item.tax] for rate, item in draft.sums.items()}
+    fresh = insert_new(
+        tx,
+        documents,
+        tenant=tenant,
+        key=document.key,
+        order_id=order_id,
+        kind=document.kind,
+        state="intended",
+        invoice_date=draft.issued_on.isoformat(),
+        gross=draft.gross,
+        sums=json.dumps(sums),
+        tax=json.dumps(dict(document.tax), ensure_ascii=False),
+        tax_point=to_micros(document.tax_point),
+        profile_version=document.profile_version,
+        key_id=key_id,
+        pins=pins,
+        made_by=document.made_by,
+        eu_net=None if for_eu is None else for_eu.net,
+    )
+    if not fresh:
+        return
+    for cover in document.covers:
+        row = {"tenant": tenant, "fact_id": cover.fact_id, "document_key": document.key}
+        _COVER.change(tx, **row, order_id=order_id, amount=cover.amount)
+
+
+def drafted(tx: Transaction, tenant: str, key: str, sevdesk_id: str, content: str) -> None:
+    """The draft exists in sevdesk and equals its pins."""
+    _DRAFTED.change(tx, t=tenant, k=key, id=sevdesk_id, h=content)
+
+
+def finalised(tx: Transaction, tenant: str, key: str, number: str, now: datetime) -> None:
+    """The document has its number and is in the tenant's books."""
+    _FINALISED.change(tx, t=tenant, k=key, n=number, at=to_micros(now))
+
+
+def taken_over(tx: Transaction, tenant: str, key: str) -> None:
+    """A person finalised the document: whoever did also sent it."""
+    tx.execute(
+        sa.update(documents).where(documents.c.tenant == tenant, documents.c.key == key).values(made_by="adopted")
+    )
+
+
+def cancelled(tx: Transaction, tenant: str, key: str) -> None:
+    """sevdesk's cancellation of the document exists: it carries nothing any more."""
+    _CANCELLED.change(tx, t=tenant, k=key)
+
+
+def record_hands(
+    tx: Transaction, tenant: str, order_id: str, seen: Sequence[Hand], looked_at: Sequence[str], now: datetime
+) -> None:
+    """What others did to the documents `looked_at`, as it stands now; what no longer holds is forgotten."""
+    where = (hands.c.tenant == tenant, hands.c.order_id == order_id, hands.c.document_key.in_(looked_at))
+    tx.execute(sa.delete(hands).where(*where))
+    for hand in seen:
+        row = {"amount": hand.amount, "number": hand.number, "by_rate": dict(hand.by_rate), "content": hand.content}
+        insert_new(
+            tx,
+            hands,
+            tenant=tenant,
+            document_key=hand.document_key,
+            kind=hand.kind,
+            sevdesk_id=hand.sevdesk_id,
+            order_id=order_id,
+            seen=json.dumps(row, sort_keys=True),
+            seen_at=to_micros(now),
+        )
+
+
+def line_written(tx: Transaction, tenant: str, order_id: str, line: PostedLine, account: str, sevdesk_id: str) -> None:
+    """A money line stands on the gateway's account."""
+    insert_new(
+        tx,
+        money_lines,
+        tenant=tenant,
+        key=line.key,
+        order_id=order_id,
+        payment_id=line.payment_id,
+        account=account,
+        amount=line.amount,
+        value_date=line.value_date.isoformat(),
+        sevdesk_id=sevdesk_id,
+    )
+
+
+def taken_lines(tx: Transaction, tenant: str, sevdesk_ids: Sequence[str]) -> dict[str, str]:
+    """Lines of sevdesk that an order uses already: id -> order."""
+    statement = sa.select(money_lines.c.sevdesk_id, money_lines.c.order_id).where(
+        money_lines.c.tenant == tenant, money_lines.c.sevdesk_id.in_(sevdesk_ids)
+    )
+    return {row.sevdesk_id: row.order_id for row in tx.execute(statement)}
+
+
+def booked(
+    tx: Transaction,
+    tenant: str,
+    order_id: str,
+    booking: Booked,
+    *,
+    account: str,
+    transaction_id: str,
+    booked_on: date,
+    paid_after: int | None,
+    now: datetime,
+) -> None:
+    """A transaction pays a document in sevdesk; `paid_after` is the document's paid amount read back."""
+    insert_new(
+        tx,
+        bookings,
+        tenant=tenant,
+        key=booking.key,
+        order_id=order_id,
+        payment_id=booking.payment_id,
+        document_key=booking.document_key,
+        account=account,
+        transaction_id=transaction_id,
+        amount=booking.amount,
+        booked_on=booked_on.isoformat(),
+        paid_after=paid_after,
+        booked_at=to_micros(now),
+    )
+
+
+def eu_sales(tx: Transaction, tenant: str, since: datetime) -> list[EuSale]:
+    """What counts for the EU threshold with a tax point from `since` on, drafts and mere intents too; oldest first."""
+    rows = _EU_SALES.rows(tx, t=tenant, at=to_micros(since))
+    return [
+        EuSale(from_micros(row.tax_point), row.eu_net, row.order_id, row.key, json.loads(row.tax)["case"] in AT_HOME)
+        for row in rows
+    ]

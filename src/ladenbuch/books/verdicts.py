@@ -1,0 +1,95 @@
+"""What is shown of an order: verdict, certificate, and the sealed snapshot they were decided on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from ladenbuch.books.columns import _ORDER, Seal
+from ladenbuch.db import Transaction, books_metadata, from_micros, to_micros, upsert
+
+orders = sa.Table(
+    "orders",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("order_id", _ORDER, primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("code", sa.String(64)),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("processed_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.Column("settled_at", sa.BigInteger, nullable=False),
+    sa.Column("certificate", sa.Text, nullable=False),
+    sa.Column("key_id", sa.String(64), nullable=False),
+    sa.Column("snapshot", sa.LargeBinary, nullable=False),
+    sa.Index("ix_orders_at", "tenant", "processed_at"),
+    sa.Index("ix_orders_verdict", "tenant", "verdict", "processed_at"),
+    sa.Index("ix_orders_name", "tenant", "name"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """What is shown of an order: its verdict, its certificate, and the sealed snapshot it was decided on."""
+
+    order_id: str
+    name: str
+    verdict: str
+    code: str | None
+    total: int
+    currency: str
+    processed_at: datetime
+    updated_at: datetime
+    certificate: Mapping[str, Any]
+    snapshot: bytes
+
+
+def record_state(tx: Transaction, tenant: str, state: OrderState, seal: Seal, looked_at: datetime) -> None:
+    """Remember the order's verdict and certificate after a settle; the snapshot is sealed.
+
+    `looked_at` (aware UTC) is the moment before the order was read: what changed later was not seen.
+    """
+    key_id, snapshot = seal(state.snapshot)
+    upsert(
+        tx,
+        orders,
+        tenant=tenant,
+        order_id=state.order_id,
+        name=state.name,
+        verdict=state.verdict,
+        code=state.code,
+        total=state.total,
+        currency=state.currency,
+        processed_at=to_micros(state.processed_at),
+        updated_at=to_micros(state.updated_at),
+        settled_at=to_micros(looked_at),
+        certificate=json.dumps(state.certificate, ensure_ascii=False),
+        key_id=key_id,
+        snapshot=snapshot,
+    )
+
+
+#: Shopify dates changes in whole seconds, and its clock is not ours: a look this soon after a change, in microseconds,
+#: may have missed another one that carries the same instant.
+_SAME_INSTANT = 2_000_000
+
+
+def seen(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, datetime]:
+    """The `updated_at` of each order as it was last settled.
+
+    Orders never settled are missing, and those that were looked at so soon after their change that a second one could
+    carry the same instant.
+    """
+    statement = sa.select(orders.c.order_id, orders.c.updated_at).where(
+        orders.c.tenant == tenant,
+        orders.c.order_id.in_(order_ids),
+        orders.c.settled_at >= orders.c.updated_at + _SAME_INSTANT,
+    )
+    return {row.order_id: from_micros(row.updated_at) for row in tx.execute(statement)}
