@@ -1,7 +1,6 @@
 """Prove orders from raw Shopify and raw sevdesk JSON alone. What is proved, and how: docs/explanation/certificate.md.
 
-`python tools/verify_certificate.py --order FILE --sevdesk FILE-OR-FOLDER [--gateways a,b] [--json]` exits 0, 1 or 2.
-"""
+`python tools/verify_certificate.py --order FILE --sevdesk FILE-OR-FOLDER [--gateways a,b] [--json]` exits 0, 1 or 2."""
 
 import argparse
 import json
@@ -18,10 +17,8 @@ FIELDS = {"InvoicePos": "invoice", "CreditNotePos": "creditNote", LINE: "paymtPu
 FIELDS |= dict.fromkeys(HEADS, "customerInternalNote")
 NAMED = re.compile(r"(?:\bSHPTX[ -]|(?:^| / )[\w.-]+:)(\d+)(?:(?:/\d+)?(?![\d/:])|(?::\w+)*$)")
 SUMS, MONEY = ("sumGross", "sumNet", "sumTax"), {"SALE": 1, "CAPTURE": 1, "REFUND": -1, "CHANGE": -1}
-UNION = "AT|BE|BG|HR|CY|CZ|DE|DK|EE|FI|FR|GR|HU|IE|IT|LV|LT|LU|MT|NL|PL|PT|RO|SK|SI|ES|SE|MC|XI|GBBT"
-OUTSIDE = "(?!DE(?:27498|78266|8238)|DK39|ES(?:35|38|51|52)|FI22|FR9[78](?!0)|IT(?:23041|22061)|GR6308[67])"
-# The first that fits country and postal code: sevdesk's tax rules there, without tax and with it.
-RULES = ((f"{OUTSIDE}DE", "1 4 5 11", "1"), (f"{OUTSIDE}({UNION})", "3 11 17 21", "1 18 19 20"), ("", "2 11 17", ""))
+UNION = "AT|BE|BG|HR|CY|CZ|DK|EE|FI|FR|GR|HU|IE|IT|LV|LT|LU|MT|NL|PL|PT|RO|SK|SI|ES|SE|MC|XI|GBBT"
+RULES = (("DE(?!27498|78266|8238)", "1 4 5 11", "1"), (UNION, "2 3 11 17 21", "1 18 19 20"), ("", "2 11 17", ""))
 Node = dict[str, Any]
 Rates = Counter[Decimal]
 Listed = dict[tuple[str, str], dict[str, Node]]
@@ -103,7 +100,6 @@ class Proof:
         self.shipped = {when(item) for item in raw.get("fulfillments") or () if item["status"] == "SUCCESS"}
         self.documents = [Document(one, sevdesk) for kind in HEADS for one in sevdesk[kind, self.id].values()]
         self.failures = [f"{item.title}: {sentence}" for item in self.documents for sentence in item.wrong]
-        self.titles = [item.title for item in self.documents]
         self.invoices = {item.id: item for item in self.documents if item.kind == "invoice"}
         self.gone = {item.origin for item in self.documents if item.kind == "cancellation"}
         to = raw.get("shippingAddress") or raw.get("billingAddress") or {}
@@ -154,7 +150,7 @@ class Proof:
     def equal(self, items: list[Document], entries: list[Node], due: date | None = None, whole: bool = False) -> None:
         """(1): the gross per rate is that of the ledger entries, if the whole is (what is more is seen elsewhere)."""
         off, loose, title = Rates(), 0, " and ".join(item.title for item in items) or "there is no invoice"
-        sales = [sale for entry in entries for sale in entry["sales"]]
+        sales = [sale for one in entries for sale in one["sales"] if sale["taxes"] or sale["lineType"] != "GIFT_CARD"]
         for item in items:
             item.due, item.lines = due or item.due, {number(sale.get("lineItem")) for sale in sales} - {""}
             off.update({rate: item.sign * part for rate, part in item.rates.items()})
@@ -168,15 +164,20 @@ class Proof:
         fits = not more and all(part * loose > 0 for part in off.values() if part)
         self.must(fits or (more and not whole), f"{title}: {told(off)} off the facts, {told(loose)} at any rate")
 
+    def debt(self, entries: list[Node]) -> int:
+        """What of it was charged for gift cards: a debt, no turnover, in no document (bookkeeping 2.5)."""
+        sales = [sale for entry in entries for sale in entry["sales"] if not sale["taxes"]]
+        return sum(cents(sale["totalAmount"]) for sale in sales if sale["lineType"] == "GIFT_CARD")
+
     def document(self, item: Document, rules: list[str]) -> None:
-        """A document in itself, and against the invoice it corrects."""
+        """A document in itself, and against the invoice it corrects; `rules` are what its place and rates allow."""
         must, title, final = self.must, item.title, ("200 EUR", "750 EUR", "1000 EUR")
         must(item.status in final, f"{title} is still a draft, or not in euros: {item.status}")
         entries = [one for one in self.entries if one.get("refund") and number(one["refund"]) == item.covers[1]]
         if item.kind == "creditNote":  # over the money that went back, at the rates of what came back (R4)
             moves = [tx for tx in self.moves if item.covers == ("cn", self.refund.get(number(tx), number(tx)))]
             notes = [one for one in self.documents if one.covers == item.covers]
-            back, carried = -total(moves), sum(one.gross for one in notes)
+            back, carried = self.debt(entries) - total(moves), sum(one.gross for one in notes)
             must(carried == back, f"{title}: {told(back)} went back, its credit notes carry {told(carried)}")
             must(all(item.day >= when(tx).date() for tx in moves), f"{title} of {item.day} is older than its refund")
             self.equal(notes, entries)
@@ -199,23 +200,22 @@ class Proof:
 
     def balance(self, sevdesk: Listed, gateways: set[str] | None) -> dict[str, int]:
         """(2): money stands on its account, and is what is paid. (3): reductions follow it (R3); what is open."""
-        elsewhere = loose = 0
-        for move in self.moves:
-            lines, amount, at = sevdesk[LINE, number(move)].values(), total([move]), str(when(move).date())
-            if not (lines or (move["gateway"] in gateways if gateways else not move.get("manualPaymentGateway"))):
-                elsewhere, self.coverage[move["id"]] = elsewhere + abs(amount), "ignored: not booked from Shopify"
-                continue
-            stands = [(one["valueDate"][:10], cents(one["amount"])) for one in lines]
-            right = {on for on, _ in stands} == {at} and sum(part for _, part in stands) == amount
-            said = " + ".join(f"{told(part)} on {on}" for on, part in stands) or "nothing"
-            self.must(right, f"transaction {number(move)} of {told(amount)} on {at} stands with {said}")
-            loose += amount - sum(cents(item["amount"]) for item in lines if str(item["status"]) in ("200", "400"))
         covered = [one for one in self.entries if self.coverage[one["id"]] == "covered"]
+        claim, cards = total(covered), self.debt(covered)
+        elsewhere, loose, kept = 0, -cards, total(self.moves) - cards
+        for tx in self.moves:
+            lines, amount, at = sevdesk[LINE, number(tx)].values(), total([tx]), str(when(tx).date())
+            if not lines and (tx.get("manualPaymentGateway") if gateways is None else tx["gateway"] not in gateways):
+                elsewhere, self.coverage[tx["id"]] = elsewhere + abs(amount), "ignored: not booked from Shopify"
+                continue
+            stands = [(told(cents(one["amount"])), one["valueDate"][:10]) for one in lines]
+            right = {on for _, on in stands} == {at} and sum(cents(one["amount"]) for one in lines) == amount
+            self.must(right, f"transaction {number(tx)} of {told(amount)} on {at} stands with {stands or 'nothing'}")
+            loose += amount - sum(cents(item["amount"]) for item in lines if str(item["status"]) in ("200", "400"))
         self.equal(self.documents, covered)
         made, paid = (sum(one.sign * getattr(one, name) for one in self.documents) for name in ("gross", "paid"))
-        kept = total(self.moves)
-        due = min(total(covered), kept) if self.raw.get("cancelledAt") else total(covered)
-        right = made == max(due, min(made, kept)) and kept <= max(made, total(self.entries))
+        due = min(claim - cards, kept) if self.raw.get("cancelledAt") else claim - cards
+        right = made == max(due, min(made, kept)) and kept <= max(made, total(self.entries) - self.debt(self.entries))
         self.must(
             right or not self.invoices,
             f"documents stand for {told(made)}, {told(due)} are claimed, {told(kept)} were paid",
@@ -240,8 +240,8 @@ def main() -> int:
     except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
         parser.error(f"not readable as raw orders and raw sevdesk objects: {problem!r}")
     for one in proofs:
-        whole = {name: getattr(one, name) for name in ("order", "failures", "titles", "open", "coverage")}
-        says = one.failures or [f"holds ({', '.join(one.titles) or 'no document'})"]
+        whole = {name: getattr(one, name) for name in ("order", "failures", "open", "coverage")}
+        says = one.failures or [f"holds ({', '.join(item.title for item in one.documents) or 'no document'})"]
         print(json.dumps(whole) if given.json else "\n".join(f"{one.order}: {line}" for line in says))  # noqa: T201
     return int(any(one.failures for one in proofs))
 

@@ -18,6 +18,7 @@ import logging
 import re
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -418,7 +419,7 @@ class Diary:
         decided = self.database.tenant(tenant).read(Store.BOOKS, lambda tx: tenants.profiles(tx, tenant)[-1].profile)
         modes = {name: value["mode"] for name, value in dict(decided)["gateways"].items()}
         gateways = {name for name, mode in modes.items() if mode in ("clearing+payouts", "liability")}
-        proof = tool.Proof(tool.Order({"order": seen, **parts, "gaps": []}), tool.Sevdesk(raw), gateways)
+        proof = tool.Proof({"order": seen, **parts, "gaps": []}, tool.listed(raw, defaultdict(dict)), gateways)
         return list(proof.failures)
 
 
