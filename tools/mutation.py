@@ -150,7 +150,9 @@ def left_out(source: str) -> Iterator[tuple[Change, str]]:
             if not isinstance(node, kind):
                 continue
             for changed in operator(node):
-                text = module.deep_replace(node, changed).code  # type: ignore[arg-type]
+                whole = module.deep_replace(node, changed)
+                assert isinstance(whole, cst.Module)
+                text = whole.code
                 lines = zip(source.splitlines(), text.splitlines(), strict=False)
                 was, becomes = next((before, after) for before, after in lines if before != after)
                 yield Change(where, was.strip(), becomes.strip()), text
