@@ -436,3 +436,27 @@ def test_findings_are_told_holes_first() -> None:
     found: PeriodCertificate = certify(made.month())
     told = [item.sort for item in found.findings]
     assert told == sorted(told, key=SORTS.index) and set(told) == set(SORTS)
+
+
+def test_5_02_a_document_of_a_later_month_than_its_tax_is_noticed_and_no_finding() -> None:
+    """3.2: paid on the last of the month, settled after an outage."""
+    made = desk(3)
+    at = next(index for index, item in enumerate(made.ours) if item.state == "final" and item.kind == "invoice")
+    made.ours[at] = replace(made.ours[at], taxed_on=SINCE - timedelta(days=1))
+    found = certify(made.month())
+    assert [(item.code, item.document) for item in found.notices] == [("TAX-MONTH", made.ours[at].number)]
+    assert found.findings == []
+
+
+def test_5_17_a_credit_note_on_a_supply_of_an_earlier_quarter_is_listed_for_its_return() -> None:
+    made = desk(3)
+    at = next(index for index, item in enumerate(made.ours) if item.state == "final" and item.kind == "credit_note")
+    day = made.ours[at].day
+    for rule, supplied, noticed in (
+        (18, day - timedelta(days=120), 1),
+        (18, day, 0),
+        (1, day - timedelta(days=120), 0),
+    ):
+        made.ours[at] = replace(made.ours[at], tax_rule=rule, taxed_on=day, supplied_on=supplied)
+        codes = [item.code for item in certify(made.month()).notices]
+        assert codes == ["OSS-CORRECTION"] * noticed

@@ -128,6 +128,10 @@ def _told(owner: tenants.Tenant, period: Period, made: PeriodCertificate, made_a
             }
             for item in made.findings
         ],
+        "notices": [
+            {"code": item.code, "order": item.order_id, "document": item.document, "message": item.message}
+            for item in made.notices
+        ],
         "waiting": _codes(made, "waiting"),
         "excluded": _codes(made, "excluded"),
         "orders": [
@@ -204,6 +208,10 @@ def _show(tenant: str, period: Period, made: PeriodCertificate) -> None:
     for status, title in (("waiting", "waiting"), ("excluded", "excluded")):
         _by_code(console, made, status, title)
     _findings(console, made)
+    if made.notices:
+        console.print("[bold]belongs to another return[/bold]")
+    for item in made.notices:
+        console.print(f"  {item.code:16} {item.order_name or ''} {item.document or ''}: {item.message}")
 
 
 def _sums(console: Console, made: PeriodCertificate) -> None:

@@ -58,7 +58,8 @@ class OurDocument:
     it cancels. `sevdesk_id` is a `TheirDocument.id`. `booked` is the money linked to it by us, `others` what others
     linked as far as our books know, without their sign; `theirs` says that its money is matched in sevdesk anyway.
     `adopted`: written or finalised by a person and taken for ours, so that its date and texts are theirs. `owned`: our
-    books know what a person did to it (cancelled it, deleted the draft); what follows was asked.
+    books know what a person did to it (cancelled it, deleted the draft); what follows was asked. `taxed_on` is the day
+    of the tax point, `supplied_on` that of the supply it is about.
     """
 
     key: str
@@ -79,6 +80,8 @@ class OurDocument:
     theirs: bool = False
     adopted: bool = False
     owned: bool = False
+    taxed_on: date | None = None
+    supplied_on: date | None = None
 
     @property
     def gross(self) -> int:
@@ -221,7 +224,8 @@ class PeriodCertificate:
 
     `ours` are finalised documents of ours dated in the month; of those `compared` with sevdesk's, wherever dated,
     `equal` are the same there. `others` are finalised documents in sevdesk that are not this shop's, `paid_there` ours
-    whose money is matched in sevdesk and came, `young` what changed too lately to be judged.
+    whose money is matched in sevdesk and came, `young` what changed too lately to be judged. `notices` are no findings:
+    documents whose tax belongs to another return than their date says.
     """
 
     since: date
@@ -237,6 +241,7 @@ class PeriodCertificate:
     others: int = 0
     paid_there: int = 0
     young: int = 0
+    notices: list[Finding] = field(default_factory=list)
 
     @property
     def counts(self) -> Counter[str]:

@@ -14,6 +14,7 @@ is not judged: nothing is called wrong on one sighting (R17).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 
 from ladenbuch.domain.document import rate_text
 from ladenbuch.domain.month import (
@@ -26,6 +27,7 @@ from ladenbuch.domain.month import (
     OurDocument,
     PeriodCertificate,
     Row,
+    about,
 )
 from ladenbuch.domain.month_documents import documents, doubles, numbers, strangers
 
@@ -42,8 +44,34 @@ def certify(month: Month) -> PeriodCertificate:
     strangers(made, month, doubles(made, month))
     numbers(made, month)
     _add_up(made, month)
+    made.notices += _other_returns(month)
     made.findings.sort(key=_place)
     return made
+
+
+#: Tax rules declared quarterly through the one-stop shop (facts 3.2).
+_QUARTERLY = (18, 19, 20)
+
+
+def _other_returns(month: Month) -> list[Finding]:
+    """Documents of the month whose tax belongs to another month (3.2), and corrections of an earlier quarter (5.17)."""
+    found = []
+    for document in month.ours:
+        if document.state != "final" or not month.has(document.day) or document.taxed_on is None:
+            continue
+        taxed, supplied = document.taxed_on, document.supplied_on or document.taxed_on
+        if (taxed.year, taxed.month) != (document.day.year, document.day.month):
+            message = f"dated {document.day.isoformat()}, and its tax belongs to {taxed:%m/%Y}"
+            found.append(about("question", "TAX-MONTH", message, document))
+        if document.tax_rule in _QUARTERLY and document.kind == "credit_note" and _quarter(supplied) != _quarter(taxed):
+            quarter = f"{_quarter(supplied)[1]}/{supplied.year}"
+            message = f"corrects a supply declared for quarter {quarter}: it belongs to the correction of that return"
+            found.append(about("question", "OSS-CORRECTION", message, document))
+    return sorted(found, key=lambda item: (item.code, item.document or ""))
+
+
+def _quarter(day: date) -> tuple[int, int]:
+    return day.year, (day.month + 2) // 3
 
 
 def _place(item: Finding) -> tuple[int, str, str, str]:

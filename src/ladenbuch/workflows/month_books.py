@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta, tzinfo
+from datetime import UTC, date, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -50,11 +50,12 @@ class Kept:
     known: list[KnownOrder] = field(default_factory=list)
     causes: dict[str, frozenset[str]] = field(default_factory=dict)
     documents: dict[str, OurDocument] = field(default_factory=dict)
+    zone: tzinfo = UTC
 
 
 def read_month(ctx: Context, tenant: str, period: Period, listed: Sequence[ListedOrder]) -> Kept:
     """The orders of the period and those listed, every document dated in it or of these orders."""
-    kept = Kept()
+    kept = Kept(zone=ZoneInfo(period.time_zone))
     table, ids = books.orders.c, sorted(item.id for item in listed)
     columns = (
         table.order_id, table.name, table.verdict, table.code, table.processed_at, table.updated_at, table.certificate,
@@ -152,6 +153,8 @@ def _documents(ctx: Context, tx: Transaction, tenant: str, kept: Kept, which: sa
             adopted=row.made_by == "adopted" or "finalised" in done,
             owned=bool(done.keys() & {"cancelled", "gone"}),
             theirs=MATCHED_THERE in kept.causes.get(row.order_id, ()),
+            taxed_on=from_micros(row.tax_point).astimezone(kept.zone).date(),
+            supplied_on=date.fromisoformat(pins["delivery_date"]),
         )
 
 
