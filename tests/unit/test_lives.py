@@ -24,6 +24,7 @@ DOCUMENTS = Path(__file__).resolve().parents[2] / "tools" / "admin_documents.gra
 ATTENTION = {
     "overpaid": "OVERPAID", "chargeback_lost": "DISPUTE", "unknown_gateway": "GATEWAY-UNMAPPED",
     "helgoland": "TAX-FOREIGN", "buesingen": "TAX-FOREIGN",
+    "fee_without_tax": "FEE", "duty_at_home": "DUTY",
     "gift_card_unclear": "GIFT-CARD", "gift_card_by_bank": "GIFT-CARD", "cash_rounding": "CASH-ROUNDING",
     "foreign_money": "CURRENCY",
     "channel_liable": "TAX-CHANNEL", "estimated_taxes": "TAX-ESTIMATED", "ship_from_poland": "TAX-SHIP-FROM",

@@ -22,7 +22,7 @@ from ladenbuch.domain.facts import Facts, Problem, moved, moved_at
 from ladenbuch.domain.feed import FeedLine, Wanted, lines_of, look_again, still_open, wanted
 from ladenbuch.domain.gift_cards import CARD, GATEWAY, NO_CARDS, GiftCards
 from ladenbuch.domain.hands import paid_by_others
-from ladenbuch.domain.order import Payment
+from ladenbuch.domain.order import Order, Payment
 from ladenbuch.domain.profile import LINED_MODES, MATCHED_MODES, OFFLINE_MODE, Gateway, Profile
 from ladenbuch.domain.reasons import Reason, because
 
@@ -86,6 +86,7 @@ def money(
     made = desk.made
     shares, over, covered = _shares(facts, books, profile, documents, given_back)
     made.covered = covered
+    made.problems += _change_given(facts.order, profile)
     for item in returned:
         shares.setdefault(item.payment_id, []).append((item.document_key, -item.amount))
     moving = [item for item in cards.payments or facts.order.payments if moved(item) and item.kind != "CHANGE"]
@@ -153,7 +154,10 @@ def _shares(
     for _, _, payment in sorted(ours, key=lambda entry: entry[:2]) if documents is not None else []:
         if payment.id in covered:
             continue
-        rest = payment.amount - sum(amount for _, amount in shares.get(payment.id, []))
+        back = change_of(facts.order, payment)
+        if back and not _by_design(profile, payment):
+            continue  # a part of a line cannot be linked: it is asked about
+        rest = payment.amount - back - sum(amount for _, amount in shares.get(payment.id, []))
         surplus = rest - sum(open_rest[item.key] for item in live)
         if surplus > given_back:
             over[payment.id] = surplus
@@ -167,15 +171,34 @@ def _shares(
     return shares, over, covered
 
 
+def _by_design(profile: Profile, payment: Payment) -> bool:
+    """Whether the money of a payment comes to sevdesk without us."""
+    gateway = profile.gateway(payment.gateway, manual=payment.manual)
+    return gateway is not None and gateway.mode in MATCHED_MODES
+
+
+def change_of(order: Order, payment: Payment) -> int:
+    """The change that was given back in cash on a payment, in minor units."""
+    given = [item for item in order.payments if item.kind == "CHANGE" and moved(item)]
+    return sum(item.amount for item in given if item.parent_id == payment.id)
+
+
+def _change_given(order: Order, profile: Profile) -> list[Problem]:
+    """CASH-ROUNDING where change came out of money that stands on an account of ours, or belongs to no payment.
+
+    Where the money is booked by hand or by a bank's feed, the payment is simply smaller by it (facts 6).
+    """
+    known = {item.id for item in order.payments if moved(item) > 0}
+    given = [item for item in order.payments if item.kind == "CHANGE" and moved(item)]
+    asked = [item for item in given if item.parent_id not in known or not _by_design(profile, item)]
+    ids = tuple(fact for item in asked for fact in (item.parent_id, item.id) if fact is not None)
+    return [Problem("CASH-ROUNDING", "change was given in cash", ids, _BY_HAND)] if ids else []
+
+
 def _covered(facts: Facts, profile: Profile, shares: dict[str, list[Share]], theirs: int) -> frozenset[str]:
     """The payments that somebody else has linked in sevdesk already (R14): those matched there by design first."""
-
-    def by_design(payment: Payment) -> bool:
-        gateway = profile.gateway(payment.gateway, manual=payment.manual)
-        return gateway is not None and gateway.mode in MATCHED_MODES
-
     found = set()
-    for payment in sorted(facts.order.payments, key=lambda item: (not by_design(item), item.id)):
+    for payment in sorted(facts.order.payments, key=lambda item: (not _by_design(profile, item), item.id)):
         if moved(payment) > 0 and payment.id not in shares and 0 < payment.amount <= theirs:
             theirs -= payment.amount
             found.add(payment.id)

@@ -190,11 +190,12 @@ class _Replay:
         takes = [sale for sale in agreement.sales if sale.total < 0]
         gives = [sale for sale in agreement.sales if sale.total > 0]
         host = next((item for item in reversed(self.additions) if takes and item.sold(takes)), None)
+        fees = [sale for sale in gives if takes and sale.line_type == "FEE"]  # kept of what came back (R4, 3.3 no. 10)
         if host is not None and not gives:
             host.also.append(agreement)
             self.claimed += net
             return
-        if takes and gives and agreement.reason != "REFUND":
+        if takes and len(gives) > len(fees) and agreement.reason != "REFUND":
             exchanged = self._exchanged(agreement, net)
             if exchanged is None:
                 return

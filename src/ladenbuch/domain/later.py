@@ -55,8 +55,8 @@ def open_disputes(order: Order) -> list[Problem]:
 
 
 def beside_the_ledger(order: Order) -> list[Problem]:
-    """What no document follows from and a person decides: lost disputes, change given in cash (1.4)."""
-    found = [item for item in refund_money(order) if item.code == "CASH-ROUNDING"]
+    """What no document follows from and a person decides: disputes that were lost (1.4)."""
+    found: list[Problem] = []
     back = tuple(item.id for item in order.payments if item.kind == "REFUND" and moved(item))
     for dispute in order.disputes:
         if dispute.status in ("LOST", "ACCEPTED") and back and dispute.initiated_as == "CHARGEBACK":
@@ -90,12 +90,5 @@ def cancelled(order: Order) -> Problem:
 
 def refund_money(order: Order) -> list[Problem]:
     out = [item for item in order.payments if item.kind == "REFUND" and item.status in ("SUCCESS", "PENDING")]
-    change = [item for item in order.payments if item.kind == "CHANGE" and item.status == "SUCCESS"]
-    found = []
-    if out:
-        ids = tuple(item.id for item in out)
-        found.append(Problem("REFUND", "money went back to the buyer", ids, ("credit by hand", "exclude the order")))
-    if change:
-        ids = tuple(item.id for item in change)
-        found.append(Problem("CASH-ROUNDING", "change was given in cash", ids, ("book by hand", "exclude the order")))
-    return found
+    choices = ("credit by hand", "exclude the order")
+    return [Problem("REFUND", "money went back to the buyer", tuple(item.id for item in out), choices)] if out else []

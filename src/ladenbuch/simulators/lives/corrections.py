@@ -114,6 +114,29 @@ def refund_with_fee(order: ShopOrder) -> Added:
     return [document(order, "credit_note", kept)]
 
 
+def refund_two_rates_with_fee(order: ShopOrder) -> Added:
+    """Goods of two rates come back and a fee is kept: it takes of both, in proportion (R4, 3.3 no. 10)."""
+    lines = refunding(order)
+    done = order.refund([(lines[0], 1), (lines[-1], 1)], fee=150)
+    order.emit("refunds/create", "order_transactions/create", "orders/updated")
+    goods = {rate: cents for rate, cents in returned(done).items() if cents > 0}
+    return [document(order, "credit_note", over_rates(sum(goods.values()) - 150, goods))]
+
+
+def return_shipping_fee(order: ShopOrder) -> Added:
+    """The fee stands in the return, the money in its refund: one credit note over the money (2.1, R4)."""
+    lines = refunding(order)
+    back = order.give_back([(lines[0], 1)], fee=120)
+    order.extra["returnStatus"] = "IN_PROGRESS"
+    order.emit("returns/approve", "orders/updated")
+    order.wait(2 * DAY, 5 * DAY)
+    goods = {rate: cents for rate, cents in returned(back).items() if cents > 0}
+    order.refund(cents=sum(goods.values()) - 120, of=back)
+    order.extra["returnStatus"] = "RETURNED"
+    order.emit("refunds/create", "order_transactions/create", "returns/close", "orders/updated")
+    return [document(order, "credit_note", over_rates(sum(goods.values()) - 120, goods))]
+
+
 def return_no_refund(order: ShopOrder) -> None:
     """Returned, not refunded: nothing falls before the money (R3)."""
     lines = refunding(order)
@@ -336,6 +359,8 @@ CORRECTIONS: tuple[Situation, ...] = (
     row("refund_pending", refund_pending),
     asked("refund_failed", "REFUND-FAILED", refund_failed, invoiced=True),
     row("refund_with_fee", refund_with_fee),
+    row("refund_two_rates_with_fee", refund_two_rates_with_fee),
+    row("return_shipping_fee", return_shipping_fee),
     row("refund_over_both", refund_over_both),
     row("refund_store_credit", refund_store_credit),
     row("refund_over_two_ways", refund_over_two_ways),

@@ -187,8 +187,11 @@ class ShopOrder:
         return line
 
     def discount(self, kind: str, label: str, *, percent: int | None = None, fixed: int | None = None,
-                 target: Line | Shipping | None = None) -> None:  # fmt: skip
-        """Grant a discount over all lines, on one line, or on a shipping line; `fixed` in the order's terms."""
+                 target: Line | Shipping | None = None, method: str | None = None) -> None:  # fmt: skip
+        """Grant a discount over all lines, on one line, or on a shipping line; `fixed` in the order's terms.
+
+        `method` is ACROSS, EACH or ONE where it is not what a discount of that target usually has.
+        """
         index = len(self.discounts)
         targets: Sequence[Line | Shipping] = self.lines if target is None else [target]
         bases = [part.discounted for part in targets]
@@ -204,7 +207,7 @@ class ShopOrder:
             "__typename": f"{kind}Application", "index": index, "value": value,
             "targetType": "SHIPPING_LINE" if isinstance(target, Shipping) else "LINE_ITEM",
             "targetSelection": "ALL" if target is None else "ENTITLED",
-            "allocationMethod": "ACROSS" if target is None else "EACH",
+            "allocationMethod": method or ("ACROSS" if target is None else "EACH"),
             "code" if kind == "DiscountCode" else "title": label,
         }  # fmt: skip
         if kind == "ManualDiscount":
@@ -451,10 +454,11 @@ class ShopOrder:
     def refund(self, lines: Sequence[tuple[Line, int]] = (), *, shipping: int = 0, adjust: int = 0, fee: int = 0,
                gateway: str = "shopify_payments", status: str = "SUCCESS", cents: int | None = None,
                restock: str = "RETURN", kept: str = "RestockingFee", first: tuple[str, int] | None = None,
-               ) -> Agreed:  # fmt: skip
+               of: Agreed | None = None) -> Agreed:  # fmt: skip
         """Refund lines, `shipping` and a free amount `adjust` (gross cents), keep `fee`; move the money.
 
-        `first`: another gateway and what of the money goes back there. `kept` is what the fee is for.
+        `first`: another gateway and what of the money goes back there. `kept` is what the fee is for, `of` the return
+        whose money it is.
         """
         nodes, sales = [], []
         for line, quantity in lines:
@@ -483,9 +487,7 @@ class ShopOrder:
         if adjust:
             action = "RETURN" if adjust > 0 else "UPDATE"  # kept back: a change of the price of what came back
             sales.append((self.sale("ADJUSTMENT", action, None, -adjust, []), "ADJUSTMENT", -adjust, {}))
-        if fee:
-            item = {"fee": {"__typename": kept, "id": f"gid://shopify/{kept}/{self.new_id()}"}}
-            sales.append((self.sale("FEE", "ORDER", 1, fee, [], item=item), "FEE", fee, {}))
+        sales += [self.kept_fee(kept, fee)] if fee else []
         number = self.new_id()
         back = -sum(entry[2] for entry in sales) if cents is None else cents
         ways = [(gateway, back)] if first is None else [first, (gateway, back - first[1])]
@@ -494,7 +496,8 @@ class ShopOrder:
         ]
         self.refunds.append({
             "id": f"gid://shopify/Refund/{number}", "legacyResourceId": str(number), "createdAt": iso(self.now),
-            "processedAt": iso(self.now), "updatedAt": iso(self.now), "note": None, "return": None, "duties": [],
+            "processedAt": iso(self.now), "updatedAt": iso(self.now), "note": None, "duties": [],
+            "return": None if of is None else of.node["return"],
             "totalRefundedSet": self.bag(back if status == "SUCCESS" else 0), "refundLineItems": nodes,
             "refundShippingLines": ship_nodes, "transactions": moved,
             "orderAdjustments": [{
@@ -511,9 +514,17 @@ class ShopOrder:
                 return node
         return None
 
-    def give_back(self, lines: Sequence[tuple[Line, int]], new: Sequence[tuple[Product, int]] = ()) -> Agreed:
-        """A return (with new goods: an exchange) without money."""
+    def kept_fee(self, kind: str, cents: int) -> tuple[Node, str, int, dict[int, int]]:
+        """A fee that is kept of what comes back: the sale of a FEE."""
+        item = {"fee": {"__typename": kind, "id": f"gid://shopify/{kind}/{self.new_id()}"}}
+        return self.sale("FEE", "ORDER", 1, cents, [], item=item), "FEE", cents, {}
+
+    def give_back(
+        self, lines: Sequence[tuple[Line, int]], new: Sequence[tuple[Product, int]] = (), fee: int = 0
+    ) -> Agreed:
+        """A return (with new goods: an exchange) without money; `fee` is kept for its shipping."""
         sales = [self.take_back(line, quantity) for line, quantity in lines]
+        sales += [self.kept_fee("ReturnShippingFee", fee)] if fee else []
         for product, quantity in new:
             line = self.add(product, quantity)
             sales.append(self.sell_line(line, quantity, line.unit * quantity))

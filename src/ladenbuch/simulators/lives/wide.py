@@ -282,6 +282,67 @@ def additional_fee(order: ShopOrder) -> None:
     card(order)
 
 
+def fee_without_tax(order: ShopOrder) -> None:
+    """Nobody says whether the fee is consideration, and at which rate."""
+    fill(order)
+    parcel(order)
+    item = {"additionalFee": {"id": f"gid://shopify/AdditionalFee/{order.new_id()}", "name": "Servicepauschale"}}
+    fee = order.sale("ADDITIONAL_FEE", "ORDER", 1, 250, [], item=item)
+    order.place([(fee, "ADDITIONAL_FEE", 250, {0: 250})])
+    card(order)
+
+
+def duty_at_home(order: ShopOrder) -> None:
+    """An import duty on a parcel to Germany: no rule of the facts covers it."""
+    fill(order)
+    parcel(order)
+    item = {"duty": {"id": f"gid://shopify/Duty/{order.new_id()}"}}
+    order.place([(order.sale("DUTY", "ORDER", 1, 420, [], item=item), "DUTY", 420, {0: 420})])
+    card(order)
+
+
+def discount_script(order: ShopOrder) -> None:
+    """A script takes its share of all lines, a person something off one of them, a code off the whole again."""
+    lines = fill(order, (190, 70))
+    order.discount("ScriptDiscount", "Stammkunde", percent=12)
+    order.discount("ManualDiscount", "Kulanz", fixed=49, target=lines[0])
+    order.discount("DiscountCode", "DANKE", fixed=333)
+    parcel(order)
+    order.place()
+    card(order)
+
+
+def discount_on_one(order: ShopOrder) -> None:
+    """A fixed amount off one article, a percentage off another, by the two ways of sharing them out."""
+    lines = fill(order, (190, 70), 3)
+    order.discount("DiscountCode", "EINMAL", fixed=250, target=lines[0], method="ONE")
+    order.discount("AutomaticDiscount", "Viertel", percent=25, target=lines[-1], method="EACH")
+    parcel(order)
+    order.place()
+    card(order)
+
+
+def buy_two_get_one(order: ShopOrder) -> None:
+    """Three for two on a line, and a present beside it: listed with what they cost (5.24)."""
+    line = order.add(pick(order, 190), 3)
+    order.discount("AutomaticDiscount", "Drei für zwei", fixed=line.unit, target=line)
+    order.discount("AutomaticDiscount", "Geschenk", percent=100, target=order.add(pick(order, 70)))
+    parcel(order)
+    order.place()
+    card(order)
+
+
+def discount_on_shipping(order: ShopOrder) -> None:
+    """Half the shipping, and a code over the goods of a net-priced shop."""
+    order.gross = order.rng.random() < 0.5
+    fill(order, (190, 70))
+    order.discount("DiscountCode", "HERBST", percent=7)
+    line = order.ship_by("DHL Paket", 590, (190,))
+    order.discount("AutomaticDiscount", "Halbes Porto", percent=50, target=line)
+    order.place()
+    card(order)
+
+
 def cash_rounding(order: ShopOrder) -> None:
     """Rounded for cash: the difference goes to a rounding account."""
     order.extra["totalCashRoundingAdjustment"] = {"paymentSet": order.bag(2), "refundSet": order.bag(0)}
@@ -393,9 +454,15 @@ WIDE: tuple[Situation, ...] = (
     row("gift_card_and_goods_back", gift_card_and_goods_back, 8),
     asked("gift_card_unclear", "GIFT-CARD", gift_card_unclear, 4, invoiced=True),
     asked("gift_card_by_bank", "GIFT-CARD", gift_card_by_bank, 4, invoiced=True),
+    row("discount_script", discount_script, 6),
+    row("discount_on_one", discount_on_one, 6),
+    row("buy_two_get_one", buy_two_get_one, 6),
+    row("discount_on_shipping", discount_on_shipping, 6),
     row("tip", tip),
     row("duty", duty),
     row("additional_fee", additional_fee),
+    asked("fee_without_tax", "FEE", fee_without_tax, 4),
+    asked("duty_at_home", "DUTY", duty_at_home, 4),
     asked("cash_rounding", "CASH-ROUNDING", cash_rounding),
     asked("foreign_money", "CURRENCY", foreign_money, 20),
     asked("channel_liable", "TAX-CHANNEL", channel_liable),

@@ -98,6 +98,9 @@ def _taxed(place: Place, snapshot: Node, priced: list[Node]) -> None:
         rates = {rate_of(tax) for tax in sale["taxes"]}
         if sale["lineType"] in ("TIP", "GIFT_CARD", "DUTY"):
             continue
+        if sale["lineType"] == "ADDITIONAL_FEE" and not rates:
+            place.ask("FEE")
+            continue
         place.ask("TAX-ZERO", not rates)
         place.ask("TAX-RATE", bool(rates - lawful))
         (shipping if sale["lineType"] == "SHIPPING" else goods).update(rates)
