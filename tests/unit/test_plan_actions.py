@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from builders import ERIKA, PROFILE, T0, agreement, at, mug, order, payment, sale, shipped
-from ladenbuch.domain.books import Books, PostedDocument
+from ladenbuch.domain.answers import question_hash
+from ladenbuch.domain.books import Books, Hand, PostedDocument
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import Problem, facts_of
-from ladenbuch.domain.order import Customer, Order, Refund
+from ladenbuch.domain.order import Company, Customer, Dispute, Order, Refund
 from ladenbuch.domain.plan import Action, Plan, finalise_key, plan
 from ladenbuch.domain.profile import Gateway, Profile
 from ladenbuch.vat_rates import rate_table
@@ -352,6 +353,200 @@ def test_what_was_posted_stays_under_its_version_and_takes_new_gateways() -> Non
 
 def _versioned(books: Books, version: int) -> tuple[PostedDocument, ...]:
     return tuple(replace(item, profile_version=version) for item in books.documents)
+
+
+# -- what people did ------------------------------------------------------------------------------------------------
+
+CREDITED = Hand("credited", "inv:5001:1", 1190, "700", "GU-1", (("19", 1190),))
+THEIRS = ("leave it to the bookkeeper", "look into it in sevdesk")
+
+
+def final(made: Order, **changes: Any) -> Books:
+    """The books with the invoice of an order final and nothing else done."""
+    invoices = [item for item in posted(planned(made)).documents if item.kind == "invoice"]
+    return replace(Books(documents=tuple(invoices)), **changes)
+
+
+def test_a_credit_note_by_hand_that_says_the_same_is_taken_for_ours() -> None:
+    """R13: nothing is written or mailed, its refund is linked to it; once."""
+    books = final(refunded(), hands=(CREDITED,))
+    made = planned(refunded(), books)
+    adopt = next(item for item in made.actions if item.kind == "adopt")
+    reason = "Credit note GU-1 was written by hand over the same money: it is taken for ours."
+    assert (adopt.key, adopt.reason, adopt.after) == ("cn:77:1", reason, ())
+    assert adopt.covers == ("gid://shopify/Refund/77#1",)
+    assert adopt.document is not None and adopt.document.number == "GU-1"
+    assert [item.key for item in made.actions if item.kind == "letter"] == ["mail:inv:5001:1"]
+    assert not {"credit_note", "finalise"} & set(kinds(made)) and made.attention == ()
+    again = planned(refunded(), replace(books, applied=frozenset({"cn:77:1"})))
+    assert "adopt" not in kinds(again)
+
+
+def test_a_credit_note_by_hand_that_nothing_explains_is_asked_about_once() -> None:
+    message = "credit note GU-1 was written by hand, and no refund is like it"
+    said = Problem("HAND-CREDITED", message, ("inv:5001:1", "sevdesk:700"), THEIRS)
+    assert planned(paid(), final(paid(), hands=(CREDITED,))).attention == (said,)
+    other = replace(CREDITED, by_rate=(("7", 1190),))
+    assert planned(refunded(), final(refunded(), hands=(other,))).attention == (said,), "not like the refund's"
+    two = replace(CREDITED, sevdesk_id="701", number="GU-2")
+    found = planned(refunded(), final(refunded(), hands=(CREDITED, two))).attention
+    assert [item.facts for item in found] == [("inv:5001:1", "sevdesk:701")], "the first is the refund's"
+    elsewhere = replace(CREDITED, document_key="inv:1:1")
+    assert planned(paid(), final(paid(), hands=(elsewhere,))).attention == ()
+
+
+def test_an_invoice_cancelled_by_hand_leaves_only_the_money() -> None:
+    hand = Hand("cancelled", "inv:5001:1", 1190, "800", "SR-1")
+    made = planned(refunded(), final(refunded(), hands=(hand,)))
+    assert set(kinds(made)) == {"money_line"}
+    assert [item.code for item in made.attention] == ["HAND-CANCELLED"]
+
+
+def test_what_others_linked_is_noted() -> None:
+    made = planned(paid(), final(paid(), hands=(Hand("paid", "inv:5001:1", 1190),)))
+    assert (f"{TX}/9", "it is paid in sevdesk by a line that is not ours") in made.noted
+
+
+# -- e-invoices -----------------------------------------------------------------------------------------------------
+
+
+def test_an_e_invoice_is_proved_by_its_xml_before_its_letter() -> None:
+    branch = replace(ERIKA, company="Hotel GmbH")
+    company = Company("gid://shopify/Company/1", "Hotel GmbH", "gid://shopify/CompanyLocation/2", "Hamburg", branch)
+    electronic = paid(company=company, po_number="PO-118")
+    profile = replace(PROFILE, e_invoices="business")
+    made = planned(electronic, profile=profile)
+    proof = next(item for item in made.actions if item.kind == "xml")
+    assert (proof.key, proof.after, proof.covers) == ("xml:inv:5001:1", ("fin:inv:5001:1",), ())
+    assert proof.reason == "It is to be an e-invoice: its XML is read back, and its hash kept."
+    assert proof.document is not None and proof.document.key == "inv:5001:1"
+    assert made.actions[-1].after == ("fin:inv:5001:1", "xml:inv:5001:1")
+    books = replace(posted(made), applied=frozenset({"xml:inv:5001:1"}))
+    done = planned(electronic, books, profile)
+    assert "xml" not in kinds(done)
+    assert next(item.after for item in done.actions if item.kind == "letter") == ("fin:inv:5001:1",)
+    assert "xml" in kinds(planned(electronic, posted(made), profile))
+    assert "xml" not in kinds(planned(electronic))
+
+
+# -- multi-purpose gift cards ---------------------------------------------------------------------------------------
+
+SHOP = replace(
+    PROFILE, vouchers="multi_purpose", gateways={**PROFILE.gateways, "gift_card": Gateway("liability", "20")}
+)
+CARD = agreement(1, T0, sale(1, 2500, kind="GIFT_CARD"))
+BOTH = agreement(1, T0, sale(1, 1190, {"19": 190}), sale(2, 2500, kind="GIFT_CARD"))
+
+
+def test_nothing_but_gift_cards_is_no_document() -> None:
+    bought = order(CARD, payments=(payment(9, 2500, at(1)),))
+    made = planned(bought, profile=SHOP)
+    assert made.exclusion is not None
+    assert (made.exclusion.code, made.exclusion.facts, made.order_id) == ("GIFT-CARDS-ONLY", (ID,), ID)
+    assert made.tax_point is not None and made.cards.only and set(kinds(made)) == {"money_line"}
+    drafts = planned(bought, profile=replace(SHOP, draft_only=True))
+    assert drafts.actions == () and drafts.exclusion == made.exclusion
+    foreign = planned(replace(bought, presentment_currency="CHF"), profile=SHOP)
+    assert (foreign.actions, foreign.exclusion) == ((), None)
+    assert [item.code for item in foreign.attention] == ["CURRENCY"]
+    disputed = replace(bought, disputes=(Dispute("gid://shopify/Dispute/7", "CHARGEBACK", "LOST"),))
+    assert [item.code for item in planned(disputed, profile=SHOP).attention] == ["DISPUTE"]
+    unknown = replace(bought, fulfilments=(replace(shipped(3, at(5)), status="LOST"),))
+    both = planned(replace(unknown, disputes=disputed.disputes), profile=SHOP)
+    assert [item.code for item in both.attention] == ["ENUM", "DISPUTE"]
+
+
+def test_before_the_tax_point_the_cards_are_known_already() -> None:
+    made = planned(order(BOTH, payments=(payment(9, 500, at(1)),)), profile=SHOP)
+    assert made.order_id == ID and made.cards.sales == {"gid://shopify/Sale/2"}
+
+
+def answer(made: Order, code: str, choice: str) -> tuple[str, str, str]:
+    asked = next(item for item in planned(made).attention if item.code == code)
+    return code, question_hash(asked, facts_of(made)), choice
+
+
+def test_an_answer_makes_gift_cards_multi_purpose_or_not() -> None:
+    """R16: as the profile would; only the answer to this question, for these facts, with this choice."""
+    bought = order(BOTH, payments=(payment(9, 3690, at(1)),))
+
+    def grosses(*resolutions: tuple[str, str, str]) -> list[int]:
+        made = planned(bought, Books(resolutions=resolutions))
+        return [item.document.draft.gross for item in made.actions if item.kind == "invoice" and item.document]
+
+    assert grosses() == []
+    assert grosses(answer(bought, "GIFT-CARD", "multi-purpose: liability")) == [1190]
+    assert grosses(answer(bought, "GIFT-CARD", "single-purpose: taxed now")) == [3690]
+    dearer = agreement(1, T0, sale(1, 1190, {"19": 190}), sale(2, 2600, kind="GIFT_CARD"))
+    other = order(dearer, payments=(payment(9, 3790, at(1)),))
+    assert grosses(answer(other, "GIFT-CARD", "multi-purpose: liability")) == []
+    _, mark, choice = answer(bought, "GIFT-CARD", "multi-purpose: liability")
+    assert grosses(("TIP", mark, choice)) == []
+
+
+# -- where facts and books disagree ---------------------------------------------------------------------------------
+
+
+def test_documents_that_are_pinned_follow_no_unknown_facts() -> None:
+    strange = replace(refunded(), fulfilments=(replace(shipped(3, at(20)), status="LOST"),))
+    made = planned(strange, final(refunded()))
+    assert [item.code for item in made.attention] == ["ENUM"] and "credit_note" not in kinds(made)
+
+
+def test_money_that_turned_foreign_is_asked_about_beside_a_pinned_document() -> None:
+    made = planned(paid(foreign_money=True), final(paid()))
+    assert [item.code for item in made.attention] == ["CURRENCY"]
+    assert not {"money_line", "book_payment"} & set(kinds(made))
+    assert [item.code for item in planned(paid(foreign_money=True)).attention] == ["CURRENCY"], "once"
+
+
+def test_a_payment_that_vanished_leaves_the_document_and_its_day() -> None:
+    """R8, P4: what was pinned keeps its tax point; what replaces it has the same."""
+    less = lowered()
+    bounced = replace(less, fulfilments=(), payments=(payment(9, 1190, at(1), status="FAILURE"),))
+    (first,) = final(paid()).documents
+    made = planned(bounced, Books(documents=(first,)))
+    anew = next(item.document for item in made.actions if item.key == "inv:5001:2")
+    assert anew is not None
+    assert (anew.tax_point, anew.draft.gross, anew.draft.delivery_date) == (at(1), 690, first.draft.delivery_date)
+    assert anew.draft.foot_text.startswith("Vorauszahlung, Zahlung erhalten am 20.11.2026")
+
+
+def test_a_decision_without_a_reason_adds_none() -> None:
+    (first,) = final(paid()).documents
+    made = planned(paid(), Books(documents=(replace(first, state="intended", tax={}),)))
+    reason = next(item.reason for item in made.actions if item.kind == "invoice")
+    assert reason == "The tax arose on 2026-11-20; the ledger up to then is 1190 minor units. "
+
+
+def test_letters_are_in_the_language_of_the_order() -> None:
+    letter = planned(paid(locale="en-GB")).actions[-1].letter
+    assert letter is not None and letter.locale == "en"
+
+
+def test_every_doubt_before_the_tax_point_is_told() -> None:
+    part = order(mug(), payments=(payment(9, 500, at(1), gateway="paypal"),))
+    strange = replace(part, fulfilments=(replace(shipped(3, at(2)), status="LOST"),))
+    assert [item.code for item in planned(strange).attention] == ["ENUM", "GATEWAY-UNMAPPED"]
+    foreign = replace(strange, presentment_currency="CHF")
+    assert [item.code for item in planned(foreign).attention] == ["ENUM", "CURRENCY"]
+
+
+def test_a_cent_that_is_owed_is_not_nothing() -> None:
+    export = order(agreement(1, T0, sale(1, 1)), shipping_address=ZUERICH, billing_address=ZUERICH)
+    over = planned(replace(export, payments=(payment(9, 2, at(1)),)))
+    assert "OVERPAID" not in {item.code for item in over.attention}
+
+
+def test_only_money_that_is_still_there_has_a_month_that_ends() -> None:
+    end = datetime(2026, 11, 30, 22, 59, 59, 999999, tzinfo=UTC)
+    cent = order(mug(), payments=(payment(9, 1, at(1)),))
+    assert planned(cent).look_again == end
+    back = replace(cent, payments=(*cent.payments, payment(10, 1, at(2), kind="REFUND")))
+    assert planned(back).look_again is None
+    later = T0 + timedelta(days=15)
+    more = order(mug(), agreement(2, later, sale(2, 100, {"19": 16}), reason="ORDER_EDIT"), edited=True)
+    assert planned(replace(more, payments=cent.payments)).look_again == end, "the money counts, not the edit"
 
 
 # -- documents by hand ------------------------------------------------------------------------------------------------

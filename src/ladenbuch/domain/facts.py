@@ -106,9 +106,9 @@ def moved(payment: Payment) -> int:
 
     Test transactions move nothing, and a negative amount says nothing we could rely on: both are asked about.
     """
-    if payment.status != "SUCCESS" or payment.test or payment.amount < 0:
+    if payment.status != "SUCCESS" or payment.test:
         return 0
-    return MONEY_KINDS.get(payment.kind, 0) * payment.amount
+    return MONEY_KINDS.get(payment.kind, 0) * max(payment.amount, 0)
 
 
 def moved_at(payment: Payment) -> datetime | None:
@@ -190,7 +190,7 @@ def _once(order: Order) -> tuple[Order, list[Problem]]:
     def distinct(items: Sequence[_Listed], what: str) -> tuple[_Listed, ...]:
         kept: dict[str, _Listed] = {}
         for item in items:
-            number = item.id.rsplit("/", 1)[-1]  # keys are made of it
+            number = item.id.rpartition("/")[2]  # keys are made of it
             if number in kept:
                 choices = ("read the order again later", "exclude")
                 found.append(Problem("LEDGER", f"one {what} is listed twice", (item.id,), choices))
