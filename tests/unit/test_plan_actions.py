@@ -155,7 +155,7 @@ def test_less_of_an_unpaid_invoice_cancels_it_and_writes_the_rest_anew() -> None
     ]
     cancel = made.actions[2]
     assert cancel.kind == "cancel" and cancel.document == made.actions[0].document
-    assert cancel.reason == "Nothing was paid and less is owed: the invoice is cancelled (R5)."
+    assert cancel.reason == "Nothing was paid and less is owed: the invoice is cancelled."
     assert cancel.covers == ("gid://shopify/Agreement/1",)
     books = posted(made)
     books = replace(books, applied=books.applied | {"sr:inv:5001:1"})
@@ -418,7 +418,7 @@ def test_an_e_invoice_is_proved_by_its_xml_before_its_letter() -> None:
     made = planned(electronic, profile=profile)
     proof = next(item for item in made.actions if item.kind == "xml")
     assert (proof.key, proof.after, proof.covers) == ("xml:inv:5001:1", ("fin:inv:5001:1",), ())
-    assert proof.reason == "It is to be an e-invoice: its XML is read back, and its hash kept."
+    assert proof.reason == "A business in Germany buys, so it is an e-invoice: its XML is read back and its hash kept."
     assert proof.document is not None and proof.document.key == "inv:5001:1"
     assert made.actions[-1].after == ("fin:inv:5001:1", "xml:inv:5001:1")
     books = replace(posted(made), applied=frozenset({"xml:inv:5001:1"}))
@@ -516,7 +516,7 @@ def test_a_decision_without_a_reason_adds_none() -> None:
     (first,) = final(paid()).documents
     made = planned(paid(), Books(documents=(replace(first, state="intended", tax={}),)))
     reason = next(item.reason for item in made.actions if item.kind == "invoice")
-    assert reason == "The tax arose on 2026-11-20; the ledger up to then is 1190 minor units. "
+    assert reason == "The tax arose on 2026-11-20; the ledger up to then is 1190 minor units."
 
 
 def test_letters_are_in_the_language_of_the_order() -> None:
