@@ -1,4 +1,4 @@
-"""Property tests know no deadline: how long an example takes says something about the machine, not about the product."""
+"""Property tests know no deadline: how long an example takes says something about the machine alone."""
 
 from __future__ import annotations
 
