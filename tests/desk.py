@@ -1,6 +1,6 @@
-"""A bookkeeper without a memory of his own: carries out plans at a simulated sevdesk, through the product's client.
+"""Carries out plans at a simulated sevdesk, through the product's client and as its workflows do.
 
-Engine, intents and database are left out; what sevdesk then holds is computed by the simulator alone.
+Engine, intents and database are left out. What sevdesk then holds is computed by the simulator alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LISTS = ("Invoice", "InvoicePos", "CreditNote", "CreditNotePos", "CheckAccountTr
 
 
 class Desk:
-    """One tenant of sevdesk under a clock that its owner moves on (`now`, aware UTC)."""
+    """One tenant of sevdesk under a clock that its owner moves on (`now`, aware UTC). One buyer stands for all."""
 
     def __init__(self, profile: Profile, now: datetime) -> None:
         self.now = now
@@ -34,7 +34,7 @@ class Desk:
             "http://sevdesk.test/api/v1",
             lambda: DEFAULT_TOKEN,
             httpx2.Client(transport=transport),
-            clock=lambda: self.now,
+            clock=lambda: now,  # countries and units are read once
             sleep=lambda seconds: None,
         )
         self._buyer = ""
@@ -64,21 +64,24 @@ class Desk:
                 return found
 
     def settle(self, books: Books, planned: Callable[[Books], Plan]) -> tuple[Books, Plan]:
-        """Carry out what is due now; the plan after it, which wants nothing more."""
-        for action in planned(books).due(self.now):
+        """Carry out what is due now; what is posted then, and the plan after it, which wants nothing more."""
+        made = planned(books)
+        for action in made.due(self.now):
             assert action.key not in books.applied and set(action.after) <= books.applied, action
-            books = replace(self._carry_out(books, action), applied=books.applied | {action.key})
+            books = self._carry_out(books, made.order_id, action)
+            books = replace(books, applied=books.applied | {action.key})
         left = planned(books)
         assert left.due(self.now) == ()
         return books, left
 
-    def _carry_out(self, books: Books, action: Action) -> Books:
+    def _carry_out(self, books: Books, order: str, action: Action) -> Books:
+        if action.kind == "money_line":
+            return self._line(books, order, action)
         steps = {
             "invoice": self._draft,
             "credit_note": self._draft,
             "finalise": self._finalise,
             "cancel": self._cancel,
-            "money_line": self._line,
             "book_payment": self._book,
             "book_refund": self._book,
             "letter": self._letter,
@@ -109,10 +112,10 @@ class Desk:
         self._sevdesk.cancel_invoice(document.sevdesk_id or "")
         return _changed(books, document, state="cancelled")
 
-    def _line(self, books: Books, action: Action) -> Books:
+    def _line(self, books: Books, order: str, action: Action) -> Books:
         line = action.line
         assert line is not None and line.account is not None
-        purpose = f"SHPTX {'/'.join(line.payment_id.split('/')[4:])} order:{self.order}"
+        purpose = f"SHPTX {'/'.join(line.payment_id.split('/')[4:])} order:{order.rsplit('/', 1)[-1]}"
         made = self._sevdesk.create_transaction(line.account, line.amount, line.value_date, "Bestellung", purpose)
         return replace(books, lines=(*books.lines, replace(line, done=True, sevdesk_id=made.id)))
 

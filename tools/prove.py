@@ -103,6 +103,31 @@ def lives(result: Result) -> None:
     _pytest(result, "a normal shop", "tests/unit/test_plan_d2c.py", "-rP", env={"LADENBUCH_LIVES": count})
 
 
+def verifier(result: Result) -> None:
+    """The stand-alone verifier on 100,000 lives posted at a simulated sevdesk, one in ten tampered with (LADENBUCH_LIVES)"""
+    count = os.environ.get("LADENBUCH_LIVES", "100000")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
+    command = [sys.executable, "tests/verified_lives.py", "--lives", count, "--jobs", "2"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    shown = f"`python {' '.join(command[1:])}`\n\n"
+    try:
+        figures: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        result.add(f"{count} lives", f"{shown}no figures\n\n```\n{done.stderr[-2000:]}\n```", False)
+        return
+    findings = figures.pop("findings")
+    tried = {name.partition(": ")[2]: number for name, number in figures.items() if name.startswith("tampered: ")}
+    rows = [f"| {name} | {number} |" for name, number in figures.items() if ": " not in name]
+    listed = "".join(f"\n- {one}" for one in findings[:20])
+    body = "| figure | value |\n|---|---|\n" + "\n".join([*rows, f"| findings | {len(findings)} |"])
+    result.add(f"{count} lives", shown + body + (f"\n{listed}" if listed else ""), done.returncode == 0)
+    rows = [f"| {name} | {tried[name]} | {figures.get(f'refused: {name}', 0)} |" for name in sorted(tried)]
+    whole = sum(tried.values()), sum(figures.get(f"refused: {name}", 0) for name in tried)
+    rows.append(f"| all | {whole[0]} | {whole[1]} |")
+    table = "| tampering | tried | refused |\n|---|---|---|\n" + "\n".join(rows)
+    result.add("tamperings", table, whole[0] == whole[1] > 0)
+
+
 def contacts(result: Result) -> None:
     """10,000 orders of 3,000 customers, many at once in a storm: as many contacts as customers, none doubled"""
     for seed in ("1", "2"):
@@ -151,7 +176,7 @@ def _code(text: str) -> str:
 
 
 LINES: dict[str, Callable[[Result], None]] = {
-    line.__name__: line for line in (day, kill, postgres, lives, contacts, chaos, ingest, mutation)
+    line.__name__: line for line in (day, kill, postgres, lives, verifier, contacts, chaos, ingest, mutation)
 }
 
 

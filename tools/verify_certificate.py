@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-HEADS, LINE = ("Invoice", "CreditNote"), "CheckAccountTransaction"
-FIELDS = {"InvoicePos": "invoice", "CreditNotePos": "creditNote", LINE: "paymtPurpose"}
-FIELDS |= dict.fromkeys(HEADS, "customerInternalNote")
+HEADS, LINE, NOTE = ("Invoice", "CreditNote"), "CheckAccountTransaction", "customerInternalNote"
+FIELDS = {**dict.fromkeys(HEADS, NOTE), "InvoicePos": "invoice", "CreditNotePos": "creditNote", LINE: "paymtPurpose"}
 NAMED = re.compile(r"(?:\bSHPTX[ -]|(?:^| / )[\w.-]+:)(\d+)(?:(?:/\d+)?(?![\d/:])|(?::\w+)*$)")
 SUMS, MONEY = ("sumGross", "sumNet", "sumTax"), {"SALE": 1, "CAPTURE": 1, "REFUND": -1, "CHANGE": -1}
 UNION = "AT|BE|BG|HR|CY|CZ|DK|EE|FI|FR|GR|HU|IE|IT|LV|LT|LU|MT|NL|PL|PT|RO|SK|SI|ES|SE|MC|XI|GBBT"
@@ -70,13 +69,13 @@ class Document:
         self.kind = "cancellation" if raw.get("invoiceType") == "SR" else kind
         self.title = f"{self.kind} {raw.get(f'{kind}Number')} (id {raw['id']})"
         self.id, self.origin = str(raw["id"]), number(raw.get("refSrcInvoice") or raw.get("origin"))
-        self.covers = tuple(f"{raw['customerInternalNote']}::".rpartition(" / ")[2].split(":")[2:4])
+        self.covers = tuple(f"{raw[NOTE]}::".rpartition(" / ")[2].split(":")[2:4])
         days = (raw[f"{kind}Date"], raw.get("deliveryDate") or "0001-01-01", raw["create"])
         self.day, self.delivered, self.made = (date.fromisoformat(at[:10]) for at in days)  # as they are in Germany
-        self.gross, self.paid = (cents(raw[name]) for name in ("sumGross", "paidAmount"))
+        self.gross, self.tax, self.paid = (cents(raw[name]) for name in ("sumGross", "sumTax", "paidAmount"))
         self.status, self.rule, self.wrong = f"{raw['status']} {raw['currency']}", number(raw["taxRule"]), list[str]()
-        self.rates, self.due, self.lines = Rates(), date.max, set[str]()  # the last two are what the facts say
         positions = sevdesk[f"{raw['objectName']}Pos", self.id].values()
+        self.rates, self.count, self.due, self.lines = Rates(), len(positions), date.max, set[str]()
         for item in positions:
             rate, quantity, price = (Decimal(str(item[name])) for name in ("taxRate", "quantity", "price"))
             gross = int((quantity * price * 100).to_integral_value(ROUND_HALF_UP))
@@ -93,9 +92,8 @@ class Proof:
 
     def __init__(self, envelope: Node, sevdesk: Listed, gateways: set[str] | None = None) -> None:
         self.raw = raw = {**(envelope.get("order") or {}), **envelope}
-        self.id, self.order = number(raw), str(raw["name"])
+        self.id, self.order, self.entries = number(raw), str(raw["name"]), sorted(raw["agreements"], key=when)
         self.moves = sorted((tx for tx in raw["transactions"] if total([tx]) and not tx.get("test")), key=when)
-        self.entries = sorted(raw["agreements"], key=when)
         self.refund = {number(tx): number(one) for one in raw.get("refunds") or () for tx in one["transactions"]}
         self.shipped = {when(item) for item in raw.get("fulfillments") or () if item["status"] == "SUCCESS"}
         self.documents = [Document(one, sevdesk) for kind in HEADS for one in sevdesk[kind, self.id].values()]
@@ -150,23 +148,25 @@ class Proof:
     def equal(self, items: list[Document], entries: list[Node], due: date | None = None, whole: bool = False) -> None:
         """(1): the gross per rate is that of the ledger entries, if the whole is (what is more is seen elsewhere)."""
         off, loose, title = Rates(), 0, " and ".join(item.title for item in items) or "there is no invoice"
+        tax, count = sum(item.sign * item.tax for item in items), sum(item.count for item in items)
         sales = [sale for one in entries for sale in one["sales"] if sale["taxes"] or sale["lineType"] != "GIFT_CARD"]
         for item in items:
             item.due, item.lines = due or item.due, {number(sale.get("lineItem")) for sale in sales} - {""}
             off.update({rate: item.sign * part for rate, part in item.rates.items()})
         for sale in sales:
-            rates = [Decimal(str(one["taxLine"]["ratePercentage"])) for one in sale["taxes"]]
-            if len(rates) > 1 or (not rates and sale["lineType"] in ("TIP", "FEE", "ADJUSTMENT")):
-                loose += cents(sale["totalAmount"])  # it has no rate of its own
+            gross, taxes = cents(sale["totalAmount"]), sale["taxes"]
+            tax, count = tax - sum(cents(one["amount"]) for one in taxes), count + len(taxes)
+            if len(taxes) > 1 or (not taxes and sale["lineType"] in ("TIP", "FEE", "ADJUSTMENT")):
+                loose, count = loose + gross, count + (0 if taxes else 2 * abs(gross))  # it has no rate of its own
             else:
-                off[rates[0] if rates else Decimal(0)] -= cents(sale["totalAmount"])
+                off[Decimal(str(taxes[0]["taxLine"]["ratePercentage"])) if taxes else Decimal(0)] -= gross
         more = sum(off.values()) - loose
-        fits = not more and all(part * loose > 0 for part in off.values() if part)
-        self.must(fits or (more and not whole), f"{title}: {told(off)} off the facts, {told(loose)} at any rate")
+        fits = not more and all(part * loose > 0 for part in off.values() if part) and 2 * abs(tax) <= count
+        says = f"{title}: {told(off)} off the facts, {told(loose)} at any rate, tax {told(tax)} off the shop's"
+        self.must(fits or (more and not whole), says)
 
     def debt(self, entries: list[Node]) -> int:
-        """What of it was charged for gift cards: a debt, no turnover, in no document (bookkeeping 2.5)."""
-        sales = [sale for entry in entries for sale in entry["sales"] if not sale["taxes"]]
+        sales = [sale for one in entries for sale in one["sales"] if not sale["taxes"]]  # no turnover (2.5)
         return sum(cents(sale["totalAmount"]) for sale in sales if sale["lineType"] == "GIFT_CARD")
 
     def document(self, item: Document, rules: list[str]) -> None:

@@ -9,10 +9,8 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import dataclass
-from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,10 +19,9 @@ import pytest
 
 from chaos.simulation import DEFAULT_TOKEN, Simulation
 from ladenbuch.simulators.http import SimRequest
+from tampering import LISTS, Books, Node, amount, more, moved
 
 TOOL = Path(__file__).parents[2] / "tools" / "verify_certificate.py"
-LISTS = ("Invoice", "InvoicePos", "CreditNote", "CreditNotePos", "CheckAccountTransaction")
-Node = dict[str, Any]
 
 
 def _tool() -> Any:
@@ -110,60 +107,6 @@ def test_every_fact_is_accounted_for(lived: Lived) -> None:
 # tampering -----------------------------------------------------------------------------------------------------------
 
 
-class Books:
-    """A copy of sevdesk's lists to tamper with, seen from one order."""
-
-    def __init__(self, material: Node, order: Node) -> None:
-        self.number = str(order["order"]["id"]).rsplit("/", 1)[-1]
-        self.lists = {name: list(material[name]["objects"]) for name in LISTS}
-        own = {item["id"] for item in (*self.lists["Invoice"], *self.lists["CreditNote"]) if self.number in str(item)}
-        for items in self.lists.values():  # only what belongs to the order is tampered with
-            for index, item in enumerate(items):
-                owner = item.get("invoice") or item.get("creditNote") or item
-                if owner["id"] in own or self.number in str(item.get("paymtPurpose")):
-                    items[index] = deepcopy(item)
-
-    def mine(self, kind: str = "Invoice", reversal: bool = False) -> list[Node]:
-        """The order's standing invoices (or their cancellations), or its credit notes, first one first."""
-        found = [item for item in self.lists[kind] if f":{self.number}" in str(item["customerInternalNote"])]
-        gone = {item["origin"]["id"] for item in found if item.get("invoiceType") == "SR"}
-        standing = [item for item in found if (item.get("invoiceType") == "SR") == reversal]
-        return [item for item in standing if reversal or kind == "CreditNote" or item["id"] not in gone]
-
-    def lines(self) -> list[Node]:
-        named = f"order:{self.number}"
-        return [item for item in self.lists["CheckAccountTransaction"] if named in item["paymtPurpose"].split()]
-
-    def positions(self, item: Node) -> list[Node]:
-        kind = item["objectName"]
-        owner = kind[0].lower() + kind[1:]
-        return [one for one in self.lists[f"{kind}Pos"] if one[owner]["id"] == item["id"]]
-
-    def add_up(self, item: Node) -> None:
-        """Make a tampered document consistent again in itself, as sevdesk would compute and settle it."""
-        sums = {"sumGross": Decimal(0), "sumNet": Decimal(0), "sumTax": Decimal(0)}
-        for one in self.positions(item):
-            gross = Decimal(one["price"]) * Decimal(one["quantity"])
-            net = (gross * 100 / (100 + Decimal(one["taxRate"]))).quantize(Decimal("0.01"), ROUND_HALF_UP)
-            for name, part in zip(sums, (gross, net, gross - net), strict=True):
-                one[name], sums[name] = str(part), sums[name] + part
-        paid_in_full = amount(item["paidAmount"]) == amount(item["sumGross"])
-        item.update({name: str(part) for name, part in sums.items()})
-        if paid_in_full:
-            item["paidAmount"] = item["sumGross"]
-
-    def copied(self, item: Node) -> Node:
-        """A second document with the same positions and a number of its own."""
-        kind = item["objectName"]
-        owner, number = kind[0].lower() + kind[1:], f"{kind[0].lower() + kind[1:]}Number"
-        twin = {**deepcopy(item), "id": "999001", number: "X-9999"}
-        for index, one in enumerate(self.positions(item)):
-            copy = {**deepcopy(one), "id": f"99910{index}", owner: {"id": twin["id"], "objectName": kind}}
-            self.lists[f"{kind}Pos"].append(copy)
-        self.lists[kind].append(twin)
-        return twin
-
-
 Tamper = Callable[[Books], bool]
 TAMPERS: list[tuple[str, Tamper, str, int]] = []
 
@@ -176,14 +119,6 @@ def tamper(says: str, orders: int = 2) -> Callable[[Tamper], Tamper]:
         return function
 
     return register
-
-
-def amount(value: object) -> Decimal:
-    return Decimal(str(value))
-
-
-def more(item: Node, name: str, cents: int = 1) -> None:
-    item[name] = str(amount(item[name]) + Decimal(cents) / 100)
 
 
 @tamper("has sums", 8)
@@ -307,10 +242,6 @@ def money_of_nobody(books: Books) -> bool:
         purpose = f"SHPTX 1234567890 order:{books.number}"
         books.lists["CheckAccountTransaction"].append({**line, "id": "999003", "paymtPurpose": purpose})
     return bool(books.lines())
-
-
-def moved(text: str, days: int) -> str:
-    return (date.fromisoformat(text[:10]) + timedelta(days=days)).isoformat() + text[10:]
 
 
 @tamper("says delivery", 8)
