@@ -104,7 +104,7 @@ def lives(result: Result) -> None:
 
 
 def verifier(result: Result) -> None:
-    """The stand-alone verifier on 100,000 lives posted at a simulated sevdesk, one in ten tampered with (LADENBUCH_LIVES)"""
+    """The stand-alone verifier on 100,000 posted lives; it refuses every tampering with one in ten (LADENBUCH_LIVES)"""
     count = os.environ.get("LADENBUCH_LIVES", "100000")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
     command = [sys.executable, "tests/verified_lives.py", "--lives", count, "--jobs", "2"]
