@@ -393,6 +393,8 @@ def test_a_credit_note_by_hand_that_nothing_explains_is_asked_about_once() -> No
     assert [item.facts for item in found] == [("inv:5001:1", "sevdesk:701")], "the first is the refund's"
     elsewhere = replace(CREDITED, document_key="inv:1:1")
     assert planned(paid(), final(paid(), hands=(elsewhere,))).attention == ()
+    of_ours = replace(CREDITED, document_key="cn:77:1")
+    assert planned(refunded(), final(refunded(), hands=(of_ours,))).attention == (), "only invoices are credited"
 
 
 def test_an_invoice_cancelled_by_hand_leaves_only_the_money() -> None:
@@ -510,6 +512,22 @@ def test_a_payment_that_vanished_leaves_the_document_and_its_day() -> None:
     assert anew is not None
     assert (anew.tax_point, anew.draft.gross, anew.draft.delivery_date) == (at(1), 690, first.draft.delivery_date)
     assert anew.draft.foot_text.startswith("Vorauszahlung, Zahlung erhalten am 20.11.2026")
+
+
+def test_reasons_in_german() -> None:
+    """What the dashboard and `explain` say to a German reader; the figures are those of the English sentence."""
+    home = "Lieferung in Deutschland, Regelbesteuerung: deutsche Umsatzsteuer zu 19 %."
+    equal = "Der Entwurf stimmt auf den Cent mit {} überein: Er bekommt seine Nummer und darf verschickt werden."
+    shown = {item.key: item.because.de for item in (*planned(refunded()).actions, *planned(added()).actions)}
+    assert shown["inv:5001:1"] == (
+        f"Die Steuer entstand am 20.11.2026; das Verkaufsbuch bis dahin ergibt 11,90 €. {home}"
+    )
+    assert shown["sup:2"] == f"11,90 € kamen hinzu; ihre Steuer entstand am 20.11.2026. {home}"
+    assert shown["cn:77:1"] == f"11,90 € gingen am 20.11.2026 zurück: Die Steuer sinkt mit ihnen. {home}"
+    assert shown["fin:inv:5001:1"] == equal.format("der Bestellung")
+    assert shown["fin:cn:77:1"] == equal.format("dem Geld, das zurückging,")
+    assert shown["mail:inv:5001:1"].startswith("Die Rechnung hat ihre Nummer: ")
+    assert shown["mail:cn:77:1"].startswith("Die Rechnungskorrektur hat ihre Nummer: ")
 
 
 def test_a_decision_without_a_reason_adds_none() -> None:

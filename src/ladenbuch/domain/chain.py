@@ -110,9 +110,12 @@ def chain_of(
     books: Books,
     profiles: Sequence[Profile],
     first: Sequence[PostedDocument],
-    tax_point: TaxPoint,
+    tax_point: TaxPoint | None,
 ) -> Chain:
-    """Replay what happened after the first documents. Never raises for data; the clock only fills dates."""
+    """Replay what happened after the first documents. Never raises for data; the clock only fills dates.
+
+    `tax_point` is None where a document is pinned and the facts that led to it are gone: it was paid for.
+    """
     return _Replay(basis, books, profiles, list(first), tax_point).run()
 
 
@@ -123,9 +126,10 @@ class _Replay:
         books: Books,
         profiles: Sequence[Profile],
         first: list[PostedDocument],
-        tax_point: TaxPoint,
+        tax_point: TaxPoint | None,
     ) -> None:
         facts = basis.facts
+        tax_point = tax_point or TaxPoint(facts.order.processed_at, "money", facts.order.id)
         self.basis, self.facts, self.order, self.profiles = basis, facts, facts.order, profiles
         cut = first[0].tax.get("cut")
         pinned = first[0].tax_point or tax_point.at

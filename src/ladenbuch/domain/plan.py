@@ -116,8 +116,7 @@ def _after_tax_point(
     theirs = human_owned(books)  # from then on they write, and we only keep the money (R13)
     attention += changed + theirs
     if documents and not problems and not changed and not theirs:
-        point = tax_point or TaxPoint(documents[0].tax_point or order.processed_at, "money", order.id)
-        chain = chain_of(basis, books, profiles, documents, point)
+        chain = chain_of(basis, books, profiles, documents, tax_point)
         attention += chain.attention + beside_the_ledger(order) + closed_notices(chain.documents)
         attention += _strange_credits(books, chain)
         waiting += chain.waiting + open_disputes(order)
@@ -163,11 +162,10 @@ def _after_tax_point(
 
 
 def _strange_credits(books: Books, chain: Chain) -> list[Problem]:
-    """Credit notes by hand that nothing in the shop explains (R13); once, and none that the chain asks about itself."""
+    """Credit notes by hand that nothing in the shop explains (R13); what the chain asks about itself is merged."""
     origins = [item.key for item in chain.documents if item.kind != "credit_note"]
-    asked = {fact for item in chain.attention if item.code == "HAND-CREDITED" for fact in item.facts}
     found = [hand for key in origins for hand in credited_by_hand(books, key) if hand not in chain.adopted]
-    return [strange_credit(hand) for hand in found if f"sevdesk:{hand.sevdesk_id}" not in asked]
+    return [strange_credit(hand) for hand in found]
 
 
 def _only_cards(facts: Facts, books: Books, profile: Profile, cards: GiftCards, tax_point: TaxPoint | None) -> Plan:
@@ -214,7 +212,7 @@ def _before_tax_point(basis: Basis, books: Books, profile: Profile, when: Timed,
             attention += foreign
         else:
             made = money(facts, books, profile, cards=cards)
-            actions += made.lines if not finalised_by_hand(profile) else ()
+            actions.extend(made.lines if not finalised_by_hand(profile) else ())
             attention += made.problems
         if order.cancelled_at is not None:
             attention.append(cancelled(order))
@@ -324,10 +322,9 @@ def _document_actions(
         assert document.tax_point is not None
         local = profile.local_date(document.tax_point)
         said, said_de = (str(document.tax.get(name, "")) for name in ("reason", "reason_de"))
-        name = document.kind if credit or document.kind == "supplementary" else "invoice"
         gross = document.draft.gross
         shown = {"day": local.isoformat(), "day_de": f"{local:%d.%m.%Y}", "amount": gross, "euro": euros(gross)}
-        reason = because(name, **shown, said=said, said_de=said_de)
+        reason = because(document.kind, **shown, said=said, said_de=said_de)
         release = datetime.fromisoformat(document.tax["cut"]) if "cut" in document.tax else document.tax_point
         held = release if release > now else None
         kind = "credit_note" if credit else "invoice"
