@@ -77,6 +77,7 @@ def test_it_needs_nothing_but_python() -> None:
     found |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in found} <= sys.stdlib_module_names
     assert not any(isinstance(node, ast.Name) and node.id == "float" for node in ast.walk(tree))
+    assert len(TOOL.read_text(encoding="utf-8").splitlines()) <= 250
 
 
 def test_every_order_without_a_question_holds(lived: Lived) -> None:
