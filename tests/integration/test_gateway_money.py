@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 
-from house import Answer, House, lost
-from ladenbuch import inbox
+from house import TENANT, Answer, House, lost, refused
+from ladenbuch import books, inbox
 from ladenbuch.db import Store
 from ladenbuch.errors import Rejected
 from ladenbuch.simulators.http import SimRequest, SimResponse
@@ -198,6 +199,62 @@ def test_r14_somebody_who_paid_first_is_not_paid_over(shops: Shops) -> None:
     assert invoice["paid_cents"] == invoice["gross_cents"]
     assert [row[0] for row in lines(house)] == ["Bank"]
     assert house.verdict(order) == ("documented", None) and house.questions(order) == []
+
+
+def bookings(house: House) -> int:
+    """How many bookings our own books have."""
+    asked = sa.select(sa.func.count()).select_from(books.bookings)
+    return int(house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: tx.execute(asked).scalar_one()))
+
+
+def then_nobody_answers(house: House) -> Callable[[SimRequest, Answer], SimResponse]:
+    """The request is carried out, and the look after it fails."""
+
+    def unheard(request: SimRequest, go: Answer) -> SimResponse:
+        answer = go(request)
+        house.door.once("GET", "/Invoice/", refused(503, "busy"))
+        return answer
+
+    return unheard
+
+
+def test_r14_somebody_who_paid_before_we_looked_is_not_taken_for_us(shops: Shops) -> None:
+    """The paid amount already is what it would be after our booking, and we never called: it is theirs."""
+    house = shops()
+
+    def finalised(request: SimRequest, go: Answer) -> SimResponse:
+        answer = go(request)
+        (invoice,) = house.invoices()
+        house.person({"do": "book", "id": invoice["id"], "account": house.sevdesk.account_id("Bank")})
+        return answer
+
+    house.door.once("PUT", "/sendBy", finalised)
+    order = house.lived(bought("mollie"))
+    assert [row[0] for row in lines(house)] == ["Bank"] and not house.door.bodies("PUT", "/bookAmount")
+    assert house.verdict(order) == ("documented", None) and bookings(house) == 0
+
+
+@pytest.mark.parametrize("gateway", ["shopify_payments", "mollie"])
+def test_r14_a_lost_look_after_our_own_booking_is_not_somebody_else(shops: Shops, gateway: str) -> None:
+    """R14, R17: we booked, and the look that should prove it failed: the money is ours when it is found."""
+    house = shops()
+    house.door.once("PUT", "/bookAmount", then_nobody_answers(house))
+    order = house.lived(bought(gateway))
+    assert [(row[0], row[3]) for row in lines(house)] == [(gateway, True)] and bookings(house) == 1
+    assert house.verdict(order) == ("documented", None) and house.questions(order) == []
+
+
+def test_r12_a_lost_look_after_our_own_finalising_is_not_a_person(shops: Shops) -> None:
+    """R12: the invoice got its number by us, so its letter goes out although the look after it failed."""
+    house = shops(letters=True)
+    house.door.once("PUT", "/sendBy", then_nobody_answers(house))
+
+    def script(order: ShopOrder) -> None:
+        order.email = "erika@example.org"
+        bought("shopify_payments")(order)
+
+    house.lived(script)
+    assert house.promised() == 1
 
 
 def test_f13_a_refund_on_an_offline_account_is_asked_about(shops: Shops) -> None:

@@ -147,6 +147,14 @@ def test_a_multi_purpose_card_beside_goods_is_no_turnover():
     assert (found.money_facts, found.money_booked) == (3690, 3690)
 
 
+def test_the_certificate_misses_a_debt_that_is_not_written():
+    """1.5: the money for a card must be owed to somebody, to the cent."""
+    made = order(goods_and_card(), payments=(payment(9, 3690, at(1)),))
+    result = planned(made)
+    short = replace(result, actions=tuple(item for item in result.actions if not item.key.endswith(":card")))
+    assert proof(made, result).holds and not proof(made, short).holds
+
+
 def test_a_part_of_the_price_pays_nothing_before_the_whole_is_there():
     """2.5, 3.1: the money is complete when it covers the card too; until then no line could be in the right parts."""
     part = order(goods_and_card(), payments=(payment(9, 1190, at(1)),))

@@ -62,7 +62,7 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
         letters=frozenset(row.key for row in keys if row.kind == "letter" and row.done_at is not None),
         applied=applied,
         resolutions=answered,
-        pending={row.key: from_micros(row.called_at) for row in keys if row.done_at is None},
+        pending={row.key: from_micros(row.called_at) for row in keys if row.done_at is None and row.run_id},
         hands=tuple(_hand(row) for row in of(hands)),
     )
 

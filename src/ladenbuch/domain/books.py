@@ -99,7 +99,7 @@ class Books:
     """Everything posted for one order.
 
     `applied` holds every key ever confirmed; it is never reused (R7). `letters` are the keys of promised letters,
-    `pending` keys that are not confirmed, with the instant of their last call. `hands` is what others did.
+    `pending` keys whose call may have landed without our hearing of it, with its instant. `hands` is what others did.
     """
 
     documents: tuple[PostedDocument, ...] = ()

@@ -11,7 +11,7 @@ from ladenbuch.domain.actions import Action
 from ladenbuch.domain.books import Booked, PostedDocument, PostedLine
 from ladenbuch.domain.hands import paid_by_others
 from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
-from ladenbuch.workflows.run import Run, known_of, once
+from ladenbuch.workflows.run import Run, after_writing, known_of, once
 
 
 def money_line(run: Run, action: Action) -> None:
@@ -159,7 +159,7 @@ def _book_offline(run: Run, action: Action, book: _Call, paid_on: _Paid) -> None
             if refusal.code == "SEVDESK-750":
                 raise overtaken() from refusal
             raise
-        paid = paid_on(document_id)
+        paid = after_writing(lambda: paid_on(document_id))
         if paid is None or abs(paid) != after:
             raise Ambiguous("UNCONFIRMED", "the booking does not show in the paid amount yet")
         return paid
@@ -209,7 +209,7 @@ def _book(run: Run, action: Action, book: _Call, paid_on: _Paid) -> None:
                 choices = ("delete our line", "keep both")
                 raise NeedsAttention("PAID-TWICE", "the invoice is already paid", choices=choices) from refusal
             raise
-        return paid()
+        return after_writing(paid)
 
     def record(tx: Transaction, amount: int) -> str:
         _booked(tx, run, booking, document, account, transaction_id, line.value_date, amount)

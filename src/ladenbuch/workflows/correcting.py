@@ -19,7 +19,7 @@ from ladenbuch.errors import Ambiguous, NeedsAttention, NotYet, Rejected, Retrya
 from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, compare_credit_note, credit_note_hash
 from ladenbuch.sevdesk.documents import RemoteInvoice
 from ladenbuch.sevdesk.positions import same_gross_per_rate
-from ladenbuch.workflows.run import Run, answered, document_of, drifted, once, with_lease
+from ladenbuch.workflows.run import Run, after_writing, answered, document_of, drifted, once, with_lease
 
 #: The lease under which credit note numbers are read and taken.
 NUMBER = "credit-note-number"
@@ -122,7 +122,7 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
 
     def send() -> RemoteCreditNote:
         sent = with_lease(run, NUMBER, take)
-        found = run.sevdesk.get_credit_note(sent.id)
+        found = after_writing(lambda: run.sevdesk.get_credit_note(sent.id))
         if found is None or not found.is_finalised:
             raise Ambiguous("UNCONFIRMED", "the credit note has no number yet")
         return found

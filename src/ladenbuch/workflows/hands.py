@@ -6,7 +6,7 @@ way is not looked at: what we did ourselves must not be taken for somebody else'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from ladenbuch import books
@@ -20,17 +20,18 @@ from ladenbuch.workflows.contacts import contact_of
 from ladenbuch.workflows.run import Run
 
 
-def look(run: Run, known: Books, *, refund_due: bool) -> bool:
+def look(run: Run, known: Books, wanted: Collection[str], *, refund_due: bool) -> bool:
     """Look at the order's invoices; write down what others did. True when the books now say something new.
 
-    `refund_due`: a credit note is about to be written, so those of a person are looked for.
+    `wanted` are the keys of what is about to be done: where one of them may have been done without our hearing of it,
+    that is found out first. `refund_due`: a credit note is about to be written, so those of a person are looked for.
     """
     seen: list[Hand] = []
     looked_at: list[str] = []
     finalised: list[tuple[PostedDocument, str]] = []
     for document in known.documents:
         settled = document.sevdesk_id is None or document.state == "cancelled"
-        if not isinstance(document.draft, InvoiceDraft) or settled or _busy(run, document, known):
+        if not isinstance(document.draft, InvoiceDraft) or settled or _busy(run, document, known, wanted):
             continue
         booked = sum(item.amount for item in known.bookings if item.done and item.document_key == document.key)
         standing = _standing(run, document, booked, refund_due=refund_due)
@@ -61,10 +62,10 @@ def look(run: Run, known: Books, *, refund_due: bool) -> bool:
     return True
 
 
-def _busy(run: Run, document: PostedDocument, known: Books) -> bool:
-    """Whether a call of ours on this document may still be under way; one that was refused long ago is not."""
+def _busy(run: Run, document: PostedDocument, known: Books, wanted: Collection[str]) -> bool:
+    """Whether a call of ours on this document may be under way, or may have landed and is about to be looked for."""
     since = run.ctx.clock() - timedelta(seconds=run.ctx.timing.client_timeout + run.ctx.timing.ambiguous_wait)
-    fresh = {key for key, called_at in known.pending.items() if called_at >= since}
+    fresh = {key for key, called_at in known.pending.items() if called_at >= since or key in wanted}
     own = {document.key, f"fin:{document.key}", f"sr:{document.key}"}
     return bool(own & fresh) or any(key.startswith(("pay:", "cn:", "fin:cn:", "anew:")) for key in fresh)
 

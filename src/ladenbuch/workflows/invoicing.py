@@ -12,7 +12,7 @@ from ladenbuch.sevdesk.documents import RemoteInvoice, compare, content_hash, wi
 from ladenbuch.sevdesk.positions import same_gross_per_rate
 from ladenbuch.workflows.einvoice import prepare_contact
 from ladenbuch.workflows.evidence import check_threshold
-from ladenbuch.workflows.run import Run, answered, document_of, drifted, once, with_lease
+from ladenbuch.workflows.run import Run, after_writing, answered, document_of, drifted, once, with_lease
 
 
 def draft_invoice(run: Run, action: Action, contact_id: str) -> None:
@@ -104,7 +104,7 @@ def finalise_invoice(run: Run, action: Action, contact_id: str) -> None:
     def send() -> RemoteInvoice:
         # Numbers follow the order of these calls, so only one is under way per tenant.
         with_lease(run, "finalise", number)
-        invoice = run.sevdesk.get_invoice(current)
+        invoice = after_writing(lambda: run.sevdesk.get_invoice(current))
         if invoice is None or not invoice.is_finalised:
             raise Ambiguous("UNCONFIRMED", "the invoice has no number yet")
         return invoice

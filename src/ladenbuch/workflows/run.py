@@ -23,7 +23,7 @@ from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.answers import Answers
 from ladenbuch.domain.books import Books, PostedDocument
 from ladenbuch.domain.facts import Problem
-from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
+from ladenbuch.errors import Ambiguous, LadenbuchError, NeedsAttention, Retryable
 from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.shopify.admin import Admin
 from ladenbuch.workflows.context import Context
@@ -102,7 +102,12 @@ def once(
     known = run.write(intend)
     if known.done:
         return
-    found = find()
+    try:
+        found = find()
+    except LadenbuchError:
+        if known.new:
+            run.record(lambda tx: not_sent(tx, run, key))
+        raise
     if found is None:
         if not known.new:
             settled = known.called_at + timedelta(seconds=ctx.timing.client_timeout + ctx.timing.ambiguous_wait)
@@ -115,8 +120,8 @@ def once(
             found = call()
         except Ambiguous:
             raise
-        except (Rejected, Retryable):
-            run.record(lambda tx: not_sent(tx, run, key, known.new))
+        except LadenbuchError:
+            run.record(lambda tx: not_sent(tx, run, key))
             raise
     confirmed = found
 
@@ -127,10 +132,20 @@ def once(
     run.record(finish)
 
 
-def not_sent(tx: Transaction, run: Run, key: str, new: bool) -> None:
-    """The other side refused or never got the call: nothing can land, so the next run need not wait for it."""
+def after_writing(look: Callable[[], T]) -> T:
+    """A look right after a write inside `call`: where it fails, the write may have landed all the same."""
+    try:
+        return look()
+    except Ambiguous:
+        raise
+    except Retryable as error:
+        raise Ambiguous("UNCONFIRMED", f"what was written could not be looked at: {error.code}") from error
+
+
+def not_sent(tx: Transaction, run: Run, key: str) -> None:
+    """The other side refused or never got the call: nothing can land, so no run is in it and none need wait for it."""
     long_ago = run.ctx.clock() - timedelta(days=1)
-    books.call_again(tx, run.tenant, key, run.run_id, long_ago)
+    books.call_again(tx, run.tenant, key, "", long_ago)
 
 
 def known_of(run: Run) -> Books:

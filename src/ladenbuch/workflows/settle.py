@@ -113,7 +113,7 @@ def _others_were_there(run: Run, left: Plan) -> bool:
     old = all(item.written_at is None or item.written_at < young for item in written)
     if not (old or (due & acting and any(item.state == "final" for item in written))):
         return False
-    return look(run, known, refund_due="credit_note" in due)
+    return look(run, known, {item.key for item in left.actions}, refund_due="credit_note" in due)
 
 
 def _plan(run: Run, facts: Facts, evidence: Evidence) -> Plan:

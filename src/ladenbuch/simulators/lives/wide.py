@@ -305,7 +305,7 @@ def discount_script(order: ShopOrder) -> None:
     """A script takes its share of all lines, a person something off one of them, a code off the whole again."""
     lines = fill(order, (190, 70))
     order.discount("ScriptDiscount", "Stammkunde", percent=12)
-    order.discount("ManualDiscount", "Kulanz", fixed=49, target=lines[0])
+    order.discount("ManualDiscount", "Kulanz", fixed=lines[0].unit // 5, target=lines[0])
     order.discount("DiscountCode", "DANKE", fixed=333)
     parcel(order)
     order.place()
@@ -315,7 +315,7 @@ def discount_script(order: ShopOrder) -> None:
 def discount_on_one(order: ShopOrder) -> None:
     """A fixed amount off one article, a percentage off another, by the two ways of sharing them out."""
     lines = fill(order, (190, 70), 3)
-    order.discount("DiscountCode", "EINMAL", fixed=250, target=lines[0], method="ONE")
+    order.discount("DiscountCode", "EINMAL", fixed=lines[0].unit // 3, target=lines[0], method="ONE")
     order.discount("AutomaticDiscount", "Viertel", percent=25, target=lines[-1], method="EACH")
     parcel(order)
     order.place()
