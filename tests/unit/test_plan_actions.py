@@ -200,6 +200,43 @@ def test_drafts_only_means_drafts_only() -> None:
         assert started.actions == ()
 
 
+def test_every_draft_waits_for_a_person() -> None:
+    drafts = replace(PROFILE, draft_only=True)
+    waits = [item.facts for item in planned(added(), profile=drafts).waiting if item.code == "DRAFT-ONLY"]
+    assert waits == [("inv:5001:1",), ("sup:2",)]
+    waits = [item.facts for item in planned(refunded(), profile=drafts).waiting if item.code == "DRAFT-ONLY"]
+    assert waits == [("inv:5001:1",), ("cn:77:1",)]
+
+
+def test_drafts_that_people_leave_lying_or_change() -> None:
+    """R12: late after ten days, and edited while the order changed; looked at again the day it becomes late."""
+    drafts = replace(PROFILE, draft_only=True)
+
+    def asked(made: Order, now: datetime = NOW, state: str = "draft", *hands: Hand) -> list[str]:
+        (first,) = final(paid()).documents
+        books = Books(documents=(replace(first, state=state),), hands=hands)
+        return [item.code for item in planned(made, books, drafts, now).attention]
+
+    late = datetime(2026, 12, 2, 23, tzinfo=UTC)  # 3 December in Berlin; the draft is of 22 November
+    (first,) = final(paid()).documents
+    waiting = planned(paid(), Books(documents=(replace(first, state="draft"),)), drafts)
+    assert (waiting.look_again, waiting.attention) == (late, ())
+    assert planned(paid(), Books(documents=(first,)), drafts).look_again is None
+    assert asked(paid(), late - timedelta(microseconds=1)) == []
+    assert asked(paid(), late) == ["DRAFT-OLD"]
+    assert asked(paid(), late, "final") == []
+    lost = paid(disputes=(Dispute("gid://shopify/Dispute/7", "CHARGEBACK", "LOST"),))
+    assert asked(lost, late) == ["DISPUTE", "DRAFT-OLD"]
+    edited = Hand("edited", "inv:5001:1", content="other")
+    assert asked(paid(), NOW, "draft", edited) == []
+    for changed in (added(), refunded()):
+        assert asked(changed, NOW, "draft", edited) == ["DRAFT-EDITED"]
+    sent = lowered()
+    (draft,) = [item for item in posted(planned(sent)).documents if item.key == "inv:5001:1"]
+    books = Books(documents=(replace(draft, state="draft"),), hands=(edited,))
+    assert "DRAFT-EDITED" in {item.code for item in planned(sent, books, drafts).attention}
+
+
 def test_a_grace_holds_the_invoice_and_not_its_money() -> None:
     profile = replace(PROFILE, grace_seconds=3600)
     early = planned(paid(), profile=profile, now=at(30))
@@ -351,6 +388,19 @@ def test_what_was_posted_stays_under_its_version_and_takes_new_gateways() -> Non
     assert "book_payment" not in kinds(lost), "a version nobody has: the one dated"
 
 
+def test_a_manual_gateway_that_was_open_is_a_bank() -> None:
+    """4.2: a default of a later version is for automatic gateways; what is paid by hand comes by the bank."""
+    made = paid(payments=(payment(9, 1190, at(1), gateway="cheque", manual=True),))
+    bare, named = (
+        replace(PROFILE, version=1),
+        replace(PROFILE, version=2, default_gateway=Gateway("clearing+payouts", "12")),
+    )
+    books = replace(posted(planned(paid()), "draft"), applied=frozenset())
+    (first,) = books.documents
+    result = plan(facts_of(made), replace(books, documents=(replace(first, profile_version=1),)), [bare, named], NOW)
+    assert "money_line" not in kinds(result) and result.attention == ()
+
+
 def _versioned(books: Books, version: int) -> tuple[PostedDocument, ...]:
     return tuple(replace(item, profile_version=version) for item in books.documents)
 
@@ -376,8 +426,8 @@ def test_a_credit_note_by_hand_that_says_the_same_is_taken_for_ours() -> None:
     assert (adopt.key, adopt.reason, adopt.after) == ("cn:77:1", reason, ())
     assert adopt.covers == ("gid://shopify/Refund/77#1",)
     assert adopt.document is not None and adopt.document.number == "GU-1"
-    assert [item.key for item in made.actions if item.kind == "letter"] == ["mail:inv:5001:1"]
-    assert not {"credit_note", "finalise"} & set(kinds(made)) and made.attention == ()
+    assert kinds(made) == ["money_line", "money_line", "book_payment", "adopt", "book_refund", "letter"]
+    assert (made.actions[-1].key, made.attention) == ("mail:inv:5001:1", ())
     again = planned(refunded(), replace(books, applied=frozenset({"cn:77:1"})))
     assert "adopt" not in kinds(again)
 
@@ -397,11 +447,56 @@ def test_a_credit_note_by_hand_that_nothing_explains_is_asked_about_once() -> No
     assert planned(refunded(), final(refunded(), hands=(of_ours,))).attention == (), "only invoices are credited"
 
 
-def test_an_invoice_cancelled_by_hand_leaves_only_the_money() -> None:
-    hand = Hand("cancelled", "inv:5001:1", 1190, "800", "SR-1")
-    made = planned(refunded(), final(refunded(), hands=(hand,)))
-    assert set(kinds(made)) == {"money_line"}
-    assert [item.code for item in made.attention] == ["HAND-CANCELLED"]
+def test_what_people_cancelled_or_changed_leaves_only_the_money() -> None:
+    for kind, code in (("cancelled", "HAND-CANCELLED"), ("changed", "HAND-CHANGED")):
+        for state in ("draft", "final"):
+            (first,) = final(refunded()).documents
+            books = Books(
+                documents=(replace(first, state=state),), hands=(Hand(kind, "inv:5001:1", 1190, "800", "SR-1"),)
+            )
+            made = planned(refunded(), books)
+            assert set(kinds(made)) == {"money_line"}
+            assert [item.code for item in made.attention] == [code]
+
+
+def test_one_of_two_credit_notes_by_hand_leaves_the_other_to_us() -> None:
+    """R4, R13: two partial refunds; the first was credited by hand."""
+    taken = [
+        replace(
+            agreement(
+                n, at(300 + n), sale(n, -595, {"19": -95}, line="1", quantity=-1, action="RETURN"), reason="REFUND"
+            ),
+            refund_id=f"gid://shopify/Refund/{70 + n}",
+        )
+        for n in (2, 3)
+    ]
+    moves = (payment(9, 1190, at(1)), *(payment(n, 595, at(300 + n), kind="REFUND") for n in (12, 13)))
+    records = tuple(
+        Refund(f"gid://shopify/Refund/{70 + n}", at(300), 595, transaction_ids=(f"{TX}/{n + 10}",)) for n in (2, 3)
+    )
+    both = order(agreement(1, T0, sale(1, 1190, {"19": 190}, quantity=2)), *taken, payments=moves, refunds=records)
+    hand = replace(CREDITED, amount=595, by_rate=(("19", 595),))
+    made = planned(both, final(both, hands=(hand,)))
+    assert [(item.kind, item.key) for item in made.actions if item.kind in ("adopt", "credit_note", "finalise")] == [
+        ("adopt", "cn:72:1"), ("credit_note", "cn:73:1"), ("finalise", "fin:cn:73:1"),
+    ]  # fmt: skip
+
+
+def test_a_credit_note_follows_the_payment_of_its_own_invoice_only() -> None:
+    taken = sale(3, -1190, {"19": -190}, line="1", quantity=-1, action="RETURN")
+    back = replace(agreement(3, at(400), taken, reason="REFUND"), refund_id="gid://shopify/Refund/77")
+    more = added()
+    made = planned(
+        order(
+            *more.agreements,
+            back,
+            payments=(*more.payments, payment(11, 1190, at(410), kind="REFUND")),
+            refunds=(Refund("gid://shopify/Refund/77", at(400), 1190, transaction_ids=(f"{TX}/11",)),),
+            edited=True,
+        )
+    )
+    (note,) = (item for item in made.actions if item.kind == "credit_note")
+    assert note.after == ("fin:inv:5001:1", "pay:9:1")
 
 
 def test_what_others_linked_is_noted() -> None:
@@ -493,6 +588,14 @@ def test_documents_that_are_pinned_follow_no_unknown_facts() -> None:
     strange = replace(refunded(), fulfilments=(replace(shipped(3, at(20)), status="LOST"),))
     made = planned(strange, final(refunded()))
     assert [item.code for item in made.attention] == ["ENUM"] and "credit_note" not in kinds(made)
+
+
+def test_what_came_after_is_told_where_no_document_can_be_written() -> None:
+    wrong = refunded()
+    first = agreement(1, T0, sale(1, 1190, {"16": 164}))
+    wrong = replace(wrong, agreements=(first, *wrong.agreements[1:]), lines=order(first).lines)
+    assert [item.code for item in planned(wrong).attention] == ["TAX-RATE", "REFUND"]
+    assert [item.code for item in planned(replace(wrong, foreign_money=True)).attention] == ["CURRENCY", "TAX-RATE"]
 
 
 def test_money_that_turned_foreign_is_asked_about_beside_a_pinned_document() -> None:

@@ -130,7 +130,7 @@ def _after_tax_point(
         returned, feeds = chain.returned, basis.evidence.feeds
         made = money(facts, books, profile, invoiced, returned, chain.overpaid_back, cards, feeds, basis.now)
     attention += made.problems
-    actions, still = _posting(books, profile, chain, [] if theirs else standing, made, basis, theirs=bool(theirs))
+    actions, still = _posting(books, profile, chain, standing, made, basis, theirs=bool(theirs))
     waiting += still
     flap = [item for item in actions if item.key in books.applied]
     if flap:
