@@ -36,7 +36,7 @@ TESTS = {
     "document": "document golden_plan",
     "tax": "tax_decision tax_edges tax_matrix threshold",
     "facts": "facts plan prepayment",
-    "plan": "plan_actions plan answers waiting gateway_modes prepayment profile_change gift_cards threshold chain_cases",
+    "plan": "plan_actions plan answers waiting gateway_modes prepayment profile_change gift_cards chain_cases",
 }
 NEEDED = 90
 PARALLEL = "2"
