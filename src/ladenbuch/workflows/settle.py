@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from ladenbuch import audit, books, inbox
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.answers import BY_HAND, EXCLUDE, Answers, merged, question_hash
+from ladenbuch.domain.books import Books
 from ladenbuch.domain.certificate import certificate
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import Facts, Problem, facts_of
@@ -28,7 +29,7 @@ from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather, lines_of_feeds
 from ladenbuch.workflows.hands import look
 from ladenbuch.workflows.posting import carry_out
-from ladenbuch.workflows.run import Run, known_of, locked_out
+from ladenbuch.workflows.run import Run, locked_out
 from ladenbuch.workflows.unseen import unseen
 
 log = logging.getLogger(__name__)
@@ -76,19 +77,19 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
             return unseen(run, fetched.reason or "it cannot be read"), None
         facts = facts_of(fetched.order)
         evidence = gather(run.ctx, run.tenant, fetched.order, run.ctx.clock())
-        left = _plan(run, facts, evidence)
+        left, known = _plan(run, facts, evidence)
         if left.later is not None:
             raise Retryable("ORDER-INCOMPLETE", left.later)
-        if _others_were_there(run, left):
-            left = _plan(run, facts, evidence)
+        if _others_were_there(run, left, known):
+            left, known = _plan(run, facts, evidence)
         if left.wanted:
             evidence = replace(evidence, feeds=lines_of_feeds(run, left.wanted))
-            left = _plan(run, facts, evidence)
+            left, known = _plan(run, facts, evidence)
         parked: list[Problem] = []
         held: list[NotYet] = []
         if left.due(run.ctx.clock()):
             parked, held = _carry_out(run, left)
-            left = _plan(run, facts, evidence)
+            left, known = _plan(run, facts, evidence)
             if run.shopify.updated_at(run.order_id) != fetched.order.updated_at:
                 continue
         envelope = json.dumps(fetched.envelope, default=str).encode()
@@ -98,12 +99,11 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
     raise Retryable("ORDER-MOVING", "the order changed while it was settled", after=1.0)
 
 
-def _others_were_there(run: Run, left: Plan) -> bool:
+def _others_were_there(run: Run, left: Plan, known: Books) -> bool:
     """Whether people or bank feeds did something to the order's documents since we last looked (R12-R15).
 
     Looked at when something is about to be done to them, and on every visit some time after we wrote them.
     """
-    known = known_of(run)
     written = [item for item in known.documents if item.sevdesk_id is not None]
     if not written:
         return False
@@ -116,13 +116,13 @@ def _others_were_there(run: Run, left: Plan) -> bool:
     return look(run, known, {item.key for item in left.actions}, refund_due="credit_note" in due)
 
 
-def _plan(run: Run, facts: Facts, evidence: Evidence) -> Plan:
+def _plan(run: Run, facts: Facts, evidence: Evidence) -> tuple[Plan, Books]:
     ctx, tenant = run.ctx, run.tenant
     unseal = ctx.unseal(tenant, "pins")
     known, profiles = ctx.door(tenant).read(
         Store.BOOKS, lambda tx: (books.load(tx, tenant, run.order_id, unseal), profiles_in(tx, tenant))
     )
-    return plan(facts, known, profiles, ctx.clock(), evidence)
+    return plan(facts, known, profiles, ctx.clock(), evidence), known
 
 
 def _carry_out(run: Run, left: Plan) -> tuple[list[Problem], list[NotYet]]:
