@@ -84,6 +84,7 @@ def by_mutmut(module: str, score: Score) -> None:
         "also_copy": ["docs", "tools"],
         "pytest_add_cli_args_test_selection": _tests(module),
         "pytest_add_cli_args": list(_PYTEST[2:]),
+        "timeout_constant": 60.0,  # a busy machine is no endless loop
     }
     with (folder / "pyproject.toml").open("a") as settings:
         settings.write("\n[tool.mutmut]\nuse_git_change_detection = false\n")

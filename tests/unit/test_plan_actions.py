@@ -157,6 +157,8 @@ def test_less_of_an_unpaid_invoice_cancels_it_and_writes_the_rest_anew() -> None
     assert cancel.kind == "cancel" and cancel.document == made.actions[0].document
     assert cancel.reason == "Nothing was paid and less is owed: the invoice is cancelled."
     assert cancel.covers == ("gid://shopify/Agreement/1",)
+    anew = made.actions[3].document
+    assert anew is not None and (anew.tax_point, anew.draft.foot_text) == (at(60), ""), "supplied, not paid in advance"
     books = posted(made)
     books = replace(books, applied=books.applied | {"sr:inv:5001:1"})
     done = planned(
