@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from ladenbuch import books
-from ladenbuch.db import Store, Transaction
+from ladenbuch.db import Transaction
 from ladenbuch.domain.actions import Action
 from ladenbuch.domain.document import InvoiceDraft
 from ladenbuch.errors import NeedsAttention, Rejected, Retryable
@@ -111,9 +111,8 @@ def prove(run: Run, action: Action) -> None:
         try:
             found = run.sevdesk.invoice_xml(invoice_id)
         except Retryable:
-            door = run.ctx.door(run.tenant)
-            begun = door.read(Store.BOOKS, lambda tx: books.intent(tx, run.tenant, action.key))
-            if begun is None or run.ctx.clock() - begun.called_at < _WRITING:
+            finalised = document.written_at
+            if finalised is None or run.ctx.clock() - finalised < _WRITING:
                 raise
             raise _no_proof("sevdesk does not give its XML") from None
         except Rejected:
