@@ -18,8 +18,8 @@ HEADS, LINE, NOTE = ("Invoice", "CreditNote"), "CheckAccountTransaction", "custo
 FIELDS = {**dict.fromkeys(HEADS, NOTE), "InvoicePos": "invoice", "CreditNotePos": "creditNote", LINE: "paymtPurpose"}
 NAMED = re.compile(r"(?:\bSHPTX[ -]|(?:^| / )[\w.-]+:)(\d+)(?:(?:/\d+)?(?![\d/:])|(?::\w+)*$)")
 SUMS, MONEY = ("sumGross", "sumNet", "sumTax"), {"SALE": 1, "CAPTURE": 1, "REFUND": -1, "CHANGE": -1}
-UNION = "AT|BE|BG|HR|CY|CZ|DK|EE|FI|FR|GR|HU|IE|IT|LV|LT|LU|MT|NL|PL|PT|RO|SK|SI|ES|SE|MC|XI|GBBT"
-# The first that fits country and postal code: sevdesk's tax rules there, without tax and with it.
+UNION = "None|AT|BE|BG|HR|CY|CZ|DK|EE|FI|FR|GR|HU|IE|IT|LV|LT|LU|MT|NL|PL|PT|RO|SK|SI|ES|SE|MC|XI|GBBT"
+# The first that fits country and postal code (None: redacted): sevdesk's tax rules there, without tax and with it.
 RULES = (("DE(?!27498|78266|8238)", "1 4 5 11", "1"), (UNION, "2 3 11 17 21", "1 18 19 20"), ("", "2 11 17", ""))
 Node = dict[str, Any]
 Rates = Counter[Decimal]
