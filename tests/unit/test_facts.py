@@ -167,6 +167,15 @@ def test_a_cancellation_or_a_dispute_completes_nothing() -> None:
     assert point_of([fact("cancellation", 0), fact("agreement", 1, 5), fact("dispute", 2)]) is None
 
 
+def test_a_grace_moves_the_cut_and_not_the_day() -> None:
+    assert TaxPoint(at(1), "money", "x").until == at(1)
+    assert TaxPoint(at(1), "money", "x", at(61)).until == at(61)
+
+
+def test_a_problem_may_name_neither_facts_nor_choices() -> None:
+    assert Problem("X", "a sentence") == Problem("X", "a sentence", (), ())
+
+
 # -- doubles ------------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ import pytest
 from builders import ERIKA, PROFILE, T0, agreement, at, mug, order, payment, sale, shipped
 from ladenbuch.domain.answers import question_hash
 from ladenbuch.domain.books import Books, Hand, PostedDocument
-from ladenbuch.domain.evidence import Evidence
+from ladenbuch.domain.evidence import Evidence, VatIdAnswer
 from ladenbuch.domain.facts import Problem, facts_of
 from ladenbuch.domain.order import Company, Customer, Dispute, Order, Refund
 from ladenbuch.domain.plan import Action, Plan, finalise_key, plan
@@ -278,6 +278,28 @@ def test_what_is_waited_for() -> None:
     bought = replace(export, payments=(payment(9, 1190, at(1)),))
     assert waits(planned(bought, now=T0 + timedelta(days=20))) == [("UNSHIPPED", ship)]
     assert planned(bought, now=T0 + timedelta(days=20)).attention == (), "money for it is not taxed on receipt"
+
+
+def test_a_vat_id_nobody_could_check_is_waited_for_and_not_asked_about() -> None:
+    """3.3 no. 7: down is not invalid; the answer comes by itself."""
+    paris = replace(ERIKA, country="FR", zip="75001")
+    company = Company("gid://shopify/Company/1", "Muster SARL", tax_registration_id="FR12345678901")
+    bought = order(
+        agreement(1, T0, sale(1, 1190)), payments=(payment(9, 1190, at(1)),), fulfilments=(shipped(3, at(60)),),
+        company=company, shipping_address=paris, billing_address=paris,
+    )  # fmt: skip
+    nobody = VatIdAnswer("FR12345678901", "unavailable", T0)
+    for code, known in (("VAT-ID-UNCHECKED", {}), ("VAT-ID-UNAVAILABLE", {nobody.vat_id: nobody})):
+        made = plan(facts_of(bought), Books(), [PROFILE], NOW, Evidence(rate_table(), known))
+        assert ([item.code for item in made.waiting], made.attention) == ([code], ())
+        assert kinds(made) == ["money_line"]
+
+
+def test_the_module_offers_what_others_import_from_it() -> None:
+    offered: dict[str, Any] = {}
+    exec("from ladenbuch.domain.plan import *", offered)
+    names = {"HELD", "Action", "Letter", "Plan", "finalise_key", "plan", "without_letter_address"}
+    assert names == set(offered) - {"__builtins__"}
 
 
 def test_timings_that_want_the_other_half_first() -> None:

@@ -8,7 +8,7 @@ one rule, so an order may yield several decisions; each comes with the ledger en
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -43,11 +43,11 @@ class TaxDecision:
     reason_de: str
     source: str
     counterfactual: str
-    counterfactual_de: str = ""
-    case: str = "domestic"
-    inputs: tuple[tuple[str, str], ...] = ()
-    note: str = ""
-    note_de: str = ""
+    counterfactual_de: str
+    case: str
+    inputs: tuple[tuple[str, str], ...]
+    note: str
+    note_de: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class TaxedPart:
 
     decision: TaxDecision
     agreements: tuple[Agreement, ...]
-    override: tuple[tuple[str, tuple[tuple[Decimal, int], ...]], ...] = field(default=())
+    override: tuple[tuple[str, tuple[tuple[Decimal, int], ...]], ...]
 
 
 def german_rates(day: date) -> frozenset[Decimal]:
