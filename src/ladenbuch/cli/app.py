@@ -320,11 +320,28 @@ def simulate_shopify(
     plan: Annotated[Literal["standard", "advanced", "plus", "enterprise"], typer.Option(help="Rate plan.")] = "plus",
     mix: Mix = "domestic",
     faults: Faults = "calm",
+    proxy: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of an HTTPS proxy for clients that know only the shop's host."),
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(help="Where the certificate of the proxy's authority is written.")] = None,
 ) -> None:
     """A stand-in for Shopify: Admin GraphQL, grants, webhooks; control API under /_control."""
     from ladenbuch.cli.simulate import World, run
 
-    world = World(seed, orders, mix, faults, shop=shop, plan=plan, secret=secret, client_id=client_id, to=webhooks_to)
+    world = World(
+        seed,
+        orders,
+        mix,
+        faults,
+        shop=shop,
+        plan=plan,
+        secret=secret,
+        client_id=client_id,
+        to=webhooks_to,
+        proxy=proxy,
+        ca=ca,
+    )
     run(world, {"shopify": port})
 
 

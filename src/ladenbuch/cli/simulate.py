@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from ladenbuch.cli.ports import end_in_order, listen
@@ -33,6 +36,8 @@ class World:
     token: str | None = None
     latency: float = 0.0
     invalid: tuple[str, ...] = ()
+    proxy: int | None = None
+    ca: Path | None = None
 
 
 def _wall() -> datetime:
@@ -42,10 +47,21 @@ def _wall() -> datetime:
 def run(world: World, ports: Mapping[str, int]) -> None:
     """Serve the named simulators until ctrl-c or SIGTERM; prints one line of JSON with their addresses."""
     end_in_order()
-    asyncio.run(_serve(world, ports))
+    with _authority_file(world.ca) as ca:
+        asyncio.run(_serve(world, ports, ca))
 
 
-async def _serve(world: World, ports: Mapping[str, int]) -> None:
+@contextlib.contextmanager
+def _authority_file(given: Path | None) -> Iterator[Path]:
+    """Where the certificate of the proxy's authority goes: the file asked for, or one that is gone afterwards."""
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="ladenbuch-ca-") as folder:
+        yield Path(folder) / "ca.pem"
+
+
+async def _serve(world: World, ports: Mapping[str, int], ca: Path) -> None:
     import uvicorn
 
     from ladenbuch.simulators.http import asgi
@@ -89,13 +105,33 @@ async def _serve(world: World, ports: Mapping[str, int]) -> None:
     tasks = [asyncio.create_task(serving) for serving in servers.values()]
     if "shopify" in ports:
         said |= {"shop": world.shop, "client_id": world.client_id}
+    proxy: asyncio.Task[None] | None = None  # not one of `tasks`: it ends with them
+    if world.proxy is not None:
+        serving, said["proxy"] = _proxy(world.proxy, said["shopify"], ca)
+        said["ca"] = str(ca.resolve())
+        proxy = asyncio.create_task(serving)
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
     try:
         await asyncio.gather(*tasks)
     finally:
+        if proxy is not None:
+            proxy.cancel()
         if mail is not None:
             mail.stop()
+
+
+def _proxy(port: int, simulator_port: int, ca: Path) -> tuple[Coroutine[Any, Any, None], int]:
+    """The CONNECT proxy to be awaited and the port it listens on; its authority's certificate is written to `ca`."""
+    from ladenbuch.simulators.shopify.proxy import HOST, Authority, ConnectProxy
+
+    authority = Authority(_wall())
+    try:
+        ca.write_bytes(authority.pem)
+    except OSError as error:
+        raise UsageError("CA", f"cannot write {ca}: {error.strerror or error}") from None
+    listener = listen(HOST, port)
+    return ConnectProxy(authority, simulator_port).serve(listener), listener.getsockname()[1]
 
 
 def _shopify(world: World) -> Any:
