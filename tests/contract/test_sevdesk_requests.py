@@ -95,6 +95,11 @@ VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "create_offline_account": lambda sevdesk: sevdesk.create_offline_account("Gutscheine", number="1605"),
     "free_lines": lambda sevdesk: sevdesk.free_lines("9", date(2026, 11, 1), date(2026, 11, 22)),
     "stop_auto_mapping": lambda sevdesk: sevdesk.stop_auto_mapping("9"),
+    "company": lambda sevdesk: sevdesk.company(),
+    "users": lambda sevdesk: sevdesk.users(),
+    "number_range": lambda sevdesk: sevdesk.number_range("Invoice"),
+    "revenue_accounts": lambda sevdesk: sevdesk.revenue_accounts(),
+    "has_categories": lambda sevdesk: sevdesk.has_categories(),
     "contact_person": lambda sevdesk: sevdesk.contact_person(),
     "country_id": lambda sevdesk: sevdesk.country_id("DE"),
     "unity_id": lambda sevdesk: sevdesk.unity_id(),
@@ -153,6 +158,7 @@ LISTS = {
     "/Unity": [{"id": "1", "name": "Stk"}],
     "/StaticCountry": [{"id": "1", "code": "de"}],
     "/PaymentMethod": [{"id": "21919", "electronicInvoiceId": "58"}],
+    "/Category": [{"id": "3"}, {"id": "47"}],
 }
 SEQUENCE = {"id": "1", "format": "GU-%NUMBER", "nextSequence": "1001"}
 ANYTHING = {"id": "33", "status": "100", "amount": "-11.9", "checkAccount": {"id": "9"}, "fromStatus": "1"}
@@ -168,13 +174,15 @@ def capture(verb: str) -> list[httpx2.Request]:
         listing = path in LISTS or ("limit" in request.url.params)
         return httpx2.Response(200, json={"objects": LISTS.get(path, []) if listing else answers(path)})
 
-    def answers(path: str) -> dict[str, Any] | str:
+    def answers(path: str) -> dict[str, Any] | list[Any] | str:
         if path.endswith("/saveInvoice"):
             return {"invoice": ANYTHING, "invoicePos": []}
         if path.endswith("/saveCreditNote"):
             return {"creditNote": ANYTHING, "creditNotePos": []}
         if path == "/SevSequence/Factory/getByType":
             return SEQUENCE
+        if path == "/ReceiptGuidance/forRevenue":
+            return []
         if path.endswith("/getPdf"):
             return {"content": "JVBERi0="}
         if path.endswith("/getXml"):

@@ -24,7 +24,7 @@ class CheckAccount:
     """A payment account. `kind`: online (bank feed or file import, takes transactions), offline, register.
 
     `import_type` is CSV or MT940 for a file-import account, else None. `auto_map`: sevdesk
-    matches on its own.
+    matches on its own. `provider`: who brings its lines (FINAPI, PAYPAL), None when nobody does.
     """
 
     id: str
@@ -34,6 +34,13 @@ class CheckAccount:
     currency: str
     active: bool
     auto_map: bool
+    provider: str | None = None
+    number: str | None = None
+
+    @property
+    def is_fed(self) -> bool:
+        """Lines come by themselves: it is online, and not one of those that files are imported to."""
+        return self.provider is not None or (self.kind == "online" and self.import_type is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,8 @@ def account(row: Json) -> CheckAccount:
         currency=reading.text(row.get("currency")) or "EUR",
         active=status != "0",
         auto_map=True if mapping is None else reading.flag(mapping),
+        provider=reading.text(row.get("bankServer")),
+        number=reading.text(row.get("accountingNumber")),
     )
 
 

@@ -291,7 +291,8 @@ def understand(
     if 300 <= status < 400:
         raise Rejected("SEVDESK-REDIRECT", "sevdesk answered with a redirect", detail={"call": call})
     if status in (401, 403):
-        raise Rejected("SEVDESK-TOKEN", "sevdesk refuses the token; connect the account again", detail={"call": call})
+        message = "sevdesk refuses the token; connect the account again"
+        raise Rejected("SEVDESK-TOKEN", message, detail={"call": call, "status": status})
     if status == 429:
         raise Retryable("SEVDESK-BUSY", "sevdesk asks to wait", after=after, detail={"call": call})
     if status >= 500 or status in (408, 425) or status < 200:

@@ -22,6 +22,7 @@ import httpx2
 from ladenbuch.sevdesk import finding, reading
 from ladenbuch.sevdesk.accounts import Accounts
 from ladenbuch.sevdesk.calls import Breaker, Caller
+from ladenbuch.sevdesk.company import Companies
 from ladenbuch.sevdesk.contacts import Contacts
 from ladenbuch.sevdesk.credit_notes import CreditNotes
 from ladenbuch.sevdesk.invoices import Invoices
@@ -37,7 +38,7 @@ class TaxRuleInfo:
     name: str | None
 
 
-class Sevdesk(Contacts, Invoices, CreditNotes, Accounts):
+class Sevdesk(Contacts, Invoices, CreditNotes, Accounts, Companies):
     """One tenant's sevdesk account. Thread-safe: several worker threads may share one object.
 
     `token` is asked for before every call and its answer never kept. `budget` and `breaker` may delay or

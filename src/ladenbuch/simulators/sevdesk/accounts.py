@@ -7,6 +7,7 @@ from datetime import date
 from ladenbuch.simulators.http import SimResponse
 from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, wrapped
 from ladenbuch.simulators.sevdesk.listing import Test, page
+from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
 from ladenbuch.simulators.sevdesk.wire import (
     ApiError,
     Json,
@@ -16,6 +17,7 @@ from ladenbuch.simulators.sevdesk.wire import (
     not_found,
     parse_date,
     parse_flag,
+    ref,
     refuse,
     text_or_none,
 )
@@ -30,13 +32,19 @@ def account(world: World, identifier: int) -> Account:
 
 
 def open_account(
-    world: World, name: str, kind: str, *, import_type: str | None = None, number: str | None = None
+    world: World,
+    name: str,
+    kind: str,
+    *,
+    import_type: str | None = None,
+    number: str | None = None,
+    bank_server: str | None = None,
 ) -> Account:
-    """A new account; accounting numbers are unique per tenant."""
+    """A new account; accounting numbers are unique per tenant. `bank_server`: who brings its lines."""
     if number is not None and any(other.accounting_number == number for other in world.accounts.values()):
         refuse("accountingNumber is already in use")
     now = world.now
-    opened = Account(world.new_id(), name, kind, import_type, number, now, now)
+    opened = Account(world.new_id(), name, kind, import_type, number, now, now, bank_server=bank_server)
     world.accounts[opened.id] = opened
     return opened
 
@@ -75,14 +83,17 @@ def write_account(world: World, row: Account) -> Json:
         "objectName": "CheckAccount",
         "create": instant_out(row.created_at),
         "update": instant_out(row.updated_at),
+        "sevClient": ref("SevClient", COMPANY_ID),
         "name": row.name,
         "type": row.type,
         "importType": row.import_type,
         "iban": row.iban,
-        "currency": "EUR",
+        "currency": row.currency,
         "defaultAccount": flag_out(row.default),
         "status": str(row.status),
+        "bankServer": row.bank_server,
         "autoMapTransaction": flag_out(row.auto_map),
+        "autoSyncTransactions": flag_out(row.bank_server is not None),
         "accountingNumber": row.accounting_number,
         "balance": cents_out(balance(world, row.id, None)),
     }

@@ -13,7 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from ladenbuch.simulators.sevdesk import documents, invoices
-from ladenbuch.simulators.sevdesk.accounts import account, balance
+from ladenbuch.simulators.sevdesk.accounts import account, balance, open_account
 from ladenbuch.simulators.sevdesk.arithmetic import position_sums
 from ladenbuch.simulators.sevdesk.banking import add_transaction, book
 from ladenbuch.simulators.sevdesk.contacts import write
@@ -158,6 +158,8 @@ def human(world: World, body: Json) -> Json:
     {"do": "book", "id", "account", "amount"?}   pays by hand (default: the open amount), on any account
     {"do": "transaction", "account", "amount", "purpose"?, "payee"?}   a line arrives by the bank feed
     {"do": "delete_transaction", "id"}   an unlinked line
+    {"do": "connect", "name", "bank_server"?}   a bank or PayPal brings its lines from now on (default FINAPI)
+    {"do": "archive", "account"}   an account is put aside
     `kind` is Invoice unless said otherwise.
     """
     action, kind = text_or_none(body.get("do")), text_or_none(body.get("kind")) or "Invoice"
@@ -167,6 +169,15 @@ def human(world: World, body: Json) -> Json:
         purpose, payee = (text_or_none(body.get(name)) or "" for name in ("purpose", "payee"))
         today = documents.berlin_today(world)
         return transaction_state(add_transaction(world, owner, amount, today, purpose=purpose, payee=payee))
+    if action == "connect":
+        server = text_or_none(body.get("bank_server")) or "FINAPI"
+        opened = open_account(world, text_or_none(body.get("name")) or server, "online", bank_server=server)
+        opened.auto_map = True
+        return _account_state(world, opened)
+    if action == "archive":
+        aside = account(world, parse_int(body.get("account")) or 0)
+        aside.status = 0
+        return _account_state(world, aside)
     identifier = parse_int(body.get("id")) or 0
     if action == "delete_transaction":
         found = world.transactions.get(identifier)

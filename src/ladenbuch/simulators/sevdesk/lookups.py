@@ -13,7 +13,7 @@ from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, wrapped
 from ladenbuch.simulators.sevdesk.contacts import getter, lister
 from ladenbuch.simulators.sevdesk.listing import Test
 from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
-from ladenbuch.simulators.sevdesk.wire import ApiError, Json
+from ladenbuch.simulators.sevdesk.wire import ApiError, Json, flag_out, instant_out, ref
 from ladenbuch.simulators.sevdesk.world import Sequence, Thing, World
 
 USER_ID = 5
@@ -61,17 +61,22 @@ def seed(world: World) -> None:
         world.add("Category", {"name": name, "objectType": kind}, identifier=identifier)
     for identifier, name in _WAYS.items():
         world.add("CommunicationWayKey", {"name": name}, identifier=identifier)
-    user = {"fullname": "Ladenbuch Anbindung", "username": "ladenbuch@example.invalid", "status": "100"}
-    world.add("SevUser", {**user, "role": "ADMIN"}, identifier=USER_ID)
+    status = "100" if world.switches.users_active else "0"
+    user = {"fullname": "Ladenbuch Anbindung", "username": "ladenbuch@example.invalid", "status": status}
+    world.add("SevUser", {**user, "role": "ADMIN", "sevClient": ref("SevClient", COMPANY_ID)}, identifier=USER_ID)
     for name, code in _METHODS.items():
         world.add("PaymentMethod", {"name": name, "electronicInvoiceId": code})
     for rule in tax.RULES.values():
+        if rule.id in world.switches.rules_lacking:
+            continue
         rates = None if rule.rates is None else sorted(f"{rate:f}" for rate in rule.rates)
         rule_fields: Json = {"name": rule.name, "code": rule.code, "country": "DE", "taxRates": rates}
         world.add("TaxRule", rule_fields, identifier=rule.id)
     for kind, circle, shape in (("Invoice", "RE", "RE-%NUMBER"), ("CreditNote", "CN", "GU-%NUMBER")):
-        world.sequences[kind, circle] = Sequence(world.new_id(), kind, circle, shape, 1001)
-    bank = open_account(world, "Bank", "online")
+        identifier = world.new_id()
+        if circle not in world.switches.circles_lacking:
+            world.sequences[kind, circle] = Sequence(identifier, kind, circle, shape, 1001)
+    bank = open_account(world, "Bank", "online", bank_server="FINAPI")
     bank.default, bank.auto_map = True, True
     for name, number in (("Shopify Payments", "1361"), ("Klarna", "1362"), ("PayPal", "1363")):
         open_account(world, f"{name} (automatisch, nicht importieren)", "online", import_type="CSV", number=number)
@@ -96,6 +101,35 @@ def _countries(world: World) -> None:
 def version(call: Call) -> SimResponse:
     """GET /Tools/bookkeepingSystemVersion; this endpoint refuses X-Version 1.0 and 2.0 (facts 1.3)."""
     return wrapped({"version": call.world.switches.version})
+
+
+def company(call: Call) -> SimResponse:
+    """GET /SevClient: the account itself, a list of one, under the names the description has for e-invoices."""
+    if not call.world.switches.company_readable:
+        raise ApiError(404, "the requested endpoint does not exist")
+    kept = call.world.thing("SevClient", COMPANY_ID)
+    fields = kept.fields
+    post_code, _, city = str(fields["town"]).partition(" ")
+    written: Json = {
+        "id": str(COMPANY_ID),
+        "objectName": "SevClient",
+        "create": instant_out(kept.created_at),
+        "name": fields["name"] or None,
+        "addressStreet": fields["street"] or None,
+        "addressZip": post_code or None,
+        "addressCity": city or None,
+        "smallSettlement": flag_out(call.world.switches.small_business),
+    }
+    for name in ("taxNumber", "vatNumber", "bankIban", "bankBic", "contactEmail", "contactPhone"):
+        written[name] = fields[name] or None
+    return wrapped([written])
+
+
+def tax_rules(call: Call) -> SimResponse:
+    """GET /TaxRule: what this account may use."""
+    if not call.world.switches.tax_rules_readable:
+        raise ApiError(404, "the requested endpoint does not exist")
+    return lister("TaxRule")(call)
 
 
 def _circle(world: World, kind: str | None, name: str | None) -> Sequence:
@@ -146,7 +180,8 @@ ROUTES: Routes = {
     ("GET", "/SevUser"): lister("SevUser"),
     ("GET", "/SevUser/{id}"): getter("SevUser"),
     ("GET", "/PaymentMethod"): lister("PaymentMethod"),
-    ("GET", "/TaxRule"): lister("TaxRule"),
+    ("GET", "/TaxRule"): tax_rules,
+    ("GET", "/SevClient"): company,
     ("GET", "/SevSequence/Factory/getByType"): sequence,
     **_next("Invoice", "RE"),
     **_next("CreditNote", "CN"),

@@ -86,6 +86,10 @@ class SevdeskSimulator:
         """The front tells how many requests it holds at once."""
         self._parallel = max(self._parallel, in_flight)
 
+    def new_token(self, token: str) -> None:
+        """Somebody pressed "generate new": the token so far opens nothing any more (facts 1.2)."""
+        self._token = token
+
     def account_id(self, name: str) -> int:
         """The id of the first account whose name starts with `name`; raises KeyError."""
         for row in self.world.accounts.values():
@@ -119,6 +123,8 @@ class SevdeskSimulator:
         if request.headers.get("authorization") != self._token:
             self._calls[f"{request.method} (unauthorised)"] += 1
             return SimResponse(401, {}, b"")
+        if not self._switches.api_in_plan:
+            raise ApiError(403, "forbidden")
         if not request.path.startswith(f"{BASE}/"):
             raise ApiError(404, "not found")
         path = request.path[len(BASE) :].rstrip("/")
@@ -143,9 +149,12 @@ class SevdeskSimulator:
             return answer({"reset": True})
         if action == ("POST", "human"):
             return answer(control.human(self.world, parse_body(request.body, "")))
+        if action == ("POST", "token"):
+            self.new_token(str(parse_body(request.body, "")["token"]))
+            return answer({"token": True})
         if action == ("POST", "tamper"):
             return answer(control.document_state(tamper(self.world, parse_body(request.body, ""))))
-        raise ApiError(404, "control: GET state, GET calls, POST reset, POST human, POST tamper")
+        raise ApiError(404, "control: GET state, GET calls, POST reset, POST human, POST token, POST tamper")
 
 
 def _check_version(version: str | None, template: str) -> None:

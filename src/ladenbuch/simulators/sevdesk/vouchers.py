@@ -30,6 +30,8 @@ from ladenbuch.simulators.sevdesk.wire import (
 )
 from ladenbuch.simulators.sevdesk.world import Thing, World
 
+#: A tenant under section 19 UStG books its turnover on an account of its own.
+_SMALL_BUSINESS = ((4185, "Erlöse als Kleinunternehmer §19 UStG", [11], ["ZERO"]),)
 _GUIDES = {
     "forRevenue": (
         (4400, "Erlöse 19 % USt", [1], ["NINETEEN"]),
@@ -205,6 +207,11 @@ def upload(call: Call) -> SimResponse:
     return wrapped({"filename": f"{call.world.new_uuid().replace('-', '')}.pdf", "pages": 1}, 201)
 
 
+def _guides(world: World, side: str) -> tuple[tuple[int, str, list[int], list[str]], ...]:
+    small = side == "forRevenue" and world.switches.small_business
+    return _SMALL_BUSINESS if small else _GUIDES[side]
+
+
 def _guide(world: World, *sides: str) -> SimResponse:
     rows = [
         {
@@ -215,7 +222,7 @@ def _guide(world: World, *sides: str) -> SimResponse:
             "allowedReceiptTypes": ["REVENUE" if side == "forRevenue" else "EXPENSE"],
         }
         for side in sides
-        for number, name, rules, rates in _GUIDES[side]
+        for number, name, rules, rates in _guides(world, side)
     ]
     return wrapped(rows)
 

@@ -33,6 +33,17 @@ class Switches:
     small_business: bool = False
     # bookkeeping system version (facts 1.9)
     version: str = "2.0"
+    # GET /SevClient, in no description but answered (seen in three public integrations): who the account is
+    company_readable: bool = True
+    # GET /TaxRule, in no description either, and rules this account does not have
+    tax_rules_readable: bool = True
+    rules_lacking: tuple[int, ...] = ()
+    # a plan without the API: every call is answered 403 (facts 1.1)
+    api_in_plan: bool = True
+    # nobody in the account may stand on documents any more
+    users_active: bool = True
+    # number circles nobody set up: "RE", "CN"
+    circles_lacking: tuple[str, ...] = ()
     # lists may show a new object later than its GET by id does
     list_delay_seconds: float = 0.0
     # a credit note on an unpaid invoice (bookkeeping F13)
@@ -164,6 +175,8 @@ class Account:
     iban: str | None = None
     status: int = 100
     default: bool = False
+    bank_server: str | None = None  # who brings its lines: FINAPI, PAYPAL; None: nobody does
+    currency: str = "EUR"
 
 
 @dataclass(slots=True)

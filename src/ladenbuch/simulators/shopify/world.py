@@ -45,6 +45,11 @@ class Shop:
     timezone: str = "Europe/Berlin"
     own_organisation: bool = True
     redirect_uris: tuple[str, ...] | None = None
+    country: str = "DE"
+    taxes_included: bool = True
+    tax_shipping: bool = True
+    presentment: tuple[str, ...] = ()  # currencies buyers may pay in besides the shop's own
+    development: bool = False  # a partner's development store
 
 
 @dataclass
