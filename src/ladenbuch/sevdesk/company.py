@@ -32,10 +32,8 @@ MASTER_DATA = (
     "contactEmail",
     "contactPhone",
 )
-#: sevdesk does not have the endpoint, or has it for nobody outside.
-_NO_ENDPOINT = frozenset(
-    {"SEVDESK-151", "SEVDESK-HTTP-400", "SEVDESK-HTTP-404", "SEVDESK-HTTP-405", "SEVDESK-HTTP-422"}
-)
+#: Statuses that mean: sevdesk does not have the endpoint, or has it for nobody outside.
+_NO_ENDPOINT = (400, 404, 405, 422)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ class Companies(Room):
         try:
             row = reading.one(self._calls.json("GET", (path := "/SevClient"), path), "company")
         except Rejected as error:
-            if error.code not in _NO_ENDPOINT:
+            if error.detail.get("status") not in _NO_ENDPOINT:
                 raise
             return Company(self._owner())
         told = {name: reading.text(row.get(name)) or "" for name in MASTER_DATA if name in row}
@@ -130,7 +128,7 @@ class Companies(Room):
         try:
             row = reading.one(self._calls.json("GET", path, path, query=query), "number range")
         except Rejected as error:
-            if error.code not in _NO_ENDPOINT:
+            if error.detail.get("status") not in _NO_ENDPOINT:
                 raise
             return None
         return NumberRange(reading.text(row.get("format")) or "", reading.text(row.get("nextSequence")) or "")
