@@ -230,3 +230,20 @@ def test_uninstalling_forgets_every_token() -> None:
     front.sim.revoke_tokens(SHOP)
     assert not front.works(pair["access_token"])
     assert front.grant(grant_type="refresh_token", refresh_token=pair["refresh_token"])[0] == 400
+
+
+def test_the_admin_gives_an_embedded_app_a_session_token_that_is_exchanged_within_its_minute() -> None:
+    """Facts 4.3; an online token names the user the way Shopify's libraries read it (S131)."""
+    front = Front()
+    request = SimRequest("POST", "/_control/session", [], {}, json.dumps({"shop": SHOP, "user": 7}).encode())
+    token = json.loads(front.sim.handle(request).body)["session_token"]
+    online = EXCHANGE["requested_token_type"].replace("offline", "online")
+    status, answer = front.grant(**{**EXCHANGE, "requested_token_type": online}, subject_token=token)
+    assert status == 200
+    user = answer["associated_user"]
+    assert user["id"] == 7
+    assert {name for name, value in user.items() if isinstance(value, str)} >= {"first_name", "last_name", "email"}
+    assert user["email_verified"] is True
+    assert answer["associated_user_scope"]
+    front.now += timedelta(seconds=71)
+    assert front.grant(**EXCHANGE, subject_token=token)[1]["error"] == "invalid_subject_token"

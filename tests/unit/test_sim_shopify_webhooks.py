@@ -443,3 +443,18 @@ async def call(app: Any, path: str, body: object) -> Any:
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []}
     await app(scope, receive, send)
     return json.loads(sent[1]["body"])
+
+
+def test_an_address_is_shown_as_the_endpoint_shopifys_own_library_asks_for() -> None:
+    """The Node library compares what exists by `endpoint`, which is deprecated but not gone."""
+    world = World()
+    addresses = ("https://app.example/hooks", "pubsub://project:topic", "arn:aws:events:eu-central-1::event-source/x/y")
+    for uri in addresses:
+        made = world.query("WebhookCreate", topic="ORDERS_CREATE", sub={"uri": uri})
+        assert made["data"]["webhookSubscriptionCreate"]["userErrors"] == []
+    edges = world.query("WebhookEndpoints")["data"]["webhookSubscriptions"]["edges"]
+    assert [edge["node"]["endpoint"] for edge in edges] == [
+        {"__typename": "WebhookHttpEndpoint", "callbackUrl": addresses[0]},
+        {"__typename": "WebhookPubSubEndpoint", "pubSubProject": "project", "pubSubTopic": "topic"},
+        {"__typename": "WebhookEventBridgeEndpoint", "arn": addresses[2]},
+    ]

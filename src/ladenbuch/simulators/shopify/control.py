@@ -17,6 +17,7 @@
 | POST refuse     | ``{"shop", "count", "status"?: 429, "retry_after"?: 2.0}`` |
 | POST drain      | ``{"shop"}``: empty the bucket |
 | POST revoke     | ``{"shop"}``: forget all tokens |
+| POST session    | ``{"shop", "user"?: 42}``: a session token, as the admin gives to an embedded app |
 """
 
 from __future__ import annotations
@@ -94,4 +95,5 @@ _POST: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
     ),
     "drain": lambda s, b: _done(lambda: s.drain_bucket(b["shop"])),
     "revoke": lambda s, b: _done(lambda: s.revoke_tokens(b["shop"])),
+    "session": lambda s, b: {"session_token": s.session_token(b["shop"], int(b.get("user", 42)))},
 }

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import random
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +28,9 @@ REFRESH_SECONDS = 7_776_000
 ONLINE_SECONDS = 86_400
 REUSE = timedelta(days=30)  # how long a refresh token stays usable after its first use
 CODE_LIFE = timedelta(minutes=10)
+SESSION_SECONDS = 60
 SESSION_LEEWAY_SECONDS = 10
+USER = 42  # the owner of every shop
 
 GRANT_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 TYPE_ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
@@ -91,6 +94,22 @@ class Grants:
         """Make every token of a shop unknown, as an uninstall does."""
         self._access = {t: a for t, a in self._access.items() if a.shop != shop}
         self._refresh = {t: r for t, r in self._refresh.items() if r.shop != shop}
+
+    def session_token(self, shop: Shop, user: int, now: datetime) -> str:
+        """What the admin hands to an embedded app: a minute's proof of the shop and its user (facts 4.3)."""
+        begins = int(now.timestamp())
+        claims = {
+            "iss": f"https://{shop.domain}/admin",
+            "dest": f"https://{shop.domain}",
+            "aud": shop.client_id,
+            "sub": str(user),
+            "exp": begins + SESSION_SECONDS,
+            "nbf": begins,
+            "iat": begins,
+            "jti": str(uuid.UUID(int=self._random.getrandbits(128), version=4)),
+            "sid": self._token(""),
+        }
+        return jwt.encode(claims, self.secret(shop), algorithm="HS256")
 
     # -- authorize
 
@@ -170,11 +189,11 @@ class Grants:
             return self._offline(state, now, True, None)
         if subject_type != TYPE_ID_TOKEN or wanted not in (TYPE_OFFLINE, TYPE_ONLINE):
             raise GrantError(400, "invalid_request", "Unknown token type.")
-        self._check_session(state.shop, subject, now)
-        return self._online(state, now) if wanted == TYPE_ONLINE else self._offline(state, now, expiring, None)
+        user = self._check_session(state.shop, subject, now)
+        return self._online(state, now, user) if wanted == TYPE_ONLINE else self._offline(state, now, expiring, None)
 
-    def _check_session(self, shop: Shop, token: str, now: datetime) -> None:
-        """The session token must be ours, for this shop, and alive by the simulator's clock (4.3)."""
+    def _check_session(self, shop: Shop, token: str, now: datetime) -> int:
+        """The user of a session token, which must be ours, for this shop, and alive by our clock (4.3)."""
         refused = GrantError(400, "invalid_subject_token", "The subject token is invalid.")
         # the times are checked against the simulator's clock, which pyjwt does not know
         options: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
@@ -194,6 +213,8 @@ class Grants:
         hosts = {urlsplit(str(claims["dest"])).hostname, urlsplit(str(claims["iss"])).hostname}
         if not alive or hosts != {shop.domain}:
             raise refused
+        user = str(claims.get("sub", ""))
+        return int(user) if user.isdecimal() else USER
 
     def _rotate(self, state: ShopState, token: str, now: datetime) -> dict[str, Any]:
         """A new pair for a refresh token.
@@ -228,13 +249,22 @@ class Grants:
             "refresh_token_expires_in": REFRESH_SECONDS,
         }
 
-    def _online(self, state: ShopState, now: datetime) -> dict[str, Any]:
+    def _online(self, state: ShopState, now: datetime, user: int = USER) -> dict[str, Any]:
         return {
             "access_token": self._issue(state.shop.domain, now, ONLINE_SECONDS),
             "scope": _scope(state),
             "expires_in": ONLINE_SECONDS,
             "associated_user_scope": _scope(state),
-            "associated_user": {"id": 42, "account_owner": True, "collaborator": False, "locale": "de"},
+            "associated_user": {
+                "id": user,
+                "first_name": "Frieda",
+                "last_name": "Beispiel",
+                "email": f"user-{user}@{state.shop.domain}",
+                "email_verified": True,
+                "account_owner": user == USER,
+                "collaborator": False,
+                "locale": "de",
+            },
         }
 
     def _issue(self, shop: str, now: datetime, seconds: int | None, refresh: str | None = None) -> str:

@@ -375,6 +375,11 @@ class ShopifySimulator:
         with self._lock:
             self._grants.revoke(shop)
 
+    def session_token(self, shop: str, user: int = 42) -> str:
+        """A session token of this shop's admin, alive for a minute; KeyError for an unknown shop."""
+        with self._lock:
+            return self._grants.session_token(self._states[shop].shop, user, self._clock())
+
     def drain_bucket(self, shop: str) -> None:
         """Empty the bucket, so that the next query is THROTTLED."""
         with self._lock:

@@ -90,6 +90,16 @@ def topic_of(enum: str) -> str:
     return f"{group}/{action}"
 
 
+def _endpoint(uri: str) -> dict[str, str]:
+    """An address in the older spelling, which Shopify's own libraries still ask for."""
+    if uri.startswith("pubsub://"):
+        project, _, topic = uri.removeprefix("pubsub://").partition(":")
+        return {"__typename": "WebhookPubSubEndpoint", "pubSubProject": project, "pubSubTopic": topic}
+    if uri.startswith("arn:"):
+        return {"__typename": "WebhookEventBridgeEndpoint", "arn": uri}
+    return {"__typename": "WebhookHttpEndpoint", "callbackUrl": uri}
+
+
 def sign(secret: str, body: bytes) -> str:
     """The value of X-Shopify-Hmac-Sha256: base64 of HMAC-SHA256 over the raw body (facts 3.3)."""
     return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
@@ -182,7 +192,7 @@ class Webhooks:
             if name is not None and other.get("name") == name:
                 raise SubscriptionError(["webhookSubscription", "name"], "Name has already been taken")
         made = {**base, **{k: v for k, v in given.items() if v is not None}}
-        made.update(uri=uri, callbackUrl=uri, name=name, updatedAt=to_text(now))
+        made.update(uri=uri, callbackUrl=uri, endpoint=_endpoint(uri), name=name, updatedAt=to_text(now))
         self._api.setdefault(state.shop.domain, {})[gid] = made
         return made
 
