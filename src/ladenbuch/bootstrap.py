@@ -83,6 +83,13 @@ class Ladenbuch:
         self._noticed: set[tuple[str, str]] = set()
         self._secrets: dict[tuple[str, str], tuple[datetime, str]] = {}
 
+    @property
+    def api_version(self) -> str:
+        """The version of Shopify's API that is asked for and expected of webhooks."""
+        from ladenbuch.shopify.version import API_VERSION
+
+        return self.settings.shopify_api_version or API_VERSION
+
     @cached_property
     def metrics(self) -> Metrics:
         """The metrics of this process."""
@@ -193,6 +200,7 @@ class Ladenbuch:
             on_call=self._count_shopify,
             refresh=lambda: self._shopify_token(tenant, shop, refused=True),
             on_notice=self._notice,
+            version=self.api_version,
         )
         with self._lock:
             return self._admins.setdefault(tenant, made)

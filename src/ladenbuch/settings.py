@@ -7,6 +7,7 @@ variable and never prints its value, because values may be secrets.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +36,9 @@ class Settings(BaseSettings):
     shopify_url: str = Field(
         "https://{shop}",
         description="Where a shop's Admin API is; {shop} is replaced by the shop's domain.",
+    )
+    shopify_api_version: str | None = Field(
+        None, description="Version of Shopify's Admin API, only to outlive one that is no longer served; never latest."
     )
     partner_url: str = Field(
         "https://partners.shopify.com",
@@ -118,6 +122,15 @@ class Settings(BaseSettings):
         if "{" in value.replace("{shop}", ""):
             raise ValueError("only {shop} may stand in braces")
         return _http_address(value)
+
+    @field_validator("shopify_api_version")
+    @classmethod
+    def _quarterly(cls, value: str | None) -> str | None:
+        if value in ("latest", "unstable"):
+            raise ValueError("latest and unstable change under a running connector: name one like the default")
+        if value is not None and not re.fullmatch(r"20\d\d-(01|04|07|10)", value, re.ASCII):
+            raise ValueError("must be a version of Shopify's API, the year and month of a quarter")
+        return value
 
     @field_validator("partner_url", "sevdesk_url")
     @classmethod

@@ -55,7 +55,6 @@ def make_engine(settings: Settings) -> Any:
 def make_app(house: Ladenbuch, *, with_ingest: bool = True) -> Any:
     """The web application of a house."""
     from ladenbuch.inbox import GroupCommit
-    from ladenbuch.shopify.admin import API_VERSION
     from ladenbuch.web.app import create_app
     from ladenbuch.web.ingest import Ingest
 
@@ -63,7 +62,7 @@ def make_app(house: Ladenbuch, *, with_ingest: bool = True) -> Any:
     if with_ingest:
         wake = house.context.wake
         commit = GroupCommit(house.database, house.vault, utc_now, lambda: wake("dispatch"))
-        ingest = Ingest(commit, house.tenant_of, utc_now, api_version=API_VERSION, metrics=house.metrics)
+        ingest = Ingest(commit, house.tenant_of, utc_now, api_version=house.api_version, metrics=house.metrics)
     return create_app(ingest, ready=lambda: state_of(house), metrics=lambda: rendered(house), pages=_pages(house))
 
 

@@ -24,10 +24,10 @@ from ladenbuch.shopify import reading, shapes
 from ladenbuch.shopify.answer import NO_COST, Cost, Json, PathError, Result, decode
 from ladenbuch.shopify.cost import MAX_QUERY_COST, CostGauge, document, estimate_cost, is_mutation
 from ladenbuch.shopify.reading import Fetched
+from ladenbuch.shopify.version import API_VERSION
 
 __all__ = ["Admin", "Call", "Cost", "CostGauge", "Fetched", "PathError", "Result", "estimate_cost"]
 
-API_VERSION = "2026-10"
 USER_AGENT = f"ladenbuch/{__version__}"
 
 #: A throttled call is repeated this often before the caller is asked to come back later.
