@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from ladenbuch.engine.port import Engine
     from ladenbuch.mail.transport import Relays
     from ladenbuch.sevdesk.client import Sevdesk
-    from ladenbuch.shopify.admin import Admin, Call
+    from ladenbuch.shopify.admin import Admin
     from ladenbuch.telemetry import Metrics
+    from ladenbuch.telemetry.calls import Calls
     from ladenbuch.vies import VatIds
     from ladenbuch.web.ingest import TenantRef
     from ladenbuch.workflows.context import Context
@@ -98,6 +99,17 @@ class Ladenbuch:
         return Metrics()
 
     @cached_property
+    def calls(self) -> Calls:
+        """Where every call to the outside is counted and timed."""
+        from ladenbuch.telemetry.calls import Calls
+
+        settings = self.settings
+        addresses = {settings.shopify_url: "shopify", settings.sevdesk_url: "sevdesk", settings.partner_url: "partner"}
+        if settings.vies_url:
+            addresses[settings.vies_url] = "vies"
+        return Calls(self.metrics, self._clock, addresses)
+
+    @cached_property
     def context(self) -> Context:
         """What workflows are given."""
         from ladenbuch.mail.transport import Relays
@@ -111,7 +123,7 @@ class Ladenbuch:
             vault=self.vault,
             shopify=self.shopify,
             sevdesk=self.sevdesk,
-            relays=self._relays or Relays(urls),
+            relays=self._relays or Relays(urls, track=self.calls.of("mail")),
             clock=self._clock,
             sleep=self._sleep,
             new_id=self._new_id,
@@ -134,28 +146,23 @@ class Ladenbuch:
     def _vat_ids(self) -> VatIds:
         from ladenbuch.vies import VatIds
 
-        def on_call(operation: str, status: int, seconds: float) -> None:
-            self.metrics.api_calls_total.labels("vies", operation).inc()
-            self.metrics.api_call_duration.labels("vies", operation).observe(seconds)
-            if status != 200:
-                self.metrics.api_errors_total.labels("vies", operation, str(status)).inc()
-
-        requester = self.settings.vies_requester
-        return VatIds(self.settings.vies_url, self._http, clock=self._clock, requester=requester, on_call=on_call)
+        requester, track = self.settings.vies_requester, self.calls.of("vies")
+        return VatIds(self.settings.vies_url, self._http, clock=self._clock, requester=requester, track=track)
 
     @cached_property
     def _http(self) -> httpx2.Client:
         if self._given_http is not None:
-            return self._given_http
+            return self.calls.watch(self._given_http)
         import httpx2
 
         timeout = self.settings.client_timeout_seconds
-        return httpx2.Client(
+        made = httpx2.Client(
             timeout=httpx2.Timeout(timeout, connect=min(timeout, 5.0)),
             follow_redirects=False,
             limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32),
             trust_env=False,
         )
+        return self.calls.watch(made)
 
     @classmethod
     def open(cls, settings: Settings) -> Ladenbuch:
@@ -197,7 +204,7 @@ class Ladenbuch:
             clock=self._clock,
             chance=self._chance,
             budget=CostGauge(self._clock),
-            on_call=self._count_shopify,
+            track=self.calls.of("shopify"),
             refresh=lambda: self._shopify_token(tenant, shop, refused=True),
             on_notice=self._notice,
             version=self.api_version,
@@ -220,10 +227,6 @@ class Ladenbuch:
         def on_call(operation: str, status: int, seconds: float) -> None:
             if status == 429:
                 pace.slow_down()
-            self.metrics.api_calls_total.labels("sevdesk", operation).inc()
-            self.metrics.api_call_duration.labels("sevdesk", operation).observe(seconds)
-            if not 200 <= status < 300:
-                self.metrics.api_errors_total.labels("sevdesk", operation, str(status)).inc()
 
         made = Sevdesk(
             self.settings.sevdesk_url,
@@ -233,6 +236,7 @@ class Ladenbuch:
             sleep=self._sleep,
             budget=pace,
             on_call=on_call,
+            track=self.calls.of("sevdesk"),
         )
         with self._lock:
             return self._sevdesks.setdefault(tenant, made)
@@ -287,12 +291,6 @@ class Ladenbuch:
         if (kind, text) not in self._noticed:
             self._noticed.add((kind, text))
             log.warning("shopify: %s: %s", kind, text)
-
-    def _count_shopify(self, call: Call) -> None:
-        self.metrics.api_calls_total.labels("shopify", call.document).inc()
-        self.metrics.api_call_duration.labels("shopify", call.document).observe(call.seconds)
-        if call.outcome != "ok":
-            self.metrics.api_errors_total.labels("shopify", call.document, call.outcome).inc()
 
     # -- work ------------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ import httpx2
 from ladenbuch import __version__
 from ladenbuch.domain.evidence import INVALID, UNAVAILABLE, VALID, VatIdAnswer
 from ladenbuch.errors import UsageError
+from ladenbuch.telemetry.calls import Track, untracked
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class VatIds:
 
     `url` is the address of the service, empty for a look-up that is switched off. With the seller's own VAT id
     (`requester`) VIES gives a consultation number, the stronger proof; UsageError("SETTING") when it is malformed.
-    `on_call` hears operation, status (0: no answer) and seconds of every call, by `clock`.
+    `track` is told of every call.
     """
 
     def __init__(
@@ -64,12 +65,12 @@ class VatIds:
         *,
         clock: Callable[[], datetime],
         requester: str | None = None,
-        on_call: Callable[[str, int, float], None] | None = None,
+        track: Track = untracked,
     ) -> None:
         self._url = url
         self._http = http
         self._clock = clock
-        self._on_call = on_call
+        self._track = track
         try:
             self._requester = canonical(requester) if requester else None
         except ValueError as error:
@@ -115,18 +116,12 @@ class VatIds:
         # The HTTP client is shared: no session cookie of anybody travels along.
         if "cookie" in request.headers:
             del request.headers["cookie"]
-        started, status = self._clock(), 0
-        try:
+        with self._track("check-vat-number"):
             response = self._http.send(request, auth=None, follow_redirects=False, stream=True)
             try:
-                body = _read(response)
+                return response.status_code, _read(response)
             finally:
                 response.close()
-            status = response.status_code
-            return status, body
-        finally:
-            if self._on_call:
-                self._on_call("check-vat-number", status, (self._clock() - started).total_seconds())
 
 
 def canonical(vat_id: str) -> tuple[str, str]:

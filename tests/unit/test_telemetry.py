@@ -92,10 +92,13 @@ def test_the_promised_metrics_exist_under_their_names() -> None:
     metrics = Metrics()
     metrics.api_calls_total.labels("sevdesk", "create_invoice").inc()
     metrics.api_errors_total.labels("sevdesk", "create_invoice", "SEVDESK-429").inc()
-    metrics.api_call_duration.labels("sevdesk", "create_invoice").observe(0.02)
-    metrics.rate_limit_utilization.labels("shopify").set(0.5)
-    metrics.active_connections.labels("active").set(2)
-    metrics.webhook_queue_depth.labels("waiting").set(7)
+    metrics.api_call_duration.labels("sevdesk", "create_invoice", "success").observe(0.02)
+    metrics.read_gauges = lambda: {
+        "rate_limit_utilization": [(("shopify",), 0.5)],
+        "active_connections": [(("shopify", "busy"), 2)],
+        "webhook_queue_depth": [(("waiting",), 7)],
+        "oldest_unattempted_seconds": [((), 0)],
+    }
     text = metrics.render().decode()
     for name in (
         "api_calls_total{",

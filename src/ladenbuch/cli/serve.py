@@ -102,7 +102,9 @@ def rendered(house: Ladenbuch) -> bytes:
     """The metrics page, its gauges read at the moment of asking."""
     state = state_of(house)
     if state["ready"]:
-        house.metrics.webhook_queue_depth.labels("waiting").set(state["waiting"])
-        house.metrics.webhook_queue_depth.labels("running").set(state["running"])
-        house.metrics.oldest_unattempted_seconds.set(state["oldest_unattempted_seconds"])
+        readings: Any = {
+            "webhook_queue_depth": [((name,), state[name]) for name in ("waiting", "running")],
+            "oldest_unattempted_seconds": [((), state["oldest_unattempted_seconds"])],
+        }
+        house.metrics.read_gauges = lambda: readings
     return house.metrics.render()

@@ -36,6 +36,7 @@ import aiosmtplib
 from aiosmtplib.protocol import PERIOD_REGEX, SMTPProtocol, normalize_message_line_endings
 
 from ladenbuch.errors import UsageError
+from ladenbuch.telemetry.calls import Track, untracked
 
 #: RFC 5321 4.5.3.2.6 asks for ten minutes: giving up early is what makes letters uncertain. Two is a
 #: compromise with worker threads; a relay on the same continent answers in seconds.
@@ -151,7 +152,7 @@ class Relays:
 
     `timeout` (seconds) bounds each step before the end of data, `final_timeout` the wait for the answer after
     it. `hostname` is what we call ourselves in EHLO. `tls_context` replaces the system's certificate store
-    (tests, private CAs).
+    (tests, private CAs). `track` counts each attempt.
     """
 
     def __init__(
@@ -162,6 +163,7 @@ class Relays:
         final_timeout: float = FINAL_TIMEOUT_SECONDS,
         hostname: str = "localhost",
         tls_context: ssl.SSLContext | None = None,
+        track: Track = untracked,
     ) -> None:
         self.relays = tuple(Relay.parse(url) for url in urls)
         if not self.relays:
@@ -170,6 +172,7 @@ class Relays:
         self._final_timeout = final_timeout
         self._hostname = hostname
         self._tls_context = tls_context
+        self._track = track
 
     def send(
         self, message: EmailMessage, envelope_from: str, envelope_to: str, before_data: Callable[[], None]
@@ -187,7 +190,9 @@ class Relays:
         wire = _wire(message)
         fallback: Outcome | None = None
         for relay in self.relays:
-            outcome = asyncio.run(self._attempt(relay, wire, envelope_from, envelope_to, before_data))
+            with self._track("send") as call:
+                outcome = asyncio.run(self._attempt(relay, wire, envelope_from, envelope_to, before_data))
+                call.code = _code(outcome)
             if isinstance(outcome, Accepted | Uncertain):
                 return outcome
             if isinstance(outcome, Refused) and outcome.permanent:
@@ -317,6 +322,24 @@ def _refusal(code: int, text: str, stage: str, relay: Relay) -> Outcome:
         return TryLater(reason, relay.name)
     about_relay = stage in ("connect", "sender") or (stage == "recipient" and text.startswith("5.7."))
     return Refused(reason, not about_relay, relay.name)
+
+
+def _code(outcome: Outcome) -> str | None:
+    """Why an attempt failed, for the count: the relay's own code where it gave one; None: accepted."""
+    if isinstance(outcome, Accepted):
+        return None
+    if isinstance(outcome, Uncertain):
+        return "UNCERTAIN"
+    if isinstance(outcome, Refused) and not outcome.permanent:
+        return "RELAY"  # it refuses us, and every letter
+    said = re.search(r": ([45][0-9]{2}) ", outcome.reason)
+    if said:
+        return f"SMTP-{said[1]}"
+    if isinstance(outcome, Refused):
+        return "REFUSED"
+    if re.search(r"time[d ]*out", outcome.reason, re.IGNORECASE):
+        return "TIMEOUT"
+    return "CONNECT" if outcome.reason.startswith("connect:") else "CUT"
 
 
 async def _hang_up(client: aiosmtplib.SMTP, *, polite: bool) -> None:

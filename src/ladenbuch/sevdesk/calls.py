@@ -33,6 +33,7 @@ import httpx2
 from ladenbuch import __version__
 from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable
 from ladenbuch.sevdesk import reading
+from ladenbuch.telemetry.calls import Track, untracked
 
 #: sevdesk's support asks for a constant "product and version" string.
 USER_AGENT = f"Ladenbuch/{__version__} (Shopify connector)"
@@ -109,6 +110,7 @@ class Caller:
         budget: Callable[[], None] | None = None,
         breaker: Breaker | None = None,
         on_call: Callable[[str, int, float], None] | None = None,
+        track: Track = untracked,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._token = token
@@ -118,6 +120,7 @@ class Caller:
         self._budget = budget
         self._breaker = breaker
         self._on_call = on_call
+        self._track = track
 
     def __repr__(self) -> str:
         return f"Caller({self._base_url!r})"
@@ -157,9 +160,11 @@ class Caller:
         patience = PATIENCE_TIMES
         while True:
             try:
-                reply = self._send(call, method, path, query, body)
-                write = method != "GET"
-                return reply, understand(call, reply, write=write, binary=binary, sent=body, now=self._clock())
+                request = self._allowed(method, path, query, body)
+                with self._track(call):
+                    reply = self._send(call, request)
+                    write = method != "GET"
+                    return reply, understand(call, reply, write=write, binary=binary, sent=body, now=self._clock())
             except Retryable as error:
                 short = error.after is not None and error.after <= PATIENCE_SECONDS
                 if error.code != "SEVDESK-BUSY" or not short or not patience:
@@ -167,20 +172,20 @@ class Caller:
                 patience -= 1
                 self._sleep(error.after or 0.0)
 
-    def _send(
-        self,
-        call: str,
-        method: str,
-        path: str,
-        query: Sequence[tuple[str, str]],
-        body: Mapping[str, Any] | None,
-    ) -> Reply:
+    def _allowed(
+        self, method: str, path: str, query: Sequence[tuple[str, str]], body: Mapping[str, Any] | None
+    ) -> httpx2.Request:
+        """The request, when budget and breaker let it pass; waiting for them is no part of the call."""
         request = self._request(method, path, query, body)
         if self._budget:
             self._budget()
         if self._breaker:
             self._breaker.before()
+        return request
+
+    def _send(self, call: str, request: httpx2.Request) -> Reply:
         started, status = self._clock(), 0
+        write = request.method != "GET"
         try:
             response = self._http.send(request, auth=None, follow_redirects=False, stream=True)
             try:
@@ -190,9 +195,9 @@ class Caller:
             status = reply.status
             return reply
         except httpx2.HTTPError as error:
-            raise _transport(call, error, write=method != "GET") from None
+            raise _transport(call, error, write=write) from None
         except _TooLong:
-            raise _unclear(call, "SEVDESK-BODY", "the answer is too long", write=method != "GET") from None
+            raise _unclear(call, "SEVDESK-BODY", "the answer is too long", write=write) from None
         finally:
             if self._breaker:
                 self._breaker.after(status not in (0, 401, 403) and status < 500)

@@ -27,6 +27,7 @@ from ladenbuch.sevdesk.contacts import Contacts
 from ladenbuch.sevdesk.credit_notes import CreditNotes
 from ladenbuch.sevdesk.invoices import Invoices
 from ladenbuch.sevdesk.lookups import Lookups
+from ladenbuch.telemetry.calls import Track, untracked
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Sevdesk(Contacts, Invoices, CreditNotes, Accounts, Companies):
 
     `token` is asked for before every call and its answer never kept. `budget` and `breaker` may delay or
     refuse a call by raising `Retryable`; `on_call(template, status, seconds)` hears of every call, status 0
-    meaning no answer.
+    meaning no answer, and `track` counts it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Sevdesk(Contacts, Invoices, CreditNotes, Accounts, Companies):
         budget: Callable[[], None] | None = None,
         breaker: Breaker | None = None,
         on_call: Callable[[str, int, float], None] | None = None,
+        track: Track = untracked,
     ) -> None:
         calls = Caller(
             base_url,
@@ -67,6 +69,7 @@ class Sevdesk(Contacts, Invoices, CreditNotes, Accounts, Companies):
             budget=budget,
             breaker=breaker,
             on_call=on_call,
+            track=track,
         )
         super().__init__(calls, Lookups(calls, clock))
 

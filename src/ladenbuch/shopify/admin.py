@@ -25,6 +25,7 @@ from ladenbuch.shopify.answer import NO_COST, Cost, Json, PathError, Result, dec
 from ladenbuch.shopify.cost import MAX_QUERY_COST, CostGauge, document, estimate_cost, is_mutation
 from ladenbuch.shopify.reading import Fetched
 from ladenbuch.shopify.version import API_VERSION
+from ladenbuch.telemetry.calls import Track, untracked
 
 __all__ = ["Admin", "Call", "Cost", "CostGauge", "Fetched", "PathError", "Result", "estimate_cost"]
 
@@ -61,8 +62,9 @@ class Admin:
     """One shop's Admin API. Threads may share an `Admin`; the `budget` is per app and shop and shared by all of them.
 
     `base_url` may contain `{shop}`. `token` gives the current access token; `refresh` is called once after a 401 and
-    gives a new one. `on_call` hears about each exchange, `on_notice(kind, text)` about `version-fell-forward` and
-    `deprecated`. `sleep`, `clock` and `chance` (0..1, for jitter) are the only sources of time and chance.
+    gives a new one. `track` counts each exchange, `on_call` hears what it cost, `on_notice(kind, text)` about
+    `version-fell-forward` and `deprecated`. `sleep`, `clock` and `chance` (0..1, for jitter) are the only sources of
+    time and chance.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Admin:
         clock: Callable[[], datetime],
         budget: CostGauge | None = None,
         on_call: Callable[[Call], None] | None = None,
+        track: Track = untracked,
         version: str = API_VERSION,
         refresh: Callable[[], str] | None = None,
         on_notice: Callable[[str, str], None] | None = None,
@@ -91,6 +94,7 @@ class Admin:
         self._sleep = sleep
         self._clock = clock
         self._on_call = on_call or (lambda call: None)
+        self._track = track
         self._on_notice = on_notice or (lambda kind, text: None)
         self._chance = chance
 
@@ -197,8 +201,11 @@ class Admin:
         self._reserve(cost)
         started, told, outcome = self._clock(), None, "SHOPIFY-UNREACHABLE"
         try:
-            response = self._send(name, body, token)
-            told, outcome = response.cost, response.outcome
+            with self._track(name) as call:
+                response = self._send(name, body, token)
+                told, outcome = response.cost, response.outcome
+                if outcome != "ok" and response.result is not None:
+                    call.code = outcome.upper()
             return response
         finally:
             self.budget.settle(cost, told)
