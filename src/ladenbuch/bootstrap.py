@@ -138,6 +138,7 @@ class Ladenbuch:
             ),
             mail_from=settings.mail_from or "buchhaltung@example.com",
             wake=self._wake,
+            forget=self.forget,
             rates=rate_table(),
             vat_ids=(lambda vat_id, now: self._vat_ids.check(vat_id, now)) if settings.vies_url else None,
         )
@@ -286,6 +287,14 @@ class Ladenbuch:
         self._secrets[tenant, SHOPIFY_TOKEN] = (now, value)
         return value
 
+    def forget(self, tenant: str) -> None:
+        """Drop what is remembered of a tenant's shop and secrets; the next use reads them again."""
+        with self._lock:
+            self._admins.pop(tenant, None)
+            self._sevdesks.pop(tenant, None)
+        for kept in [kept for kept in self._secrets if kept[0] == tenant]:
+            self._secrets.pop(kept, None)
+
     def _notice(self, kind: str, text: str) -> None:
         """Shopify fell forward to another version, or names deprecated fields: said once per kind and text."""
         if (kind, text) not in self._noticed:
@@ -296,8 +305,11 @@ class Ladenbuch:
 
     def work(self, engine: Engine) -> None:
         """Register everything that runs and launch the engine. Raises UsageError("ENGINE-LOCKED")."""
+        from ladenbuch.inbox import heard_in
         from ladenbuch.workflows.deliver import deliver_all
         from ladenbuch.workflows.dispatch import SETTLE, dispatch, sweep, take_over
+        from ladenbuch.workflows.hearing import hear
+        from ladenbuch.workflows.lifecycle import HANDLERS
         from ladenbuch.workflows.poll import poll_all
         from ladenbuch.workflows.settle import settle
 
@@ -308,8 +320,11 @@ class Ladenbuch:
         def settle_one(tenant: str, order_id: str, run_id: str) -> str:
             if not self._ready.is_set():
                 return "STALE-RUN"  # recovered by the engine; its mark is about to be due again
-            code = settle(ctx, tenant, order_id, run_id)
-            metrics.settles_total.labels(code).inc()
+            if heard_in(order_id) is not None:
+                code = hear(ctx, tenant, order_id, run_id, HANDLERS)
+            else:
+                code = settle(ctx, tenant, order_id, run_id)
+                metrics.settles_total.labels(code).inc()
             self._wake("dispatch")
             return code
 

@@ -77,6 +77,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.audit",
         "ladenbuch.books",
         "ladenbuch.deadletters",
+        "ladenbuch.erasure",
         "ladenbuch.evidence",
         "ladenbuch.outbox",
         "ladenbuch.tenants",
@@ -193,6 +194,18 @@ class Database:
         if reason not in SYSTEM_REASONS:
             raise ValueError(f"{reason!r} is not a reviewed reason to look across tenants (SYSTEM_REASONS)")
         return Door(self, {"role": "ladenbuch_system", "ladenbuch.tenant": ""})
+
+    def erasing(self, tenant: str) -> Door:
+        """The door through which a tenant's rows are deleted, those of append-only tables too: for erasure alone."""
+        if not tenant:
+            raise Rejected("TENANT-UNKNOWN", "no tenant was named")
+        return Door(self, {"role": "ladenbuch_eraser", "ladenbuch.tenant": tenant})
+
+    def truncate_logs(self) -> None:
+        """Empty SQLite's write-ahead logs into the files, so that deleted rows are in neither; nothing elsewhere."""
+        for engine in self._engines.values() if self.is_sqlite else ():
+            with engine.connect() as tx:
+                tx.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Give all connections back."""

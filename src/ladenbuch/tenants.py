@@ -1,7 +1,11 @@
-"""Shops we keep books for: identity, dated accounting profiles, and the write stop.
+"""Shops we keep books for: identity, state, dated accounting profiles, and the write stop.
+
+    installing ──► active ◄──► suspended        a person has to act, or said so
+         └───────────┴──────────┴──► uninstalled ──► redacted     and back to installing when the app is installed again
 
 Safety for a first hour: a new tenant is draft-only and has a cut-off date, so that installing never invoices
-history; `stop` ends all writing to sevdesk at once, for one tenant or for everybody, until `go`.
+history; `stop` ends all writing to sevdesk at once, for one tenant or for everybody, until `go`. A tenant that is
+not active is stopped, too.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from ladenbuch.db import (
 )
 from ladenbuch.errors import Rejected
 
-State = Literal["active", "paused", "uninstalled"]
+State = Literal["installing", "active", "suspended", "uninstalled", "redacted"]
 
 tenants = sa.Table(
     "tenants",
@@ -39,6 +43,10 @@ tenants = sa.Table(
     sa.Column("draft_only", sa.Boolean, nullable=False),
     sa.Column("cut_off", sa.BigInteger, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("state_since", sa.BigInteger),
+    sa.Column("state_reason", sa.Text),
+    sa.Column("installed_step", sa.Text),  # the last step of the installation that is done; NULL: none
+    sa.Index("uq_tenants_shop_gid", "shop_gid", unique=True),
 )
 profile_versions = sa.Table(
     "profile_versions",
@@ -76,6 +84,8 @@ _PROFILES = Statement(
 )
 _STOP_OF_ALL = Statement(sa.select(write_stop_of_all.c.reason))
 _STOP = Statement(sa.select(write_stops.c.reason).where(write_stops.c.tenant == _T))
+_INACTIVE = Statement(sa.select(tenants.c.state).where(tenants.c.tenant == _T, tenants.c.state != "active"))
+_STATES = Statement(sa.select(tenants.c.state, sa.func.count().label("number")).group_by(tenants.c.state))
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ class Tenant:
     """One shop and the sevdesk account its books are kept in.
 
     `cut_off`: nothing that happened before it is documented. `draft_only`: documents stay drafts and no
-    letter goes out.
+    letter goes out. `state_reason` is a sentence, `installed_step` the last step of the installation that is done.
     """
 
     id: str
@@ -94,6 +104,9 @@ class Tenant:
     draft_only: bool
     cut_off: datetime
     created_at: datetime
+    state_since: datetime
+    state_reason: str | None = None
+    installed_step: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,8 +127,9 @@ def add(
     now: datetime,
     shop_gid: str | None = None,
     sevdesk_ref: str | None = None,
+    state: State = "active",
 ) -> Tenant:
-    """Add a tenant: active and draft-only. `shop` is the myshopify domain, in lower case.
+    """Add a tenant, draft-only. `shop` is the myshopify domain, in lower case.
 
     Raises Rejected("TENANT-EXISTS") when the id or the shop is known already, Rejected("TENANT-INVALID").
     """
@@ -128,10 +142,11 @@ def add(
         shop=shop,
         shop_gid=shop_gid,
         sevdesk_ref=sevdesk_ref,
-        state="active",
+        state=state,
         draft_only=True,
         cut_off=to_micros(cut_off),
         created_at=to_micros(now),
+        state_since=to_micros(now),
     )
     if not new:
         raise Rejected("TENANT-EXISTS", f"the tenant {id} or its shop is known already")
@@ -152,6 +167,17 @@ def by_shop(tx: Transaction, shop: str) -> Tenant | None:
     return None if row is None else _tenant(row)
 
 
+def by_shop_gid(tx: Transaction, shop_gid: str) -> Tenant | None:
+    """The tenant Shopify calls by this id, or None; a shop that comes back keeps its id. Through a system door."""
+    row = tx.execute(sa.select(tenants).where(tenants.c.shop_gid == shop_gid)).first()
+    return None if row is None else _tenant(row)
+
+
+def states(tx: Transaction) -> dict[str, int]:
+    """How many tenants are in each state."""
+    return {row.state: int(row.number) for row in _STATES.rows(tx)}
+
+
 def all(tx: Transaction) -> list[Tenant]:
     """Every tenant the door can see, oldest first."""
     return [_tenant(row) for row in _ALL.rows(tx)]
@@ -162,9 +188,24 @@ def set_draft_only(tx: Transaction, id: str, draft_only: bool) -> None:
     _change(tx, id, draft_only=draft_only)
 
 
-def set_state(tx: Transaction, id: str, state: State) -> None:
-    """active, paused (a person has to act first) or uninstalled. Raises Rejected("TENANT-UNKNOWN")."""
-    _change(tx, id, state=state)
+def set_state(tx: Transaction, id: str, state: State, now: datetime, reason: str | None = None) -> None:
+    """Move a tenant to another state, with the reason in a sentence. Raises Rejected("TENANT-UNKNOWN")."""
+    _change(tx, id, state=state, state_since=to_micros(now), state_reason=reason)
+
+
+def set_step(tx: Transaction, id: str, step: str | None) -> None:
+    """The last step of the installation that is done. Raises Rejected("TENANT-UNKNOWN")."""
+    _change(tx, id, installed_step=step)
+
+
+def move_shop(tx: Transaction, id: str, shop: str) -> None:
+    """The shop has another domain now. Raises Rejected("TENANT-UNKNOWN")."""
+    _change(tx, id, shop=shop)
+
+
+def remove_stub(tx: Transaction, id: str) -> None:
+    """Take away a tenant whose installation turned out to be that of a shop we know; it has no books yet."""
+    tx.execute(sa.delete(tenants).where(tenants.c.tenant == id, tenants.c.state == "installing"))
 
 
 def set_cut_off(tx: Transaction, id: str, cut_off: datetime) -> None:
@@ -243,7 +284,15 @@ def stopped(tx: Transaction, tenant: str | None) -> str | None:
     reason = _STOP_OF_ALL.scalar(tx)
     if reason is None and tenant is not None:
         reason = _STOP.scalar(tx, t=tenant)
+        if reason is None and (state := _INACTIVE.scalar(tx, t=tenant)) is not None:
+            reason = f"the tenant is {state}"
     return reason
+
+
+def standing(tx: Transaction, tenant: str) -> State:
+    """In which state the tenant is; `redacted` for one that is gone."""
+    owner = _GET.first(tx, t=tenant)
+    return "redacted" if owner is None else owner.state
 
 
 def _change(tx: Transaction, id: str, **values: object) -> None:
@@ -267,4 +316,7 @@ def _tenant(row: Any) -> Tenant:
         draft_only=bool(row.draft_only),
         cut_off=from_micros(row.cut_off),
         created_at=from_micros(row.created_at),
+        state_since=from_micros(row.created_at if row.state_since is None else row.state_since),
+        state_reason=row.state_reason,
+        installed_step=row.installed_step,
     )

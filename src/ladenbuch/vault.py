@@ -13,7 +13,7 @@ import binascii
 import json
 import os
 import secrets as _random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -155,9 +155,10 @@ class Vault:
         value = self.open(tenant, _purpose(name), Sealed(row.key_id, row.ciphertext)).decode()
         return Secret(value, None if row.expires_at is None else from_micros(row.expires_at))
 
-    def delete_secrets(self, tx: Transaction, tenant: str) -> int:
-        """Forget all secrets of a tenant; how many there were."""
-        return tx.execute(sa.delete(secrets).where(secrets.c.tenant == tenant)).rowcount
+    def delete_secrets(self, tx: Transaction, tenant: str, *, keep: Collection[str] = ()) -> int:
+        """Forget the secrets of a tenant but those named in `keep`; how many went."""
+        others = secrets.c.name.not_in(list(keep))
+        return tx.execute(sa.delete(secrets).where(secrets.c.tenant == tenant, others)).rowcount
 
     def rotate_secrets(self, tx: Transaction, tenant: str, limit: int = 500) -> int:
         """Seal up to `limit` secrets of a tenant anew that are not under the primary key; how many it did."""

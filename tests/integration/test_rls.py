@@ -127,7 +127,7 @@ def test_it_works_for_a_login_that_is_no_superuser(postgresql: Any) -> None:
     """As in real life: the login owns the database and may make roles, and FORCE binds it too."""
     postgresql.execute("CREATE ROLE ladenbuch_login LOGIN CREATEROLE NOSUPERUSER")
     # The roles are the server's, and another login made them: an administrator grants them once.
-    postgresql.execute("GRANT ladenbuch_app, ladenbuch_system TO ladenbuch_login")
+    postgresql.execute("GRANT ladenbuch_app, ladenbuch_system, ladenbuch_eraser TO ladenbuch_login")
     url = postgresql.create()
     postgresql.execute(f"ALTER DATABASE {sa.make_url(url).database} OWNER TO ladenbuch_login")
     login = sa.make_url(url).set(username="ladenbuch_login").render_as_string(hide_password=False)

@@ -54,7 +54,7 @@ def test_changes_reach_their_tenant_only(database: Database) -> None:
 
     def change(tx: Transaction) -> list[tenants.Tenant]:
         tenants.set_draft_only(tx, "t1", False)
-        tenants.set_state(tx, "t1", "paused")
+        tenants.set_state(tx, "t1", "suspended", NOW)
         tenants.set_cut_off(tx, "t1", NOW + timedelta(days=1))
         tenants.identify(tx, "t1", shop_gid="gid://shopify/Shop/1", sevdesk_ref="42")
         return tenants.all(tx)
@@ -62,7 +62,7 @@ def test_changes_reach_their_tenant_only(database: Database) -> None:
     first, second = database.system("operator").run(Store.BOOKS, change)
     assert (first.draft_only, first.state, first.shop_gid, first.sevdesk_ref) == (
         False,
-        "paused",
+        "suspended",
         "gid://shopify/Shop/1",
         "42",
     )

@@ -1,7 +1,8 @@
 """What we heard, and which orders therefore want to be looked at.
 
 Three tables, written by this module alone. `events`: each webhook delivery once per tenant, its body sealed.
-`order_marks`: one row per order, the truth about outstanding work; `wanted` counts the reasons to look,
+`order_marks`: one row per order (and per delivery that is not about an order but asks for something to be done,
+such as app/uninstalled), the truth about outstanding work; `wanted` counts the reasons to look,
 `settled` is the reason up to which everything is done. `poll_cursors`: how far the polls have seen.
 
     want ──► due ──► claim(run_id) ──► settled      nothing left, or due again when a newer want came
@@ -18,10 +19,14 @@ from __future__ import annotations
 from ladenbuch.inbox.deliveries import (
     BODY_PURPOSE,
     Delivery,
+    Heard,
     Sealed,
     Sealer,
     bodies,
+    heard,
+    heard_in,
     history,
+    mark_of,
     prune,
     record,
     record_all,
@@ -54,6 +59,7 @@ __all__ = [
     "Depth",
     "Due",
     "GroupCommit",
+    "Heard",
     "Sealed",
     "Sealer",
     "bodies",
@@ -61,8 +67,11 @@ __all__ = [
     "cursor",
     "depth",
     "due",
+    "heard",
+    "heard_in",
     "history",
     "holder",
+    "mark_of",
     "next_due",
     "postpone",
     "prune",

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 import sqlalchemy as sa
 
-from ladenbuch.db import Transaction, inbox_metadata, to_micros
+from ladenbuch.db import Transaction, from_micros, inbox_metadata, to_micros
 from ladenbuch.inbox.arrays import array_text
 
 events = sa.Table(
@@ -51,9 +51,34 @@ BODY_PURPOSE = "inbox.body"
 """The purpose under which bodies are sealed, for those who open them again."""
 
 
+_HEARD = "event:"
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """A delivery as it was kept, body sealed."""
+
+    topic: str
+    shop: str
+    received_at: datetime
+    triggered_at: datetime | None
+    key_id: str
+    body: bytes
+
+
+def mark_of(webhook_id: str) -> str:
+    """The mark of a delivery that is not about an order."""
+    return f"{_HEARD}{webhook_id}"
+
+
+def heard_in(mark: str) -> str | None:
+    """The webhook id of such a mark; None for the mark of an order."""
+    return mark.removeprefix(_HEARD) if mark.startswith(_HEARD) else None
+
+
 class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One verified webhook delivery, body in the clear. `order_id` is a gid, None when no order is concerned.
 
+    `acted_on`: no order, but something is to be done because of it; its mark is `mark_of(webhook_id)`.
     Its repr does not show the body.
     """
 
@@ -67,9 +92,15 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     event_id: str | None = None
     api_version: str | None = None
     triggered_at: datetime | None = None
+    acted_on: bool = False
 
     def __repr__(self) -> str:
         return f"Delivery({self.tenant}, {self.webhook_id}, {self.topic}, {self.order_id})"
+
+    @property
+    def mark(self) -> str | None:
+        """What the mark of this delivery is about: an order's gid, the delivery itself, or None for no mark."""
+        return mark_of(self.webhook_id) if self.order_id is None and self.acted_on else self.order_id
 
     def row(self, sealed: Sealed) -> tuple[object, ...]:
         """The values of one row of `events`, in the order of its columns."""
@@ -135,6 +166,16 @@ def history(tx: Transaction, tenant: str, order_id: str) -> list[sa.RowMapping]:
     columns = [column for column in events.columns if column.name not in ("body", "key_id")]
     query = sa.select(*columns).where(events.c.tenant == tenant, events.c.order_id == order_id)
     return list(tx.execute(query.order_by(events.c.received_at, events.c.webhook_id)).mappings())
+
+
+def heard(tx: Transaction, tenant: str, webhook_id: str) -> Heard | None:
+    """One delivery with its sealed body, or None when it was pruned or never came."""
+    query = sa.select(events).where(events.c.tenant == tenant, events.c.webhook_id == webhook_id)
+    row = tx.execute(query).one_or_none()
+    if row is None:
+        return None
+    triggered = None if row.triggered_at is None else from_micros(row.triggered_at)
+    return Heard(row.topic, row.shop, from_micros(row.received_at), triggered, row.key_id, row.body)
 
 
 def bodies(tx: Transaction, tenant: str, order_id: str, topic: str) -> list[tuple[str, bytes]]:

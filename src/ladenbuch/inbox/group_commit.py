@@ -183,12 +183,12 @@ class GroupCommit:
 
         def write(tx: Transaction) -> list[bool]:
             new = record_all(tx, rows)
-            orders = [
-                (event.tenant, event.order_id)
+            marks = [
+                (event.tenant, mark)
                 for event, is_new in zip(events_, new, strict=True)
-                if is_new and event.order_id is not None
+                if is_new and (mark := event.mark) is not None
             ]
-            want_all(tx, orders, self._clock())
+            want_all(tx, marks, self._clock())
             return new
 
         return self._door.run(Store.INBOX, write)

@@ -110,6 +110,14 @@ _WITHOUT_ORDER = frozenset(
         "draft_orders/delete",
     )
 )
+#: Topics that are not about an order and yet ask for something to be done.
+ACTED_ON = COMPLIANCE | {
+    "app/uninstalled",
+    "app/scopes_update",
+    "app_subscriptions/update",
+    "app_subscriptions/approaching_capped_amount",
+    "shop/update",
+}
 KNOWN = _ORDER_IS_ID | _ORDER_IS_ORDER_ID | _ORDER_IS_NESTED | {"orders/edited"} | COMPLIANCE | _WITHOUT_ORDER
 
 

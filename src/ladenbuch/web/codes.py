@@ -133,6 +133,10 @@ SENTENCES: dict[str, _Text] = {
         "Die Bank des Käufers hat noch nicht entschieden.",
         "The buyer's bank has not decided yet.",
     ),
+    "TENANT-INSTALLING": ("Die Einrichtung ist noch nicht fertig.", "The installation is not finished."),
+    "TENANT-SUSPENDED": ("Der Laden ist ausgesetzt.", "The shop is suspended."),
+    "TENANT-UNINSTALLED": ("Die App ist nicht mehr installiert.", "The app is no longer installed."),
+    "TENANT-REDACTED": ("Die Daten wurden gelöscht.", "The data were erased."),
     "STOPPED": ("Es gilt ein Schreibstopp.", "Writing is stopped."),
     "UNCONFIRMED": (
         "sevdesk hat einen Aufruf nicht bestätigt. Er wird gesucht, bevor etwas wiederholt wird.",

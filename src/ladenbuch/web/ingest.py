@@ -23,7 +23,7 @@ from typing import Any
 
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.inbox import Delivery, GroupCommit
-from ladenbuch.shopify.webhooks import Event, Told
+from ladenbuch.shopify.webhooks import ACTED_ON, Event, Told
 from ladenbuch.telemetry import INGEST_RESULTS, Metrics
 
 log = logging.getLogger(__name__)
@@ -179,6 +179,7 @@ class Ingest:
             event.event_id,
             event.api_version,
             event.triggered_at,
+            event.topic in ACTED_ON,
         )
 
     async def _look_up(self, shop: str | None, now: datetime) -> TenantRef | None:

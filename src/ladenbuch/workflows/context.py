@@ -46,6 +46,7 @@ class Context:
     """Everything a workflow may touch. `shopify` and `sevdesk` give the client of one tenant.
 
     `vat_ids` asks whether a VAT id is valid at an instant; None when nobody is asked, so that no answer is available.
+    `forget` drops what is remembered of a tenant's clients and secrets, `subscribe` registers its webhooks.
     """
 
     database: Database
@@ -62,6 +63,8 @@ class Context:
     mail_from: str = "buchhaltung@example.com"
     wake: Callable[[str], None] = lambda name: None
     observe: Callable[[str, float], None] = lambda name, value: None
+    forget: Callable[[str], None] = lambda tenant: None
+    subscribe: Callable[[str], None] = lambda tenant: None
     rates: RateTable = field(default_factory=RateTable)
     vat_ids: Callable[[str, datetime], VatIdAnswer] | None = None
 

@@ -15,7 +15,7 @@ import zlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ladenbuch import audit, books, inbox
+from ladenbuch import audit, books, inbox, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.answers import BY_HAND, EXCLUDE, Answers, merged, question_hash
 from ladenbuch.domain.books import Books
@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 ROUNDS = 3
 #: How often a waiting time somebody named is taken as it is, before the ladder decides.
 _PATIENCE = 10
+#: When an order of a tenant that is not active is looked at again if nothing else makes it due.
+_ABSENCE = timedelta(days=30)
 
 
 def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
@@ -48,7 +50,9 @@ def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
         return "STALE-RUN"
     run = Run(ctx, tenant, order_id, run_id)
     try:
-        door.run(Store.BOOKS, lambda tx: books.take_fence(tx, tenant, order_id, claim.run_no, run_id))
+        standing = door.run(Store.BOOKS, lambda tx: _begin(tx, run, claim.run_no))
+        if standing != "active":
+            return _put_off(run, f"TENANT-{standing.upper()}")
         code, look_again = _converge(run)
     except Retryable as error:
         return _later(run, error.code, claim.attempts, error.after)
@@ -62,6 +66,20 @@ def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
         return _later(run, code, claim.attempts, None)
     now = ctx.clock()
     door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, order_id, run_id, claim.wanted, now, code, look_again))
+    return code
+
+
+def _begin(tx: Transaction, run: Run, run_no: int) -> tenants.State:
+    """Take the order's fence; in which state its tenant is."""
+    books.take_fence(tx, run.tenant, run.order_id, run_no, run.run_id)
+    return tenants.standing(tx, run.tenant)
+
+
+def _put_off(run: Run, code: str) -> str:
+    """Nothing is done for a tenant that is not active, not even a read; its return makes the marks due again."""
+    ctx, tenant, order_id, now = run.ctx, run.tenant, run.order_id, run.ctx.clock()
+    until = now + _ABSENCE
+    ctx.door(tenant).run(Store.INBOX, lambda tx: inbox.postpone(tx, tenant, order_id, run.run_id, until, code, now))
     return code
 
 

@@ -161,6 +161,8 @@ class Grants:
     def _grant(self, state: ShopState, fields: Mapping[str, str], now: datetime) -> dict[str, Any]:
         kind = fields.get("grant_type", "")
         expiring = fields.get("expiring") == "1"
+        if not state.installed and "code" not in fields:
+            raise GrantError(401, "invalid_client", "The app is not installed in this shop.")
         if kind == "client_credentials":
             if not state.shop.own_organisation:
                 raise GrantError(400, "shop_not_permitted", "Client credentials cannot be performed on this shop.")
@@ -174,6 +176,7 @@ class Grants:
             code = self._codes.pop(fields["code"], None)
             if code is None or code.shop != state.shop.domain or code.expires_at <= now:
                 raise GrantError(400, "invalid_request", "The authorization code was not found or was already used.")
+            state.installed = True
             return self._online(state, now) if code.per_user else self._offline(state, now, expiring, None)
         raise GrantError(400, "unsupported_grant_type", "The grant type is not supported.")
 

@@ -316,6 +316,20 @@ class ShopifySimulator:
         with self._lock:
             self._webhooks.configure(subscriptions)
 
+    def uninstall(self, shop: str) -> int:
+        """The merchant removes the app: every token is void at once, and app/uninstalled goes out."""
+        with self._lock:
+            state = self._states[shop]
+            state.installed = False
+            self._grants.revoke(shop)
+            told = {"id": state.shop.shop_id, "name": state.shop.name, "domain": shop, "myshopify_domain": shop}
+            return self._webhooks.emit(shop, "app/uninstalled", told, self._clock(), self._webhooks.new_id())
+
+    def install(self, shop: str) -> None:
+        """The app is in the shop again, as after a managed installation."""
+        with self._lock:
+            self._states[shop].installed = True
+
     def send(self, shop: str, topic: str, payload: Mapping[str, Any]) -> int:
         """Deliver any topic with a payload of one's own (app/uninstalled, compliance topics); returns the
         copies.

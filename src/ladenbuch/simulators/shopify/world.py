@@ -86,6 +86,7 @@ class ShopState:
     scopes: set[str]
     bucket: Bucket
     status: int | None = None  # 402, 403, 404 or 423 for every call while set
+    installed: bool = True  # whether the app is; a code that is exchanged installs it
     orders: dict[str, Snapshot] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)  # gid -> the fullest object with that id

@@ -1,0 +1,82 @@
+"""What to do because of a delivery that is not about an order: the app was uninstalled, scopes changed, privacy.
+
+The delivery's mark brings it here, as an order's brings `settle`: at least once, after a crash again. Its body is a
+hint like any other. Each topic has one handler; what a handler does it can do twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ladenbuch import inbox
+from ladenbuch.db import Store
+from ladenbuch.domain.retry import retry_at
+from ladenbuch.errors import LadenbuchError, Retryable
+from ladenbuch.workflows.context import Context
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One delivery as its handler gets it: what Shopify said, and when it says that it happened."""
+
+    tenant: str
+    webhook_id: str
+    topic: str
+    shop: str
+    said: Mapping[str, Any]
+    happened_at: datetime
+
+
+Handler = Callable[[Context, News], str]
+
+
+def hear(ctx: Context, tenant: str, mark: str, run_id: str, handlers: Mapping[str, Handler]) -> str:
+    """Handle one delivery and release its mark. Ids in, a code out; never raises for what can be expected."""
+    door = ctx.door(tenant)
+    claim = door.read(Store.INBOX, lambda tx: inbox.holder(tx, tenant, mark))
+    if claim is None or claim.run_id != run_id:
+        return "STALE-RUN"
+    try:
+        code = _handle(ctx, tenant, mark, handlers)
+    except LadenbuchError as error:
+        attempts = claim.attempts if isinstance(error, Retryable) else max(claim.attempts, 2)
+        return _later(ctx, tenant, mark, run_id, error.code, attempts)
+    except Exception:
+        log.exception("a delivery could not be handled", extra={"tenant": tenant, "mark": mark})
+        return _later(ctx, tenant, mark, run_id, "BUG", max(claim.attempts, 1))
+    now = ctx.clock()
+    door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, mark, run_id, claim.wanted, now, code))
+    return code
+
+
+def _handle(ctx: Context, tenant: str, mark: str, handlers: Mapping[str, Handler]) -> str:
+    webhook_id = inbox.heard_in(mark) or ""
+    kept = ctx.door(tenant).read(Store.INBOX, lambda tx: inbox.heard(tx, tenant, webhook_id))
+    handler = handlers.get(kept.topic) if kept is not None else None
+    if kept is None or handler is None:
+        return "NOTHING-TO-DO"
+    plain = ctx.unseal(tenant, inbox.BODY_PURPOSE)(kept.key_id, kept.body)
+    try:
+        said = msgspec.json.decode(plain)
+    except msgspec.DecodeError:
+        said = None
+    if not isinstance(said, dict):
+        log.warning("a genuine delivery is unreadable", extra={"tenant": tenant, "topic": kept.topic})
+        return "UNREADABLE"
+    news = News(tenant, webhook_id, kept.topic, kept.shop, said, kept.triggered_at or kept.received_at)
+    return handler(ctx, news)
+
+
+def _later(ctx: Context, tenant: str, mark: str, run_id: str, code: str, attempts: int) -> str:
+    again = retry_at(ctx.clock(), attempts, code, ladder=ctx.timing.ladder, jitter=2 * ctx.chance() - 1)
+    now = ctx.clock()
+    ctx.door(tenant).run(Store.INBOX, lambda tx: inbox.postpone(tx, tenant, mark, run_id, again.at, code, now))
+    return code
