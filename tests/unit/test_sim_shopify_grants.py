@@ -245,5 +245,7 @@ def test_the_admin_gives_an_embedded_app_a_session_token_that_is_exchanged_withi
     assert {name for name, value in user.items() if isinstance(value, str)} >= {"first_name", "last_name", "email"}
     assert user["email_verified"] is True
     assert answer["associated_user_scope"]
-    front.now += timedelta(seconds=71)
+    front.now += timedelta(seconds=69)
+    assert front.grant(**EXCHANGE, subject_token=token)[0] == 200
+    front.now += timedelta(seconds=1)
     assert front.grant(**EXCHANGE, subject_token=token)[1]["error"] == "invalid_subject_token"

@@ -404,7 +404,7 @@ def verify_session_token(token: str, *, client_id: str, secrets: Sequence[str], 
     claims = _claims(token, client_id, [secret for secret in secrets if secret])
     stamp = now.timestamp()
     expires, begins = _moment(claims, "exp"), _moment(claims, "nbf")
-    if expires is None or stamp > expires + SESSION_LEEWAY:
+    if expires is None or stamp >= expires + SESSION_LEEWAY:
         raise Rejected("SESSION-TOKEN", "expired")
     if begins is None or stamp < begins - SESSION_LEEWAY:
         raise Rejected("SESSION-TOKEN", "not valid yet")
@@ -426,6 +426,7 @@ def verify_session_token(token: str, *, client_id: str, secrets: Sequence[str], 
 def _claims(token: str, client_id: str, secrets: Sequence[str]) -> Mapping[str, Any]:
     # times are checked above against the clock we were given, not against the library's own
     options: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "require": ["exp", "nbf", "aud"]}
+    options["strict_aud"] = True  # one audience, as a text: Shopify's libraries refuse a list as well
     for secret in secrets:
         try:
             return jwt.decode(token, secret, algorithms=["HS256"], audience=client_id, options=options)

@@ -212,7 +212,7 @@ class Grants:
         except jwt.InvalidTokenError:
             raise refused from None
         instant = now.timestamp()
-        alive = claims["nbf"] - SESSION_LEEWAY_SECONDS <= instant <= claims["exp"] + SESSION_LEEWAY_SECONDS
+        alive = claims["nbf"] - SESSION_LEEWAY_SECONDS <= instant < claims["exp"] + SESSION_LEEWAY_SECONDS
         hosts = {urlsplit(str(claims["dest"])).hostname, urlsplit(str(claims["iss"])).hostname}
         if not alive or hosts != {shop.domain}:
             raise refused
