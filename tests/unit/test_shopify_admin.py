@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from ladenbuch.bucket import Priority, TooLong, working_as
 from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable
 from ladenbuch.shopify import cost as cost_module
 from ladenbuch.shopify.admin import Admin, Call
@@ -231,7 +231,8 @@ def test_throttled_waits_for_the_missing_points_and_repeats() -> None:
 
 def test_throttled_waits_at_least_a_second() -> None:
     server = Server(throttled(available=99, requested=100), graphql({"order": None}))
-    server.run()
+    with working_as(Priority.INTERACTIVE):
+        server.run()
     assert server.clock.slept == [1.0]
 
 
@@ -269,42 +270,42 @@ def test_a_long_wait_is_the_callers_business() -> None:
 def test_points_are_waited_for_before_sending() -> None:
     server = Server(graphql({"order": {"id": GID}}, available=8), graphql({"order": None}, available=900))
     server.run()
-    server.admin.execute("order_head", {"id": GID})
-    assert server.clock.slept == [pytest.approx((cost_module.estimate_cost(document("order_head")) - 8) / 100)]
+    with working_as(Priority.INTERACTIVE):
+        server.admin.execute("order_head", {"id": GID})
+    missing = cost_module.estimate_cost(document("order_head")) - 8
+    assert sum(server.clock.slept) == pytest.approx(missing / 100)
     assert len(server.asked) == 2
 
 
 def test_an_empty_bucket_that_nobody_refills_is_retryable_without_a_call() -> None:
     server = Server(graphql({"order": None}))
-    server.admin.budget.reserve(1000)
-    server.admin.budget._rate = 1.0  # a bucket that fills very slowly
+    server.admin.budget.resize(1, 1, debt=1000, maximum=1000, rate=1, known=True)  # it fills very slowly
     error = server.refused("order_head")
     assert error.code == "SHOPIFY-THROTTLED"
     assert server.asked == []
+    assert server.admin.budget.waiting == 0
 
 
-def test_the_gauge_counts_what_is_under_way_in_other_threads() -> None:
+def test_before_the_first_answer_one_call_finds_out_how_much_there_is() -> None:
     clock = Clock()
     gauge = CostGauge(clock)
-    taken: list[float] = []
-    start = threading.Barrier(8)
-
-    def work() -> None:
-        start.wait()
-        taken.append(gauge.reserve(200))
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(taken)[:5] == [0.0] * 5
-    assert all(wait > 0 for wait in sorted(taken)[5:])
-    for _ in range(5):
-        gauge.settle(200, Cost(200, 100, 2000, 1500, 100))
-    assert gauge.available() == 1500
+    first = gauge.take(108, clock.sleep, 0.0)
+    with pytest.raises(TooLong):
+        gauge.take(108, clock.sleep, 0.0)
+    gauge.answered(first, Cost(108, 90, 2000, 1910, 100))
+    assert gauge.size == (2000, 100)
+    assert gauge.available() == 1910
     clock.sleep(60)
     assert gauge.available() == 2000
+
+
+def test_a_throttled_call_is_charged_nothing_and_what_is_left_is_believed() -> None:
+    clock = Clock()
+    gauge = CostGauge(clock, known=True, maximum=2000)
+    turn = gauge.take(100, clock.sleep, 0.0)
+    gauge.answered(turn, Cost(100, None, 2000, 40, 100), refused=True)
+    assert gauge.available() == pytest.approx(40, abs=1)
+    assert gauge.throttled_for(340) == pytest.approx(3.0, abs=0.01)
 
 
 # -- small verbs -----------------------------------------------------------------------------------------------------

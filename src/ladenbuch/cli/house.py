@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from ladenbuch import tenants
 from ladenbuch.bootstrap import Ladenbuch
+from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store
 from ladenbuch.errors import UsageError
 from ladenbuch.settings import Settings
@@ -17,7 +18,8 @@ def opened(settings: Settings | None = None) -> Iterator[Ladenbuch]:
     """The house without its engine: commands never start it."""
     house = Ladenbuch.open(settings or Settings.read())
     try:
-        yield house
+        with working_as(Priority.INTERACTIVE):
+            yield house
     finally:
         house.close()
 

@@ -19,6 +19,7 @@ import httpx2
 import msgspec
 
 from ladenbuch import __version__
+from ladenbuch.bucket import TooLong, Turn
 from ladenbuch.errors import Ambiguous, Rejected, Retryable
 from ladenbuch.shopify import reading, shapes
 from ladenbuch.shopify.answer import NO_COST, Cost, Json, PathError, Result, decode
@@ -198,7 +199,7 @@ class Admin:
 
     def _exchange(self, name: str, body: bytes, token: str, cost: int) -> _Response:
         """One HTTP exchange under a reservation; the gauge and the listeners learn from it."""
-        self._reserve(cost)
+        turn = self._reserve(cost)
         started, told, outcome = self._clock(), None, "SHOPIFY-UNREACHABLE"
         try:
             with self._track(name) as call:
@@ -208,7 +209,7 @@ class Admin:
                     call.code = outcome.upper()
             return response
         finally:
-            self.budget.settle(cost, told)
+            self.budget.answered(turn, told, refused=outcome == "THROTTLED")
             seconds = (self._clock() - started).total_seconds()
             self._on_call(Call(name, outcome, seconds, cost, told or NO_COST))
 
@@ -242,12 +243,11 @@ class Admin:
             self._on_notice("deprecated", deprecated[:200])
         return {"version": answered, "version_fell_forward": fell, "deprecated": deprecated}
 
-    def _reserve(self, cost: int) -> None:
-        for round_left in range(_ROUNDS, -1, -1):
-            wait = self.budget.reserve(cost)
-            if wait == 0.0:
-                return
-            self._pause(wait, may_sleep=round_left > 0)
+    def _reserve(self, cost: int) -> Turn:
+        try:
+            return self.budget.take(cost, self._sleep, _LONGEST_WAIT)
+        except TooLong as wait:
+            raise Retryable("SHOPIFY-THROTTLED", f"{self.shop} is out of points", after=wait.after) from None
 
     def _throttled(self, response: _Response, cost: int) -> float | None:
         """Seconds to wait when the answer was a refusal for speed, else None."""

@@ -8,14 +8,14 @@ A query above 1000 points is refused by Shopify on every plan.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
 
+from ladenbuch.bucket import Bucket, Sharing, Turn
 from ladenbuch.errors import UsageError
-from ladenbuch.shopify.answer import Cost
+from ladenbuch.shopify.answer import NO_COST, Cost
 
 #: No single query may cost more, whatever the plan.
 MAX_QUERY_COST = 1000
@@ -56,57 +56,30 @@ def estimate_cost(document_text: str, variables: Mapping[str, object] | None = N
     return estimate.points(document_text, tuple(sorted(sizes.items())))
 
 
-class CostGauge:
+class CostGauge(Bucket):
     """The points of one app in one shop, shared by all threads that talk to it.
 
-    Knows what the last answer said, adds what flowed back since, and subtracts what is under way. Before the first
-    answer it assumes 1000 points, what one query may cost at most, and 100 per second, the slowest plan.
+    Before the first answer it assumes 1000 points, what one query may cost at most, and 100 per second, the slowest
+    plan, and lets one call through at a time; each answer then tells the plan's size, and a change of it.
     """
 
-    def __init__(self, clock: Callable[[], datetime], *, maximum: float = 1000.0, restore_rate: float = 100.0) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._maximum = maximum
-        self._rate = restore_rate
-        self._level = maximum
-        self._at = clock()
-        self._under_way = 0
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        *,
+        maximum: float = MAX_QUERY_COST,
+        restore_rate: float = 100.0,
+        known: bool = False,
+        sharing: Sharing | None = None,
+    ) -> None:
+        super().__init__(clock, maximum, restore_rate, known=known, sharing=sharing)
 
-    def available(self) -> float:
-        """Points that a query sent now could use."""
-        with self._lock:
-            return self._now() - self._under_way
-
-    def reserve(self, cost: int) -> float:
-        """Take `cost` points. Returns 0.0 when they are taken, else the seconds after which to ask again.
-
-        Whoever got 0.0 must call `settle` with the same cost, whatever happened to the call.
-        """
-        with self._lock:
-            missing = cost - (self._now() - self._under_way)
-            if missing <= 0 or (self._under_way == 0 and cost >= self._maximum <= self._now()):
-                self._under_way += cost
-                return 0.0
-            return max(0.05, missing / self._rate)
-
-    def settle(self, cost: int, told: Cost | None = None) -> None:
-        """Give back a reservation; `told` is what the answer said about the bucket, where it said anything."""
-        with self._lock:
-            self._under_way = max(0, self._under_way - cost)
-            if told is None or told.available is None:
-                self._level = max(0.0, self._now() - cost)  # nobody knows: assume it was charged
-                self._at = self._clock()
-                return
-            self._maximum = told.maximum or self._maximum
-            self._rate = told.restore_rate or self._rate
-            self._level = min(told.available, self._maximum)
-            self._at = self._clock()
+    def answered(self, turn: Turn, told: Cost | None = None, *, refused: bool = False) -> None:
+        """The call of `turn` ended; `told` is what its answer said of cost, `refused` that it was THROTTLED."""
+        told = told or NO_COST
+        spent = 0 if refused else told.actual
+        self.settle(turn, spent, maximum=told.maximum, available=told.available, rate=told.restore_rate)
 
     def throttled_for(self, requested: int) -> float:
         """Seconds until `requested` points are there again after Shopify said THROTTLED: at least one."""
-        with self._lock:
-            return max(1.0, (requested - self._now()) / self._rate)
-
-    def _now(self) -> float:
-        elapsed = max(0.0, (self._clock() - self._at).total_seconds())
-        return min(self._maximum, self._level + elapsed * self._rate)
+        return max(1.0, self.seconds_until(requested))

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.month import PAID, Finding, Month, OurDocument, PeriodCertificate, TheirDocument
 from ladenbuch.domain.month_documents import gaps
@@ -43,6 +44,7 @@ _LOOKED_FOR = 200
 Told = Callable[[str], None]
 
 
+@working_as(Priority.BACKFILL)
 def certificate_of(
     ctx: Context, tenant: str, period: Period, grace: timedelta, told: Told = lambda what: None
 ) -> PeriodCertificate:

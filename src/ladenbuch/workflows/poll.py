@@ -10,6 +10,7 @@ import logging
 from datetime import datetime, timedelta
 
 from ladenbuch import books, inbox, tenants
+from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.workflows.context import Context
@@ -35,6 +36,7 @@ def poll_all(ctx: Context) -> int:
     return found
 
 
+@working_as(Priority.BACKFILL)
 def poll(ctx: Context, tenant: str, start: datetime) -> int:
     """Want every order changed since the cursor (first time: since `start`). Returns how many were new to us.
 

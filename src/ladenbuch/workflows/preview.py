@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ladenbuch import books, inbox
+from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.books import Books
 from ladenbuch.domain.facts import facts_of
@@ -95,6 +96,7 @@ def period_of(ctx: Context, tenant: str, since: date, until: date) -> Period:
     return Period(since, until, profile.time_zone, start, end)
 
 
+@working_as(Priority.BACKFILL)
 def orders_of(ctx: Context, tenant: str, period: Period) -> list[str]:
     """The gids of the period's orders, oldest first. Raises what Shopify's client raises: a list with gaps is none."""
     return list(orders_processed(ctx.shopify(tenant).execute, period.start, period.end))
@@ -109,6 +111,7 @@ def hidden_until(ctx: Context, tenant: str, period: Period) -> datetime | None:
     return None if hidden is None else min(hidden, period.end)
 
 
+@working_as(Priority.BACKFILL)
 def look(ctx: Context, tenant: str, order_id: str, name: str = "") -> OrderPreview:
     """Read and plan one order; nothing is written. A busy shop is waited for, within bounds.
 

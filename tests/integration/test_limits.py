@@ -1,0 +1,152 @@
+"""Twenty workers of one tenant against the simulated shop: nobody is THROTTLED (facts 5, S117, S119, S122, S125)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import pytest
+
+from acceptance.invoice_cases import mixed_rates
+from house import SHOP as HOUSE_SHOP
+from house import TENANT, House
+from ladenbuch.bucket import Priority, Turn, working_as
+from ladenbuch.errors import Retryable
+from ladenbuch.shopify import oauth
+from ladenbuch.shopify.admin import Admin, Call
+from ladenbuch.simulators import lives
+from ladenbuch.simulators.http import Route, SimTransport
+from ladenbuch.simulators.shopify import Shop, ShopifySimulator
+from ladenbuch.workflows.poll import poll
+
+SHOP = "seifenladen.myshopify.com"
+BASE = "http://shopify.test"
+END = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+class World:
+    """The simulated shop and our client of it; a second passes in a fortieth of one."""
+
+    SPEED = 40.0
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self.sim = ShopifySimulator(self.clock, client_secret="geheim", shops=[Shop(SHOP, client_id="app")])
+        told = lives.generate(7, 10, shop=SHOP, mix="domestic", end=END, span=timedelta(days=1))
+        self.sim.load(told)
+        self.sim.advance(self.clock())
+        self.orders = [one.order_id for one in told]
+        http = httpx2.Client(transport=SimTransport([Route(BASE, self.sim)], sleep=self.sleep))
+        answer = http.post(oauth.token_url(f"{BASE}/{SHOP}"), json=oauth.client_credentials_body("app", "geheim"))
+        token = oauth.parse_token_response(answer.status_code, answer.content, self.clock()).access_token
+        self.calls: list[Call] = []
+        self.admin = Admin(
+            SHOP,
+            BASE + "/{shop}",
+            lambda: token,
+            http,
+            sleep=self.sleep,
+            clock=self.clock,
+            on_call=self.calls.append,
+        )
+
+    def clock(self) -> datetime:
+        return END + timedelta(minutes=1, seconds=(time.monotonic() - self._began) * self.SPEED)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds / self.SPEED)
+
+    def load(self, workers: int, seconds: float, priority: Priority = Priority.WEBHOOKS) -> Callable[[], None]:
+        """So many threads read orders for that long; what comes back waits for their end."""
+        until = self.clock() + timedelta(seconds=seconds)
+
+        def work(number: int) -> None:
+            with working_as(priority):
+                while self.clock() < until:
+                    try:
+                        self.admin.fetch_order(self.orders[number % len(self.orders)])
+                    except Retryable as error:  # our own line was too long
+                        self.sleep(error.after or 1.0)
+
+        pool = ThreadPoolExecutor(workers)
+        running = [pool.submit(work, number) for number in range(workers)]
+
+        def join() -> None:
+            for one in running:
+                one.result()
+            pool.shutdown()
+
+        return join
+
+
+def test_s122_s48_twenty_workers_of_one_tenant_are_never_throttled() -> None:
+    world = World()
+    before = world.sim.stats()["points"]
+    world.load(20, 60)()
+    stats = world.sim.stats()
+    assert stats["throttled"] == 0
+    assert {call.outcome for call in world.calls} == {"ok"}
+    assert stats["points"] - before > 60 * 100 * 0.2, "and the points are used"
+
+
+def test_s117_the_plan_changes_while_they_work_and_is_known_at_once() -> None:
+    world = World()
+    join = world.load(4, 30)
+    world.sleep(10)
+    for plan, size in (("plus", (20000, 1000)), ("standard", (2000, 100))):
+        world.sim.set_plan(SHOP, plan)
+        before = len(world.calls)
+        while world.admin.budget.size != size:
+            assert len(world.calls) <= before + 4 + 2, "those under way, and two more"
+            world.sleep(0.05)
+    join()
+    assert world.sim.stats()["throttled"] <= 2
+
+
+def test_s125_a_person_waits_little_while_a_backfill_reads_everything() -> None:
+    world = World()
+    join = world.load(12, 40, Priority.BACKFILL)
+    world.sleep(15)
+    waited = []
+    for number in range(15):
+        began = world.clock()
+        with working_as(Priority.INTERACTIVE):
+            world.admin.fetch_order(world.orders[number % 10])
+        waited.append((world.clock() - began).total_seconds())
+        world.sleep(1.0)
+    join()
+    assert sorted(waited)[13] < 2.0, "p95"
+    assert world.sim.stats()["throttled"] == 0
+
+
+def test_s119_the_used_share_follows_every_answer(house: House) -> None:
+    shop = house.ladenbuch.shopify(TENANT)
+    shop.shop_settings()
+    assert shop.budget.used() < 0.01
+    house.shopify.drain_bucket(HOUSE_SHOP)
+    house.clock.sleep(5)
+    shop.shop_settings()
+    size, rate = shop.budget.size
+    assert (size, rate) == (20000, 1000)
+    assert shop.budget.used() == pytest.approx(1 - 5 * rate / size, abs=0.01)
+
+
+def test_s125_the_poll_stands_behind_what_the_shop_told_us(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = house.ladenbuch.shopify(TENANT).budget
+    seen: dict[str, set[Priority]] = {"settle": set(), "poll": set()}
+    now = "settle"
+    enter = budget.enter
+
+    def noted(cost: float, priority: Priority | None = None) -> Turn:
+        turn = enter(cost, priority)
+        seen[now].add(turn.priority)
+        return turn
+
+    monkeypatch.setattr(budget, "enter", noted)
+    house.lived(mixed_rates)
+    now = "poll"
+    poll(house.ladenbuch.context, TENANT, house.clock.now() - timedelta(days=1))
+    assert seen == {"settle": {Priority.WEBHOOKS}, "poll": {Priority.BACKFILL}}
