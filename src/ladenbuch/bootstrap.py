@@ -27,26 +27,40 @@ if TYPE_CHECKING:
     import httpx2
 
     from ladenbuch.engine.port import Engine
+    from ladenbuch.grants import Kind
     from ladenbuch.mail.transport import Relays
     from ladenbuch.sevdesk.client import Sevdesk
     from ladenbuch.shopify.admin import Admin
+    from ladenbuch.shopify.oauth import Token
+    from ladenbuch.shopify.token_endpoint import App
     from ladenbuch.telemetry import Metrics
     from ladenbuch.telemetry.calls import Calls
     from ladenbuch.vies import VatIds
     from ladenbuch.web.ingest import TenantRef
     from ladenbuch.workflows.context import Context
+    from ladenbuch.workflows.tokens import Tokens
 
 log = logging.getLogger(__name__)
 
 #: How long a secret read from the vault is used before it is read again.
 _SECRET_AGE = timedelta(seconds=5)
 #: Seconds between two firings of each tick; `poll` is a setting. A wake makes them fire at once.
-TICKS = {"dispatch": 0.25, "deliver": 0.5, "sweep": 10.0}
+TICKS = {"dispatch": 0.25, "deliver": 0.5, "sweep": 10.0, "tokens": 3600.0}
 
 
 def utc_now() -> datetime:
     """The only real clock of the product."""
     return datetime.now(UTC)
+
+
+def app_of(settings: Settings) -> App | None:
+    """The operator's Shopify app, None where every tenant brings its own."""
+    from ladenbuch.shopify.token_endpoint import App
+
+    if settings.shopify_client_id is None or settings.shopify_client_secret is None:
+        return None
+    secrets = (settings.shopify_client_secret, settings.shopify_client_secret_previous)
+    return App(settings.shopify_client_id, tuple(one.get_secret_value() for one in secrets if one is not None))
 
 
 class Ladenbuch:
@@ -206,7 +220,7 @@ class Ladenbuch:
             chance=self._chance,
             budget=CostGauge(self._clock),
             track=self.calls.of("shopify"),
-            refresh=lambda: self._shopify_token(tenant, shop, refused=True),
+            refresh=lambda refused: self._shopify_token(tenant, shop, refused),
             on_notice=self._notice,
             version=self.api_version,
         )
@@ -268,22 +282,48 @@ class Ladenbuch:
         self._secrets[tenant, name] = (now, secret.value)
         return secret.value
 
-    def _shopify_token(self, tenant: str, shop: str, *, refused: bool = False) -> str:
-        """The shop's access token; after a 401 (`refused`) the stored one is forgotten and a new one fetched once."""
-        from ladenbuch.workflows.tokens import SHOPIFY_TOKEN, access_token
+    @cached_property
+    def tokens(self) -> Tokens:
+        """The access tokens of all shops."""
+        from ladenbuch.shopify.token_endpoint import TokenEndpoint
+        from ladenbuch.workflows.granting import regained
+        from ladenbuch.workflows.tokens import Tokens
+
+        ctx, settings = self.context, self.settings
+        endpoint = TokenEndpoint(settings.shopify_url, self._http, self._clock, self.calls.of("shopify"))
+        return Tokens(ctx, endpoint, app_of(settings), settings.app_url, lambda tenant: regained(ctx, tenant))
+
+    def granted(self, shop: str, kind: Kind, token: Token) -> str:
+        """A shop just let us in: its token is kept, its installation goes on; the id of its tenant. See `granting`."""
+        from ladenbuch.workflows.granting import granted
+
+        return granted(self.context, self.tokens, self._admin_with, shop, kind, token)
+
+    def _admin_with(self, shop: str, token: Token) -> Admin:
+        """A client for one look at a shop that may be nobody's yet."""
+        from ladenbuch.shopify.admin import Admin
+
+        return Admin(
+            shop,
+            self.settings.shopify_url,
+            lambda: token.access_token,
+            self._http,
+            sleep=self._sleep,
+            clock=self._clock,
+            track=self.calls.of("shopify"),
+            on_notice=self._notice,
+            version=self.api_version,
+        )
+
+    def _shopify_token(self, tenant: str, shop: str, refused: str | None = None) -> str:
+        """The shop's access token; `refused` is one that was just answered with 401."""
+        from ladenbuch.workflows.tokens import SHOPIFY_TOKEN
 
         now = self._clock()
         kept = self._secrets.get((tenant, SHOPIFY_TOKEN))
-        if kept is not None and not refused and now - kept[0] < _SECRET_AGE:
+        if kept is not None and kept[1] != refused and now - kept[0] < _SECRET_AGE:
             return kept[1]
-        value = access_token(
-            self.context,
-            self._http,
-            self.settings.shopify_url,
-            tenant,
-            shop,
-            refused=kept[1] if refused and kept else None,
-        )
+        value = self.tokens.access_token(tenant, shop, refused=refused)
         self._secrets[tenant, SHOPIFY_TOKEN] = (now, value)
         return value
 
@@ -314,7 +354,7 @@ class Ladenbuch:
         from ladenbuch.workflows.settle import settle
 
         # Made here, by one thread, before any run can ask for them.
-        ctx, metrics, _, _ = self.context, self.metrics, self._http, self._vat_ids
+        ctx, metrics, tokens, _, _ = self.context, self.metrics, self.tokens, self._http, self._vat_ids
         workers, per_tenant = self.settings.workers, self.settings.tenant_workers
 
         def settle_one(tenant: str, order_id: str, run_id: str) -> str:
@@ -334,6 +374,7 @@ class Ladenbuch:
             "deliver": lambda: deliver_all(ctx),
             "poll": lambda: poll_all(ctx),
             "sweep": lambda: sweep(ctx),
+            "tokens": tokens.keep_alive,
         }
         for name, fn in ticks.items():
             engine.every(name, self._ticks[name], self._once_ready(fn))

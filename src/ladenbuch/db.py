@@ -79,6 +79,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.deadletters",
         "ladenbuch.erasure",
         "ladenbuch.evidence",
+        "ladenbuch.grants",
         "ladenbuch.outbox",
         "ladenbuch.tenants",
         "ladenbuch.vault",
@@ -97,6 +98,7 @@ SYSTEM_REASONS = frozenset(
         "doctor",  # the operator's self-check
         "health",  # live and ready checks
         "ingest",  # one group commit holds the webhooks of many shops
+        "keep alive",  # whose refresh tokens nobody used for a week
         "keys rotate",  # re-seals the rows of all tenants
         "lifecycle",  # install and uninstall
         "metrics",  # depths and ages over all tenants

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -39,6 +40,30 @@ class Settings(BaseSettings):
     )
     shopify_api_version: str | None = Field(
         None, description="Version of Shopify's Admin API, only to outlive one that is no longer served; never latest."
+    )
+    shopify_client_id: str | None = Field(
+        None, description="Client id of the Shopify app that shops install; a tenant may bring its own app instead."
+    )
+    shopify_client_secret: SecretStr | None = Field(None, description="Client secret of that app.")
+    shopify_client_secret_previous: SecretStr | None = Field(
+        None, description="The secret it replaces, while Shopify still signs with it."
+    )
+    app_url: str | None = Field(
+        None, description="Where merchants and Shopify reach this connector, for instance https://books.example.org."
+    )
+    scopes: Annotated[tuple[str, ...], NoDecode] = Field(
+        (
+            "read_orders",
+            "read_customers",
+            "read_products",
+            "read_payment_terms",
+            "read_returns",
+            "read_fulfillments",
+        ),
+        description="Scopes every install asks for, comma separated.",
+    )
+    optional_scopes: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Scopes a merchant may grant on top, comma separated."
     )
     partner_url: str = Field(
         "https://partners.shopify.com",
@@ -109,7 +134,7 @@ class Settings(BaseSettings):
         "auto", description="How log lines look: text, json, or auto (text on a terminal, json otherwise)."
     )
 
-    @field_validator("smtp_urls", "ladder_seconds", mode="before")
+    @field_validator("smtp_urls", "ladder_seconds", "scopes", "optional_scopes", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -137,6 +162,25 @@ class Settings(BaseSettings):
     def _address(cls, value: str) -> str:
         return _http_address(value)
 
+    @field_validator("app_url")
+    @classmethod
+    def _public_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        found = urlsplit(_http_address(value))
+        if found.query or found.fragment or found.username is not None or not found.hostname:
+            raise ValueError("must be an address without user, query and fragment")
+        if found.scheme != "https" and found.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("must start with https:// (the cookie of an installation is sent over TLS only)")
+        return value.rstrip("/")
+
+    @field_validator("scopes", "optional_scopes")
+    @classmethod
+    def _scope_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"(unauthenticated_)?(read|write)_[a-z_]+", scope) for scope in value):
+            raise ValueError("each scope looks like read_orders or write_orders")
+        return value
+
     @field_validator("vies_url")
     @classmethod
     def _address_or_nothing(cls, value: str) -> str:
@@ -163,6 +207,14 @@ class Settings(BaseSettings):
         if not value or any(step <= 0 for step in value):
             raise ValueError("needs at least one positive number of seconds")
         return value
+
+    @model_validator(mode="after")
+    def _whole_app(self) -> Settings:
+        parts = {name: getattr(self, name) for name in ("shopify_client_id", "shopify_client_secret", "app_url")}
+        missing = [f"{PREFIX}{name.upper()}" for name, value in parts.items() if value is None]
+        if 0 < len(missing) < len(parts) or (missing and self.shopify_client_secret_previous is not None):
+            raise ValueError(f"not set: {', '.join(missing)} (an app needs all three)")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -155,6 +155,11 @@ class Vault:
         value = self.open(tenant, _purpose(name), Sealed(row.key_id, row.ciphertext)).decode()
         return Secret(value, None if row.expires_at is None else from_micros(row.expires_at))
 
+    def delete_secret(self, tx: Transaction, tenant: str, name: str) -> bool:
+        """Forget one secret; False when there was none."""
+        mine = (secrets.c.tenant == tenant) & (secrets.c.name == name)
+        return tx.execute(sa.delete(secrets).where(mine)).rowcount == 1
+
     def delete_secrets(self, tx: Transaction, tenant: str, *, keep: Collection[str] = ()) -> int:
         """Forget the secrets of a tenant but those named in `keep`; how many went."""
         others = secrets.c.name.not_in(list(keep))

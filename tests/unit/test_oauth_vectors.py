@@ -282,27 +282,51 @@ def test_an_expiring_token_response() -> None:
     assert token.expires_at == NOW + timedelta(hours=1)
     assert token.refresh_token == "shprt_1"
     assert token.refresh_expires_at == NOW + timedelta(days=90)
-    assert not token.expiry_assumed
     assert "shpat_1" not in repr(token)
     assert "shprt_1" not in repr(token)
 
 
+PAIR = {"expires_in": 3600, "refresh_token": "shprt_1", "refresh_token_expires_in": 7_776_000}
+
+
+@pytest.mark.parametrize("expects", ["pair", "expiring"])
 @pytest.mark.parametrize("expires_in", [None, "3600", 0, -5, 3600.5, True])
-def test_a_missing_expiry_is_one_hour_never_for_ever(expires_in: object) -> None:
-    """A refresh answer without `expires_in` stored as "never expires" bricks a shop."""
-    token = oauth.parse_token_response(200, answer(expires_in=expires_in), NOW)
-    assert token.expires_at == NOW + timedelta(hours=1)
-    assert token.expiry_assumed
+def test_a_missing_expiry_is_an_error_never_for_ever(expires_in: object, expects: oauth.Expects) -> None:
+    """S133. A refresh answer without `expires_in` stored as "never expires" bricks a shop (facts 4.4)."""
+    with pytest.raises(Retryable) as caught:
+        oauth.parse_token_response(200, answer(**PAIR | {"expires_in": expires_in}), NOW, expects=expects)
+    assert code(caught) == "OAUTH-INCOMPLETE"
+
+
+@pytest.mark.parametrize("name", ["refresh_token", "refresh_token_expires_in"])
+def test_expiring_fields_left_blank_are_an_error(name: str) -> None:
+    """Facts 4.4: a flag that did not reach the callback left the refresh fields empty."""
+    for value in (None, "", 0):
+        with pytest.raises(Retryable) as caught:
+            oauth.parse_token_response(200, answer(**PAIR | {name: value}), NOW)
+        assert code(caught) == "OAUTH-INCOMPLETE"
 
 
 def test_a_token_that_was_not_asked_to_expire_does_not() -> None:
-    token = oauth.parse_token_response(200, answer(), NOW, expiring=False)
+    token = oauth.parse_token_response(200, answer(), NOW, expects="permanent")
     assert token.expires_at is None
     assert not token.is_expired(NOW)
+    with pytest.raises(Retryable):  # half a pair is not a permanent token
+        oauth.parse_token_response(200, answer(refresh_token="shprt_1"), NOW, expects="permanent")
+
+
+def test_an_online_token_names_its_person_and_nothing_else_of_them() -> None:
+    """S131: for attribution. Name and address of the person are not read."""
+    person = {"id": 42, "first_name": "Ada", "email": "ada@example.com", "account_owner": True}
+    body = answer(expires_in=86_399, associated_user_scope="read_orders", associated_user=person)
+    token = oauth.parse_token_response(200, body, NOW, expects="expiring")
+    assert (token.online, token.user_id, token.refresh_token) == (True, "42", None)
+    assert "ada" not in repr(token).lower()
+    assert not oauth.parse_token_response(200, answer(**PAIR), NOW).online
 
 
 def test_is_expired_has_a_margin_of_five_minutes() -> None:
-    token = oauth.parse_token_response(200, answer(expires_in=3600), NOW)
+    token = oauth.parse_token_response(200, answer(**PAIR), NOW)
     assert not token.is_expired(NOW + timedelta(minutes=54))
     assert token.is_expired(NOW + timedelta(minutes=56))
 

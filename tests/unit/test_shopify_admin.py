@@ -183,10 +183,10 @@ def test_redirects_are_not_followed() -> None:
 
 
 def test_a_401_refreshes_the_token_once() -> None:
-    server = Server(httpx2.Response(401), graphql({"order": None}), refresh=lambda: "shpat_new")
+    server = Server(httpx2.Response(401), graphql({"order": None}), refresh=lambda refused: "shpat_new")
     server.run()
     assert [request.headers["x-shopify-access-token"] for request in server.asked] == ["shpat_secret", "shpat_new"]
-    server = Server(httpx2.Response(401), refresh=lambda: "shpat_new")
+    server = Server(httpx2.Response(401), refresh=lambda refused: "shpat_new")
     assert server.refused().code == "SHOPIFY-TOKEN"
     assert len(server.asked) == 2
 

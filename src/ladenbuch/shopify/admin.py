@@ -62,10 +62,10 @@ class Call:
 class Admin:
     """One shop's Admin API. Threads may share an `Admin`; the `budget` is per app and shop and shared by all of them.
 
-    `base_url` may contain `{shop}`. `token` gives the current access token; `refresh` is called once after a 401 and
-    gives a new one. `track` counts each exchange, `on_call` hears what it cost, `on_notice(kind, text)` about
-    `version-fell-forward` and `deprecated`. `sleep`, `clock` and `chance` (0..1, for jitter) are the only sources of
-    time and chance.
+    `base_url` may contain `{shop}`. `token` gives the current access token; `refresh` is called once after a 401 with
+    the refused token and gives a new one. `track` counts each exchange, `on_call` hears what it cost,
+    `on_notice(kind, text)` about `version-fell-forward` and `deprecated`. `sleep`, `clock` and `chance` (0..1, for
+    jitter) are the only sources of time and chance.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Admin:
         on_call: Callable[[Call], None] | None = None,
         track: Track = untracked,
         version: str = API_VERSION,
-        refresh: Callable[[], str] | None = None,
+        refresh: Callable[[str], str] | None = None,
         on_notice: Callable[[str, str], None] | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -189,7 +189,7 @@ class Admin:
         for round_left in range(_ROUNDS, -1, -1):
             response = self._exchange(document_name, body, token, cost)
             if response.status_code == 401 and self._refresh is not None and not refreshed:
-                token, refreshed = self._refresh(), True
+                token, refreshed = self._refresh(token), True
                 response = self._exchange(document_name, body, token, cost)
             wait = self._throttled(response, cost)
             if wait is None:

@@ -10,13 +10,15 @@ Secrets and tokens are hidden in every `repr`, and no error text carries one.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 import jwt
@@ -33,12 +35,16 @@ TIMESTAMP_WINDOW = 90
 SESSION_LEEWAY = 10
 #: How long a merchant may look at the consent screen, in seconds.
 STATE_LIFE = 600
-#: Life of an expiring offline token when a response forgets to say it: an unknown expiry must never mean "never".
-DEFAULT_LIFE = 3600
 
 _ONCE = ("hmac", "shop", "state", "code", "timestamp", "host")
 _ADMIN_STORE = re.compile(r"admin\.shopify\.com/store/([a-z0-9][a-z0-9-]*)/?", re.ASCII)
 _INTEGER = re.compile(r"[0-9]{1,12}", re.ASCII)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{1,500}={0,2}", re.ASCII)
+_PATH = re.compile(r"[a-zA-Z0-9/_-]{0,200}", re.ASCII)
+_BOT = re.compile(
+    r"bot\b|bots\b|crawl|spider|slurp|preview|facebookexternalhit|whatsapp|embedly|headless|scan(?:ner|ning)\b|archiver",
+    re.IGNORECASE | re.ASCII,
+)
 _TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
 _OFFLINE = "urn:shopify:params:oauth:token-type:offline-access-token"
@@ -63,6 +69,27 @@ def sanitise_shop(text: str) -> str | None:
     return shop_domain(f"{admin.group(1)}.myshopify.com" if admin else shown.removesuffix("/"))
 
 
+def sanitise_host(text: str) -> str | None:
+    """What the `host` parameter decodes to (`admin.shopify.com/store/x`, `x.myshopify.com/admin`), None for a trap.
+
+    It says where the app was opened from; nothing but Shopify's own hosts is ever sent back to.
+    """
+    if not _BASE64.fullmatch(text):
+        return None
+    try:
+        shown = base64.b64decode(text.rstrip("=").ljust(-(-len(text.rstrip("=")) // 4) * 4, "=")).decode("ascii")
+    except (binascii.Error, ValueError):
+        return None
+    name, _, path = shown.partition("/")
+    trusted = name == "admin.shopify.com" or shop_domain(name) == name
+    return shown if trusted and _PATH.fullmatch(path) else None
+
+
+def looks_like_a_bot(user_agent: str | None) -> bool:
+    """Whether a request comes from a crawler or link preview, which must not begin or end an installation (410)."""
+    return user_agent is not None and _BOT.search(user_agent) is not None
+
+
 def scopes_satisfied(granted: str | Iterable[str], wanted: str | Iterable[str]) -> bool:
     """Whether the granted scopes cover the wanted ones; `write_x` implies `read_x`, also behind `unauthenticated_`."""
     return not missing_scopes(granted, wanted)
@@ -70,14 +97,15 @@ def scopes_satisfied(granted: str | Iterable[str], wanted: str | Iterable[str]) 
 
 def missing_scopes(granted: str | Iterable[str], wanted: str | Iterable[str]) -> list[str]:
     """The wanted scopes that are neither granted nor implied, sorted."""
-    have = _scopes(granted)
+    have = scope_set(granted)
     implied = {re.sub(r"^(unauthenticated_)?write_", r"\1read_", scope) for scope in have}
-    return sorted(_scopes(wanted) - have - implied)
+    return sorted(scope_set(wanted) - have - implied)
 
 
-def _scopes(given: str | Iterable[str]) -> set[str]:
+def scope_set(given: str | Iterable[str]) -> frozenset[str]:
+    """Scopes from a list or from Shopify's comma-separated text."""
     parts = given.split(",") if isinstance(given, str) else given
-    return {part.strip() for part in parts if part.strip()}
+    return frozenset(part.strip() for part in parts if part.strip())
 
 
 # -- signed queries --------------------------------------------------------------------------------------------------
@@ -177,7 +205,7 @@ def authorise_url(
     """Where to send the merchant. `base_url` is `https://{shop}`; `state` is at least 32 random bytes in hex."""
     query = [
         ("client_id", client_id),
-        ("scope", ",".join(sorted(_scopes(scopes)))),
+        ("scope", ",".join(sorted(scope_set(scopes)))),
         ("redirect_uri", redirect_uri),
         ("state", state),
     ]
@@ -300,17 +328,30 @@ def _client(client_id: str, client_secret: str) -> dict[str, str]:
     return {"client_id": client_id, "client_secret": client_secret}
 
 
+Expects = Literal["pair", "expiring", "permanent"]
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a grant gave. Instants are aware UTC. `expires_at` None only for a token that was not asked to expire."""
+    """What a grant gave. Instants are aware UTC. `expires_at` None only for a token that was not asked to expire.
+
+    `user_id` is set for an online token only: it tells who is acting and never does a job's work. `granted_by` is who
+    brought an offline token (the numeric id of a user of the shop) where that is known, `origin` from which network.
+    """
 
     access_token: str = field(repr=False)
     expires_at: datetime | None
     scope: str
     refresh_token: str | None = field(default=None, repr=False)
     refresh_expires_at: datetime | None = None
-    #: True when the response did not say when the token expires and one hour was assumed.
-    expiry_assumed: bool = False
+    user_id: str | None = None
+    granted_by: str | None = None
+    origin: str | None = None
+
+    @property
+    def online(self) -> bool:
+        """Whether the token is a person's, gone with their session."""
+        return self.user_id is not None
 
     def is_expired(self, now: datetime, margin: timedelta = timedelta(minutes=5)) -> bool:
         """Whether the access token has less than `margin` left."""
@@ -326,12 +367,14 @@ _INVALID = {
 }
 
 
-def parse_token_response(status: int, body: bytes, now: datetime, *, expiring: bool = True) -> Token:
+def parse_token_response(status: int, body: bytes, now: datetime, *, expects: Expects = "pair") -> Token:
     """Read the answer of the token endpoint.
 
-    With `expiring`, a response without `expires_in` is taken as one hour, never as "for ever". Raises `Retryable` for
-    429, 5xx and unreadable answers, `Rejected` with `OAUTH-GRANT` (terminal), `OAUTH-CLIENT`, `OAUTH-SESSION`,
-    `OAUTH-SHOP-NOT-PERMITTED` or `OAUTH-REFUSED`.
+    `expects` says what was asked for: a "pair" with a refresh token, a token that is "expiring" without one (client
+    credentials, online), or a "permanent" one. An answer that names no expiry where one is due, or lacks its refresh
+    token, is an error: stored as "never expires" it would lose the shop an hour later. Raises `Retryable` with
+    `OAUTH-DOWN` (429, 5xx), `OAUTH-UNREADABLE` or `OAUTH-INCOMPLETE`, `Rejected` with `OAUTH-GRANT` (terminal),
+    `OAUTH-CLIENT`, `OAUTH-SESSION`, `OAUTH-SHOP-NOT-PERMITTED` or `OAUTH-REFUSED`.
     """
     if status == 429 or status >= 500:
         raise Retryable("OAUTH-DOWN", f"the token endpoint answered {status}")
@@ -347,17 +390,25 @@ def parse_token_response(status: int, body: bytes, now: datetime, *, expiring: b
         raise Retryable("OAUTH-UNREADABLE", "the token endpoint's answer has no access token")
     life = _life(answer.get("expires_in"))
     refresh_life = _life(answer.get("refresh_token_expires_in"))
-    assumed = life is None and (expiring or bool(refresh))
-    if assumed:
-        life = DEFAULT_LIFE
+    paired = isinstance(refresh, str) and bool(refresh) and refresh_life is not None
+    if life is None and (expects != "permanent" or refresh is not None):
+        raise Retryable("OAUTH-INCOMPLETE", "the token endpoint does not say when the access token expires")
+    if expects == "pair" and not paired:
+        raise Retryable("OAUTH-INCOMPLETE", "the token endpoint's answer has no refresh token, or no expiry of it")
     return Token(
         access_token=access,
         expires_at=None if life is None else now + timedelta(seconds=life),
         scope=scope if isinstance(scope, str) else "",
-        refresh_token=refresh if isinstance(refresh, str) and refresh else None,
-        refresh_expires_at=None if refresh_life is None else now + timedelta(seconds=refresh_life),
-        expiry_assumed=assumed,
+        refresh_token=refresh if paired else None,
+        refresh_expires_at=now + timedelta(seconds=refresh_life) if paired and refresh_life is not None else None,
+        user_id=_user(answer.get("associated_user")),
     )
+
+
+def _user(value: object) -> str | None:
+    """The id of the person an online token belongs to; name and address of that person are not read."""
+    found = value.get("id") if isinstance(value, dict) else None
+    return str(found) if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def _object(body: bytes) -> dict[str, Any] | None:

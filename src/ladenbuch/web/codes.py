@@ -25,6 +25,10 @@ SENTENCES: dict[str, _Text] = {
         "Die Zeile der Zahlung ist in sevdesk noch nicht angekommen.",
         "The line of the payment has not come in sevdesk yet.",
     ),
+    "SHOPIFY-RECONNECT": (
+        "Der Laden muss neu verbunden werden: die App im Shopify-Admin öffnen.",
+        "The shop must be connected again: open the app in its Shopify admin.",
+    ),
     "UNSHIPPED": (
         "Die Rechnung folgt dem Versand.",
         "The invoice follows the shipment.",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from ladenbuch import audit, inbox, tenants
+from ladenbuch import audit, grants, inbox, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.errors import Rejected, Retryable
 from ladenbuch.workflows.context import Context
@@ -31,7 +31,7 @@ _TO_VERIFY = (CLIENT_ID, CLIENT_SECRET, PREVIOUS_CLIENT_SECRET)
 #: How long an uninstall waits for Shopify to confirm it before the signed webhook is believed alone.
 _UNCONFIRMED = timedelta(seconds=30)
 #: Answers to a token that say: this app is not installed (any more).
-_NOT_INSTALLED = ("SHOPIFY-TOKEN", "SHOPIFY-GONE", "OAUTH-")
+_NOT_INSTALLED = ("SHOPIFY-TOKEN", "SHOPIFY-RECONNECT", "SHOPIFY-GONE", "OAUTH-")
 #: The codes under which orders of absent tenants wait.
 _ABSENT = ("TENANT-INSTALLING", "TENANT-SUSPENDED", "TENANT-UNINSTALLED", "TENANT-REDACTED")
 
@@ -244,6 +244,7 @@ def uninstall(ctx: Context, tenant: str, *, by: str) -> bool:
         tenants.set_state(tx, tenant, "uninstalled", now, f"the app was uninstalled by {by}")
         tenants.set_step(tx, tenant, None)
         gone = ctx.vault.delete_secrets(tx, tenant, keep=_TO_VERIFY)
+        grants.forget(tx, tenant)
         sentence = f"The app was uninstalled from {owner.shop}; {gone} secrets were deleted, the books are kept."
         audit.append(tx, tenant, now, actor=by, event="app.uninstalled", subject=owner.shop, sentence=sentence)
         return True

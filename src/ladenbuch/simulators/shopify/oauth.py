@@ -58,6 +58,7 @@ class _Refresh:
     shop: str
     expires_at: datetime
     predecessor: str | None = None
+    successor: str | None = None  # the last one given for it
     first_used_at: datetime | None = None
     dead: bool = False
 
@@ -223,7 +224,9 @@ class Grants:
         """A new pair for a refresh token.
 
         The token stays usable until one of its successors is used, at most 30 days after its first use and
-        never beyond its own 90 days (rule of 2026-08-28): a lost answer can be asked for again.
+        never beyond its own 90 days (rule of 2026-08-28): a lost answer can be asked for again. Asking again takes
+        the successor given before back: one expiring token per app and shop is current. Whether Shopify does is not
+        known; a client that lives with it lives with the other too.
         """
         known = self._refresh.get(token)
         spent = known is None or known.dead or known.expires_at <= now or known.shop != state.shop.domain
@@ -232,7 +235,11 @@ class Grants:
         if known.first_used_at is None:
             known.first_used_at = now
         self._mark_used(known)
-        return self._offline(state, now, True, token)
+        if known.successor in self._refresh:
+            self._refresh[known.successor].dead = True
+        pair = self._offline(state, now, True, token)
+        known.successor = pair["refresh_token"]
+        return pair
 
     def _mark_used(self, refresh: _Refresh) -> None:
         if refresh.predecessor is not None and refresh.predecessor in self._refresh:
