@@ -36,15 +36,20 @@ from graphql import (
 )
 
 from ladenbuch.shopify.cost import document, documents, estimate_cost, is_mutation
+from ladenbuch.shopify.subscriptions import Subscription
+from ladenbuch.shopify.topics import COMPLIANCE, SUBSCRIBABLE, of_enum
+from ladenbuch.shopify.webhooks import enum_topic
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = Path(os.environ.get("LADENBUCH_SPECS", ROOT.parent / "shared" / "specs"))
 
 CURRENT = ("2026-10", "2026-07")
+_NAMED = ["Cannot query field 'name' on type 'WebhookSubscription'."]  # names came with 2026-04
+_SUBSCRIBING = {"webhook_create": _NAMED, "webhook_update": _NAMED, "webhook_list": _NAMED}
 #: What older versions do not know. An entry that disappears or appears is news, not noise.
 OLDER: dict[str, dict[str, list[str]]] = {
     "2026-04": {"order_head": ["Cannot query field 'taxSettings' on type 'Customer'."]},
-    "2026-01": {"order_head": ["Cannot query field 'taxSettings' on type 'Customer'."]},
+    "2026-01": {"order_head": ["Cannot query field 'taxSettings' on type 'Customer'."], **_SUBSCRIBING},
     "2025-10": {
         "order_head": [
             "Cannot query field 'processedAt' on type 'Refund'. Did you mean 'createdAt'?",
@@ -52,6 +57,7 @@ OLDER: dict[str, dict[str, list[str]]] = {
         ],
         "refund_detail": ["Cannot query field 'processedAt' on type 'Refund'. Did you mean 'createdAt'?"],
         "shop_settings": ["Cannot query field 'shopAddress' on type 'Shop'."],
+        **_SUBSCRIBING,
     },
 }
 
@@ -71,6 +77,26 @@ def schema(version: str) -> GraphQLSchema:
 def test_document_is_valid_except_for_what_the_table_says(version: str, name: str) -> None:
     errors = [error.message for error in validate(schema(version), parse(document(name)))]
     assert sorted(errors) == OLDER.get(version, {}).get(name, [])
+
+
+def test_s79_subscribing_is_valid_on_three_versions_with_its_variables() -> None:
+    """The documents, and the input we send with them: topic and every key of `WebhookSubscriptionInput`."""
+    item = Subscription("orders/paid", "https://books.example/webhooks", "test:false", ("id", "updated_at"), name="a")
+    for version in ("2026-04", "2026-07", "2026-10"):
+        published = schema(version)
+        for name in ("webhook_list", "webhook_create", "webhook_update", "webhook_delete"):
+            assert validate(published, parse(document(name))) == []
+        fields = published.type_map["WebhookSubscriptionInput"].fields  # type: ignore[attr-defined]
+        assert set(item.to_input()) <= {key for key, field in fields.items() if not field.deprecation_reason}
+        assert item.enum in published.type_map["WebhookSubscriptionTopic"].values  # type: ignore[attr-defined]
+
+
+def test_the_topics_are_those_of_the_published_schema() -> None:
+    """S15: `COMPLIANCE` is not in the enum, everything else is."""
+    published = schema(CURRENT[0]).type_map["WebhookSubscriptionTopic"].values  # type: ignore[attr-defined]
+    assert {enum_topic(topic) for topic in SUBSCRIBABLE} == set(published)
+    assert all(of_enum(name) is not None for name in published)
+    assert not {enum_topic(topic) for topic in COMPLIANCE} & set(published)
 
 
 @pytest.mark.parametrize("name", documents())

@@ -27,6 +27,8 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from ladenbuch.errors import Rejected
 from ladenbuch.shopify.shapes import instant
+from ladenbuch.shopify.topics import COMPLIANCE
+from ladenbuch.shopify.xml_body import looks_like_xml, to_json
 
 Headers = Mapping[str, str] | Iterable[tuple[bytes, bytes]]
 Kind = Literal["genuine", "method", "empty", "unsigned", "forged", "incomplete"]
@@ -40,7 +42,7 @@ _SHOP = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com", re.ASCII)
 _LONGEST_HOST = 253
 
 #: Old or mistaken names that people have in their configurations.
-_ALIASES = {"transactions/create": "order_transactions/create", "orders/update": "orders/updated"}
+ALIASES = {"transactions/create": "order_transactions/create", "orders/update": "orders/updated"}
 
 _ORDER_IS_ID = frozenset(
     (
@@ -79,7 +81,6 @@ _ORDER_IS_NESTED = frozenset(
         "returns/process",
     )
 )
-COMPLIANCE = frozenset(("customers/data_request", "customers/redact", "shop/redact"))
 _WITHOUT_ORDER = frozenset(
     (
         "app/uninstalled",
@@ -192,7 +193,18 @@ def shop_domain(text: str) -> str | None:
 def normalise_topic(topic: str) -> str:
     """A topic in the form `orders/create`; aliases such as `transactions/create` are replaced (E10)."""
     lowered = topic.strip().lower()
-    return _ALIASES.get(lowered, lowered)
+    return ALIASES.get(lowered, lowered)
+
+
+def order_key(topic: str) -> str | None:
+    """Where a topic's payload names its order: `id`, `order_id`, …; None for topics that are about no order."""
+    if topic in _ORDER_IS_ID:
+        return "id"
+    if topic in _ORDER_IS_ORDER_ID:
+        return "order_id"
+    if topic in _ORDER_IS_NESTED:
+        return "order.id"
+    return "order_edit.order_id" if topic == "orders/edited" else None
 
 
 def enum_topic(topic: str) -> str:
@@ -206,7 +218,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     `order_id` is the order's gid, None when the topic is not about an order or the body does not say. `flags` are
     findings that do not refuse the delivery: `unknown-topic`, `malformed` (body unreadable or without the id its topic
     promises), `shop-mismatch` (a privacy topic whose body names another shop than the header), `triggered-at`
-    (unreadable time). Its repr does not show the body.
+    (unreadable time). `body` is JSON, also of a delivery in XML. Its repr does not show the body.
     """
 
     webhook_id: str
@@ -292,6 +304,8 @@ class Told(msgspec.Struct, frozen=True, gc=False):
             raise Rejected("WEBHOOK-SHOP", "not a myshopify.com domain")
         values = self.values
         topic = normalise_topic(values["topic"])
+        if looks_like_xml(body):
+            body = _as_json(body)
         order_id, flags = _subject(topic, shop, body)
         triggered_at, readable = _time(values.get("triggered-at"))
         if not readable:
@@ -391,6 +405,14 @@ def _subject(topic: str, shop: str, body: bytes) -> tuple[str | None, tuple[str,
     if found is None or not 0 < found < 2**63:
         return None, ("malformed",)
     return f"gid://shopify/Order/{found}", ()
+
+
+def _as_json(body: bytes) -> bytes:
+    """A body in XML as the JSON it would have been; unchanged, and so malformed, where it is none we read."""
+    try:
+        return to_json(body)
+    except Rejected:
+        return body
 
 
 def _time(text: str | None) -> tuple[datetime | None, bool]:

@@ -174,7 +174,7 @@ class Ingest:
             event.topic,
             event.shop,
             now,
-            body,
+            event.body,
             event.order_id,
             event.event_id,
             event.api_version,

@@ -10,7 +10,8 @@
 | POST play       | ``{"seconds": 20}``, served mode only: all loaded events spread over so many seconds |
 | POST plan       | ``{"shop", "plan"}`` |
 | POST touch      | ``{"order_id"}`` |
-| POST webhooks   | ``{"uri", "topics"?}`` or ``{"subscriptions": {topic: uri}}`` |
+| POST webhooks   | ``{"uri", "topics"?}``, ``{"subscriptions": {topic: uri}}`` or ``{"toml": a shopify.app.toml}`` |
+| POST unsubscribe | ``{"shop"}``: forget its subscriptions made by the API |
 | POST send       | ``{"shop", "topic", "payload"}``: any topic, e.g. app/uninstalled |
 | POST status     | ``{"shop", "status": 402, 403, 404, 423 or null}`` |
 | POST scopes     | ``{"shop", "scopes": […]}`` |
@@ -50,6 +51,8 @@ def handle_control(simulator: ShopifySimulator, request: SimRequest) -> SimRespo
 
 
 def _webhooks(simulator: ShopifySimulator, body: dict[str, Any]) -> Any:
+    if "toml" in body:
+        return {"ok": True, "subscriptions": simulator.deploy(body["toml"])}
     if "subscriptions" in body:
         simulator.set_subscriptions(body["subscriptions"])
     else:
@@ -82,6 +85,7 @@ _POST: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
     "plan": lambda s, b: _done(lambda: s.set_plan(b["shop"], b["plan"])),
     "touch": lambda s, b: _done(lambda: s.touch(b["order_id"])),
     "webhooks": _webhooks,
+    "unsubscribe": lambda s, b: {"deleted": s.delete_subscriptions(b["shop"])},
     "send": lambda s, b: {"deliveries": s.send(b["shop"], b["topic"], b.get("payload") or {})},
     "status": lambda s, b: _done(lambda: s.set_status(b["shop"], b.get("status"))),
     "scopes": lambda s, b: _done(lambda: s.set_scopes(b["shop"], b["scopes"])),

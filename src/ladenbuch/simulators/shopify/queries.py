@@ -388,9 +388,17 @@ def _localized(source: Snapshot, info: Info, **page: Any) -> Any:
     return connection(source.get("localizedFields") or [], **page)
 
 
-def _subscriptions(_: Any, info: Info, topics: list[str] | None = None, **page: Any) -> Any:
+def _subscriptions(
+    _: Any,
+    info: Info,
+    topics: list[str] | None = None,
+    uri: str | None = None,
+    format: str | None = None,
+    **page: Any,
+) -> Any:
     call: Call = info.context
     found = call.subscriptions.api_made(call.state.shop.domain)
+    found = [s for s in found if uri in (None, s["uri"]) and format in (None, s["format"])]
     page = {k: v for k, v in page.items() if k in ("first", "last", "after", "before", "reverse")}
     return connection([s for s in found if not topics or s["topic"] in topics], **page)
 

@@ -323,12 +323,33 @@ class ShopifySimulator:
             state.installed = False
             self._grants.revoke(shop)
             told = {"id": state.shop.shop_id, "name": state.shop.name, "domain": shop, "myshopify_domain": shop}
-            return self._webhooks.emit(shop, "app/uninstalled", told, self._clock(), self._webhooks.new_id())
+            copies = self._webhooks.emit(shop, "app/uninstalled", told, self._clock(), self._webhooks.new_id())
+            self._webhooks.forget(shop)
+            return copies
 
     def install(self, shop: str) -> None:
         """The app is in the shop again, as after a managed installation."""
         with self._lock:
             self._states[shop].installed = True
+
+    def deploy(self, text: str) -> int:
+        """Replace the app-specific subscriptions by those of a ``shopify.app.toml``; returns their number.
+
+        Raises ValueError for a file Shopify's command line would refuse.
+        """
+        with self._lock:
+            return self._webhooks.deploy(text)
+
+    def delete_subscriptions(self, shop: str) -> int:
+        """Forget every subscription made by the API in this shop, as if each had failed too often."""
+        with self._lock:
+            made = self._webhooks.api_made(shop)
+            return sum(self._webhooks.delete(shop, item["id"]) for item in made)
+
+    def subscriptions(self, shop: str) -> list[dict[str, Any]]:
+        """Those made by the API in this shop."""
+        with self._lock:
+            return [dict(item) for item in self._webhooks.api_made(shop)]
 
     def send(self, shop: str, topic: str, payload: Mapping[str, Any]) -> int:
         """Deliver any topic with a payload of one's own (app/uninstalled, compliance topics); returns the

@@ -11,9 +11,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import random
 import re
+import tomllib
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +22,8 @@ from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Any
 
+from ladenbuch.simulators.shopify.bodies import as_json, as_xml, trimmed
+from ladenbuch.simulators.shopify.filtering import BadFilter, compile_filter, passes
 from ladenbuch.simulators.shopify.world import ShopState, to_text
 from ladenbuch.simulators.weather import Weather
 
@@ -52,6 +54,8 @@ TOPIC_SCOPES = {
     "disputes": "read_shopify_payments_disputes",
 }
 MAX_FAILURES = 8
+#: Equal narrowed payloads that follow each other within this time are sent once (facts 3.2).
+MERGED_SECONDS = 5.0
 # 8 retries whose delays double and add up to four hours
 RETRY_SECONDS = tuple(14_400 / 255 * 2**n for n in range(8))
 
@@ -100,6 +104,17 @@ def _endpoint(uri: str) -> dict[str, str]:
     return {"__typename": "WebhookHttpEndpoint", "callbackUrl": uri}
 
 
+def _check_filter(text: str | None) -> None:
+    """Raises ValueError for an expression that is not taken; an empty one is none."""
+    if text:
+        try:
+            compile_filter(text)
+        except BadFilter as error:
+            raise ValueError(
+                f"The specified filter is invalid, please ensure you specify the field(s): {error}"
+            ) from None
+
+
 def sign(secret: str, body: bytes) -> str:
     """The value of X-Shopify-Hmac-Sha256: base64 of HMAC-SHA256 over the raw body (facts 3.3)."""
     return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
@@ -125,7 +140,8 @@ class Webhooks:
         self._weather = weather
         self.retry_scale = retry_scale
         self._random = random.Random(f"webhooks/{seed}")
-        self._app: dict[str, list[str]] = {}  # topic -> uris, for every shop (the app's configuration file)
+        self._app: list[dict[str, Any]] = []  # for every shop: what the app's configuration file says
+        self._merged: dict[tuple[str, str, str], tuple[bytes, datetime]] = {}
         self._api: dict[str, dict[str, dict[str, Any]]] = {}  # shop -> gid -> subscription
         self._failures: dict[str, int] = {}
         self._queue: list[tuple[datetime, int, Delivery]] = []
@@ -137,7 +153,44 @@ class Webhooks:
 
     def configure(self, subscriptions: Mapping[str, str | Sequence[str]]) -> None:
         """Replace the app-specific subscriptions: topic -> address, or addresses."""
-        self._app = {t: [uris] if isinstance(uris, str) else list(uris) for t, uris in subscriptions.items()}
+        self._app = [
+            {"topic": topic, "uri": uri}
+            for topic, uris in subscriptions.items()
+            for uri in ([uris] if isinstance(uris, str) else uris)
+        ]
+
+    def deploy(self, text: str) -> int:
+        """Replace them by those of a ``shopify.app.toml``; returns their number.
+
+        Raises ValueError where Shopify's command line would refuse the file.
+        """
+        data = tomllib.loads(text)
+        base, webhooks = str(data.get("application_url", "")), data["webhooks"]
+        if not re.fullmatch(r"\d{4}-(01|04|07|10)", str(webhooks.get("api_version"))):
+            raise ValueError("webhooks.api_version")
+        found: list[dict[str, Any]] = []
+        for entry in webhooks.get("subscriptions", []):
+            uri = re.sub(r"/+$", "", str(entry["uri"]))
+            uri = base.rstrip("/") + uri if uri.startswith("/") else uri
+            topics = [*entry.get("topics", []), *entry.get("compliance_topics", [])]
+            if not topics or not re.match(r"https://|pubsub://|arn:aws:events:", uri):
+                raise ValueError("webhooks.subscriptions")
+            if unknown := set(entry.get("compliance_topics", [])) - set(COMPLIANCE_TOPICS):
+                raise ValueError(f"compliance_topics: {sorted(unknown)}")
+            _check_filter(entry.get("filter"))
+            kept = {k: entry[k] for k in ("filter", "name") if k in entry}
+            found += [
+                {"topic": t, "uri": uri, "includeFields": entry.get("include_fields", []), **kept} for t in topics
+            ]
+        keys = [(s["topic"], s["uri"], s.get("filter")) for s in found]
+        if len(set(keys)) != len(keys):
+            raise ValueError("Multiple subscriptions with the exact same topic, uri, and filter")
+        self._app = found
+        return len(found)
+
+    def app_made(self) -> list[dict[str, Any]]:
+        """The app-specific subscriptions."""
+        return list(self._app)
 
     def api_made(self, shop: str) -> list[dict[str, Any]]:
         """The shop's subscriptions made through the API; app-specific ones are never listed (facts 2.9)."""
@@ -181,6 +234,10 @@ class Webhooks:
         uri = given.get("uri") or given.get("callbackUrl") or base.get("uri")
         if not uri or not re.match(r"https?://|pubsub://|arn:aws:events:", uri):
             raise SubscriptionError(["webhookSubscription", "uri"], "Address is invalid")
+        try:
+            _check_filter(given.get("filter"))
+        except ValueError as error:
+            raise SubscriptionError(["webhookSubscription", "filter"], str(error)) from None
         name = given.get("name", base.get("name"))
         if name is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,50}", name):
             raise SubscriptionError(["webhookSubscription", "name"], "Name is invalid")
@@ -192,6 +249,7 @@ class Webhooks:
             if name is not None and other.get("name") == name:
                 raise SubscriptionError(["webhookSubscription", "name"], "Name has already been taken")
         made = {**base, **{k: v for k, v in given.items() if v is not None}}
+        made["filter"] = made.get("filter") or None
         made.update(uri=uri, callbackUrl=uri, endpoint=_endpoint(uri), name=name, updatedAt=to_text(now))
         self._api.setdefault(state.shop.domain, {})[gid] = made
         return made
@@ -201,28 +259,48 @@ class Webhooks:
         self._failures.pop(gid, None)
         return self._api.get(shop, {}).pop(gid, None) is not None
 
+    def forget(self, shop: str) -> None:
+        """The app is gone from a shop: what it subscribed there by the API ends, what was sent already does not."""
+        for delivery in self._open.values():
+            if delivery.shop == shop:
+                delivery.subscription = None
+        for gid in list(self._api.pop(shop, {})):
+            self._failures.pop(gid, None)
+
     # -- deliveries
 
     def emit(self, shop: str, topic: str, payload: Mapping[str, Any], now: datetime, event_id: str) -> int:
         """Create the deliveries of one topic of one event; returns how many copies will arrive."""
-        targets: list[tuple[str, str | None, str | None]] = [(uri, None, None) for uri in self._app.get(topic, ())]
         enum = topic.upper().replace("/", "_").replace(".", "_")
-        targets += [(s["uri"], s["id"], s.get("name")) for s in self.api_made(shop) if s["topic"] == enum]
-        if not targets:
-            return 0
-        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+        targets = [s for s in self._app if s["topic"] == topic]
+        targets += [s for s in self.api_made(shop) if s["topic"] == enum]
         copies = 0
-        for uri, subscription, name in targets:
-            headers = self._headers(shop, topic, body, now, event_id, name)
-            copies += self._schedule(Delivery("", shop, uri, topic, headers, body, now, 1, subscription))
+        for target in targets:
+            if not passes(target.get("filter"), payload):
+                continue
+            fields = target.get("includeFields") or ()
+            sent = trimmed(payload, fields)
+            xml = target.get("format") == "XML" and topic not in COMPLIANCE_TOPICS
+            body = as_xml(topic, sent) if xml else as_json(sent)
+            if fields and self._said_before(shop, topic, target["uri"], body, now):
+                continue
+            headers = self._headers(shop, topic, body, now, event_id, target.get("name"), xml=xml)
+            copies += self._schedule(Delivery("", shop, target["uri"], topic, headers, body, now, 1, target.get("id")))
         return copies
 
+    def _said_before(self, shop: str, topic: str, uri: str, body: bytes, now: datetime) -> bool:
+        """Whether an equal payload has just been sent: then this one is merged with it and never comes."""
+        key = (shop, topic, uri)
+        last = self._merged.get(key)
+        self._merged[key] = (body, now)
+        return last is not None and last[0] == body and (now - last[1]).total_seconds() < MERGED_SECONDS
+
     def _headers(
-        self, shop: str, topic: str, body: bytes, now: datetime, event_id: str, name: str | None
+        self, shop: str, topic: str, body: bytes, now: datetime, event_id: str, name: str | None, *, xml: bool = False
     ) -> dict[str, str]:
         nanoseconds = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}{self._random.randrange(1000):03d}Z"
         headers = {
-            "Content-Type": "application/json",
+            "Content-Type": "application/xml" if xml else "application/json",
             "User-Agent": "Shopify-Captain-Hook",
             "X-Shopify-Topic": topic,
             "X-Shopify-Hmac-Sha256": sign(self._secret_of(shop), body),
