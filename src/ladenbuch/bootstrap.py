@@ -35,9 +35,12 @@ if TYPE_CHECKING:
     from ladenbuch.shopify.token_endpoint import App
     from ladenbuch.telemetry import Metrics
     from ladenbuch.telemetry.calls import Calls
+    from ladenbuch.telemetry.work import Work
     from ladenbuch.vies import VatIds
+    from ladenbuch.web.health import Health
     from ladenbuch.web.ingest import TenantRef
     from ladenbuch.workflows.context import Context
+    from ladenbuch.workflows.pace import Pace
     from ladenbuch.workflows.tokens import Tokens
 
 log = logging.getLogger(__name__)
@@ -95,6 +98,7 @@ class Ladenbuch:
         self._ready = threading.Event()
         self._admins: dict[str, Admin] = {}
         self._sevdesks: dict[str, Sevdesk] = {}
+        self._paces: dict[str, Pace] = {}
         self._noticed: set[tuple[str, str]] = set()
         self._secrets: dict[tuple[str, str], tuple[datetime, str]] = {}
 
@@ -111,6 +115,40 @@ class Ladenbuch:
         from ladenbuch.telemetry import Metrics
 
         return Metrics()
+
+    @cached_property
+    def worked(self) -> Work:
+        """What this process did last."""
+        from ladenbuch.telemetry.work import Work
+
+        return Work(self.metrics)
+
+    def health(self, role: str) -> Health:
+        """What /readyz asks; from now on /metrics reads its gauges from where the truth is."""
+        from ladenbuch.web.gauges import Gauges
+        from ladenbuch.web.health import Health
+
+        settings, clock, real = self.settings, self._clock, self._clock is utc_now
+        made = Health(
+            self.database,
+            clock,
+            self.worked,
+            self.calls,
+            role=role,
+            process=settings.executor_id,
+            stall=settings.stall_seconds,
+            in_thread=real,
+        )
+        self.metrics.read_gauges = Gauges(
+            self.database, clock, self.worked, self.calls, made, self.budgets, in_thread=real
+        )
+        return made
+
+    def budgets(self) -> dict[str, list[float]]:
+        """The used share (0 to 1) of the budget of each tenant we have talked for, by service."""
+        with self._lock:
+            shopify = [admin.budget.used() for admin in self._admins.values()]
+            return {"shopify": shopify, "sevdesk": [pace.used() for pace in self._paces.values()]}
 
     @cached_property
     def calls(self) -> Calls:
@@ -153,6 +191,7 @@ class Ladenbuch:
             mail_from=settings.mail_from or "buchhaltung@example.com",
             wake=self._wake,
             forget=self.forget,
+            work=self.worked,
             rates=rate_table(),
             vat_ids=(lambda vat_id, now: self._vat_ids.check(vat_id, now)) if settings.vies_url else None,
         )
@@ -254,6 +293,8 @@ class Ladenbuch:
             track=self.calls.of("sevdesk"),
         )
         with self._lock:
+            if tenant not in self._sevdesks:
+                self._paces[tenant] = pace
             return self._sevdesks.setdefault(tenant, made)
 
     def tenant_of(self, shop: str) -> TenantRef | None:
@@ -354,17 +395,18 @@ class Ladenbuch:
         from ladenbuch.workflows.settle import settle
 
         # Made here, by one thread, before any run can ask for them.
-        ctx, metrics, tokens, _, _ = self.context, self.metrics, self.tokens, self._http, self._vat_ids
+        ctx, work, tokens, _, _ = self.context, self.worked, self.tokens, self._http, self._vat_ids
         workers, per_tenant = self.settings.workers, self.settings.tenant_workers
 
         def settle_one(tenant: str, order_id: str, run_id: str) -> str:
             if not self._ready.is_set():
                 return "STALE-RUN"  # recovered by the engine; its mark is about to be due again
+            work.moved(self._clock())
             if heard_in(order_id) is not None:
                 code = hear(ctx, tenant, order_id, run_id, HANDLERS)
             else:
                 code = settle(ctx, tenant, order_id, run_id)
-                metrics.settles_total.labels(code).inc()
+            work.ended(code, self._clock())
             self._wake("dispatch")
             return code
 
@@ -377,7 +419,7 @@ class Ladenbuch:
             "tokens": tokens.keep_alive,
         }
         for name, fn in ticks.items():
-            engine.every(name, self._ticks[name], self._once_ready(fn))
+            engine.every(name, self._ticks[name], self._once_ready(name, fn))
         self.engine = engine
         engine.launch()
         # Only the holder of the executor's lock may take over what its predecessor held; runs start after that.
@@ -386,10 +428,11 @@ class Ladenbuch:
         for name in ticks:
             engine.wake(name)
 
-    def _once_ready(self, fn: Callable[[], object]) -> Callable[[], None]:
+    def _once_ready(self, name: str, fn: Callable[[], object]) -> Callable[[], None]:
         def tick() -> None:
             if self._ready.is_set():
                 fn()
+                self.worked.ticked(name, self._clock())
 
         return tick
 

@@ -72,7 +72,7 @@ METADATA: Mapping[Store, sa.MetaData] = {Store.INBOX: inbox_metadata, Store.BOOK
 # one can be read through every door and written through system doors only. `info={"append_only": True}`
 # refuses UPDATE and DELETE on either database.
 TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
-    Store.INBOX: ("ladenbuch.inbox",),
+    Store.INBOX: ("ladenbuch.heartbeats", "ladenbuch.inbox"),
     Store.BOOKS: (
         "ladenbuch.audit",
         "ladenbuch.books",
@@ -80,6 +80,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.erasure",
         "ladenbuch.evidence",
         "ladenbuch.grants",
+        "ladenbuch.heartbeats",
         "ladenbuch.outbox",
         "ladenbuch.tenants",
         "ladenbuch.vault",
@@ -208,6 +209,17 @@ class Database:
         for engine in self._engines.values() if self.is_sqlite else ():
             with engine.connect() as tx:
                 tx.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def connections(self) -> dict[tuple[Store, str], int]:
+        """Open connections of each store's pool: "busy" in a transaction, "idle" between two."""
+        found: dict[tuple[Store, str], int] = {}
+        for store, engine in self._engines.items():
+            pool = engine.pool
+            assert isinstance(pool, sa.QueuePool)
+            parked = sum(len(self._idle[store, read]) for read in (True, False))
+            found[store, "busy"] = max(0, pool.checkedout() - parked)
+            found[store, "idle"] = parked + pool.checkedin()
+        return found
 
     def close(self) -> None:
         """Give all connections back."""

@@ -130,6 +130,9 @@ class Settings(BaseSettings):
     )
     sevdesk_rate: float = Field(10.0, gt=0, description="Most requests per second to one sevdesk account.")
     mail_from: str | None = Field(None, description="Sender of the letters, for instance 'Shop <shop@example.org>'.")
+    stall_seconds: float = Field(
+        60.0, gt=0, description="After how many seconds without movement /readyz says that a part stalls."
+    )
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="How log lines look: text, json, or auto (text on a terminal, json otherwise)."
     )

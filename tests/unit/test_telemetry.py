@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
+from prometheus_client import Counter, Histogram
 
 from ladenbuch.telemetry import INGEST_RESULTS, Metrics, configure_logging, redact_text
+from ladenbuch.telemetry.metrics import GAUGES
 
 
 @pytest.fixture
@@ -119,3 +123,20 @@ def test_two_processes_worth_of_metrics_do_not_share_figures() -> None:
     one, other = Metrics(), Metrics()
     one.settles_total.labels("OK").inc()
     assert "settles_total{" not in other.render().decode()
+
+
+def test_s53_s56_the_page_for_operators_names_exactly_the_metrics_there_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "watch-it.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z_]+)` \|([^|]*)\|", page.split("## The metrics")[1], re.MULTILINE)
+    told = {name: tuple(re.findall(r"`([a-z]+)`", labels)) for name, labels in rows}
+    assert told == catalogue()
+
+
+def catalogue() -> dict[str, tuple[str, ...]]:
+    """Every metric of the product with its labels."""
+    found = {name: labels for name, (labels, _) in GAUGES.items()}
+    for one in vars(Metrics()).values():
+        if isinstance(one, Counter | Histogram):
+            name = one._name + ("_total" if isinstance(one, Counter) else "")
+            found[name] = tuple(one._labelnames)
+    return found

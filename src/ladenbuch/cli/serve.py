@@ -7,11 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ladenbuch import inbox, outbox, tenants
 from ladenbuch.bootstrap import Ladenbuch, utc_now
 from ladenbuch.cli.ports import end_in_order, listen
-from ladenbuch.db import Store, Transaction
-from ladenbuch.errors import LadenbuchError
 from ladenbuch.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,7 +27,7 @@ def serve_forever(role: str | None) -> None:
     try:
         if role in ("all", "worker"):
             house.work(make_engine(settings))
-        app = make_app(house, with_ingest=role in ("all", "web"))
+        app = make_app(house, role)
         listener = listen(settings.host, settings.port)
         port = listener.getsockname()[1]
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=75)
@@ -52,18 +49,19 @@ def make_engine(settings: Settings) -> Any:
     return DbosEngine(settings.executor_id, data_dir=Path(settings.data_dir), workers=settings.workers)
 
 
-def make_app(house: Ladenbuch, *, with_ingest: bool = True) -> Any:
+def make_app(house: Ladenbuch, role: str = "all") -> Any:
     """The web application of a house."""
     from ladenbuch.inbox import GroupCommit
     from ladenbuch.web.app import create_app
     from ladenbuch.web.ingest import Ingest
 
     ingest = None
-    if with_ingest:
+    if role != "worker":
         wake = house.context.wake
         commit = GroupCommit(house.database, house.vault, utc_now, lambda: wake("dispatch"))
         ingest = Ingest(commit, house.tenant_of, utc_now, api_version=house.api_version, metrics=house.metrics)
-    return create_app(ingest, ready=lambda: state_of(house), metrics=lambda: rendered(house), pages=_pages(house))
+    health = house.health(role)
+    return create_app(ingest, ready=lambda: health.look().as_json(), metrics=house.metrics.render, pages=_pages(house))
 
 
 def _pages(house: Ladenbuch) -> list[Any]:
@@ -72,39 +70,3 @@ def _pages(house: Ladenbuch) -> list[Any]:
 
     reads = SqlReads(house.database, utc_now)
     return list(create_pages(reads, utc_now, reads.tenants))
-
-
-def state_of(house: Ladenbuch) -> dict[str, Any]:
-    """What waits, what runs, whether the stores answer: the body of /readyz."""
-    now = utc_now()
-    try:
-        system = house.database.system("health")
-        depth = system.read(Store.INBOX, lambda tx: inbox.depth(tx, now))
-
-        def books_state(tx: Transaction) -> dict[str, Any]:
-            return {"letters": dict(outbox.counts(tx)), "stopped": tenants.stopped(tx, None)}
-
-        more = system.read(Store.BOOKS, books_state)
-    except LadenbuchError as error:
-        return {"ready": False, "code": error.code, "why": error.message}
-    except Exception as error:
-        return {"ready": False, "code": "DB", "why": type(error).__name__}
-    return {
-        "ready": True,
-        "waiting": depth.waiting,
-        "running": depth.running,
-        "oldest_unattempted_seconds": depth.oldest_unattempted_seconds,
-        **more,
-    }
-
-
-def rendered(house: Ladenbuch) -> bytes:
-    """The metrics page, its gauges read at the moment of asking."""
-    state = state_of(house)
-    if state["ready"]:
-        readings: Any = {
-            "webhook_queue_depth": [((name,), state[name]) for name in ("waiting", "running")],
-            "oldest_unattempted_seconds": [((), state["oldest_unattempted_seconds"])],
-        }
-        house.metrics.read_gauges = lambda: readings
-    return house.metrics.render()

@@ -319,6 +319,7 @@ _outstanding = sa.and_(_free, sa.or_(_c.wanted > _c.settled, _c.due_at <= _NOW))
 _WAITING = Statement(sa.select(sa.func.count()).select_from(order_marks).where(_outstanding))
 _RUNNING = Statement(sa.select(sa.func.count()).select_from(order_marks).where(_held))
 _OLDEST = Statement(sa.select(sa.func.min(_c.oldest_wanted_at)).where(_free, _c.wanted > _c.attempted))
+_LAST_CLAIM = Statement(sa.select(sa.func.max(_c.claimed_at)).where(_held))
 _CURSOR = Statement(
     sa.select(poll_cursors.c.cursor).where(
         poll_cursors.c.tenant == sa.bindparam("t"), poll_cursors.c.name == sa.bindparam("n")
@@ -336,6 +337,12 @@ def depth(tx: Transaction, now: datetime) -> Depth:
     """How many marks wait and run, and how long the oldest untried want has waited."""
     waiting, running, at = _WAITING.scalar(tx, now=to_micros(now)) or 0, _RUNNING.scalar(tx) or 0, _OLDEST.scalar(tx)
     return Depth(waiting, running, 0.0 if at is None else max(0.0, (now - from_micros(at)).total_seconds()))
+
+
+def last_claim(tx: Transaction) -> datetime | None:
+    """When the youngest of the runs that hold a mark took it; None when nothing runs."""
+    at = _LAST_CLAIM.scalar(tx)
+    return None if at is None else from_micros(at)
 
 
 def cursor(tx: Transaction, tenant: str, name: str) -> str | None:

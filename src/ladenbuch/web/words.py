@@ -90,6 +90,29 @@ WORDS: dict[str, tuple[str, str]] = {
         "Es wird nichts gebucht und nichts verschickt, bis jemand ihn aufhebt (ladenbuch go).",
         "Nothing is posted or mailed until somebody lifts it (ladenbuch go).",
     ),
+    # what stalls
+    "stall.slow": (
+        "Die Datenbank hat innerhalb von {n} s nicht geantwortet.",
+        "The database has not answered within {n} s.",
+    ),
+    "stall.unwritable": ("{store} lässt sich nicht beschreiben: {why}.", "{store} cannot be written: {why}."),
+    "stall.unread": ("Die Warteschlange lässt sich nicht lesen: {why}.", "The queue cannot be read: {why}."),
+    "stall.dispatcher": (
+        "Der Verteiler hat seit {n} s nicht nach Arbeit gesehen.",
+        "The dispatcher has not looked for work for {n} s.",
+    ),
+    "stall.engine": (
+        "Seit {n} s lässt sich kein Lauf starten ({code}).",
+        "No run could be started for {n} s ({code}).",
+    ),
+    "stall.queue": (
+        "Die älteste Bestellung wartet seit {n} s auf ihren ersten Versuch, und seit {still} s bewegt sich nichts.",
+        "The oldest order has waited {n} s for its first try, and nothing has moved for {still} s.",
+    ),
+    "stall.service": (
+        "{name} hat {calls} Aufrufe hintereinander seit {n} s nicht beantwortet (zuletzt {code}).",
+        "{name} has answered none of {calls} calls in a row for {n} s (last: {code}).",
+    ),
     "asof": ("Stand {when}", "As of {when}"),
     # lists
     "tabs": ("Nach Stand filtern", "Filter by state"),

@@ -16,6 +16,7 @@ from ladenbuch.errors import Retryable
 from ladenbuch.mail.transport import Relays
 from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.shopify.admin import Admin
+from ladenbuch.telemetry.work import Work
 from ladenbuch.vault import Sealed, Vault
 
 
@@ -65,6 +66,7 @@ class Context:
     observe: Callable[[str, float], None] = lambda name, value: None
     forget: Callable[[str], None] = lambda tenant: None
     subscribe: Callable[[str], None] = lambda tenant: None
+    work: Work = field(default_factory=Work)
     rates: RateTable = field(default_factory=RateTable)
     vat_ids: Callable[[str, datetime], VatIdAnswer] | None = None
 

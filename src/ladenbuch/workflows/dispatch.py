@@ -45,7 +45,9 @@ def dispatch(ctx: Context, engine: Engine, workers: int, per_tenant: int | None 
     for tenant, order_id, run_id in runs:
         try:
             engine.start(SETTLE, run_id, tenant, order_id, run_id)
+            ctx.work.taken()
         except Retryable as error:
+            ctx.work.refused(error.code, ctx.clock())
             _give_back(ctx, tenant, order_id, run_id, error.code)
     return len(runs)
 

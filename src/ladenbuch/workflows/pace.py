@@ -50,6 +50,13 @@ class Pace:
         if wait > 0:
             self._sleep(wait)
 
+    def used(self) -> float:
+        """The used share of what may be sent at once, 0 to 1."""
+        with self._lock:
+            whole = self._burst / self._rate
+            ahead = (self._free_at - self._clock()).total_seconds() + whole
+        return min(1.0, max(0.0, ahead / whole))
+
     def _grow(self, now: datetime) -> None:
         seconds = (now - self._grown_at).total_seconds()
         self._grown_at = now

@@ -24,11 +24,12 @@ _BATCH = 200
 def poll_all(ctx: Context) -> int:
     """Poll every active tenant once; one tenant's trouble does not stop the others. Returns the marks made."""
     found = 0
-    for tenant in ctx.database.system("poll").read(Store.BOOKS, tenants.all):
-        if tenant.state != "active":
-            continue
+    active = [one for one in ctx.database.system("poll").read(Store.BOOKS, tenants.all) if one.state == "active"]
+    ctx.work.polling({one.id for one in active}, ctx.clock())
+    for tenant in active:
         try:
             found += poll(ctx, tenant.id, tenant.cut_off)
+            ctx.work.polled(tenant.id, ctx.clock())
         except LadenbuchError as error:
             log.warning("poll postponed", extra={"tenant": tenant.id, "code": error.code})
     if found:

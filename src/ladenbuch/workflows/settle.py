@@ -65,7 +65,9 @@ def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
     if code in HELD:
         return _later(run, code, claim.attempts, None)
     now = ctx.clock()
-    door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, order_id, run_id, claim.wanted, now, code, look_again))
+    wanted = claim.wanted
+    if door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, order_id, run_id, wanted, now, code, look_again)):
+        ctx.work.settled((now - (claim.wanted_since or claim.claimed_at)).total_seconds())
     return code
 
 

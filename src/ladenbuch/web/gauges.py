@@ -1,0 +1,134 @@
+"""The gauges of /metrics, read from where the truth is at the moment somebody asks: stores, budgets, pools.
+
+`active_connections` counts open connections: of the HTTP client's pool by the service at the other end, of the mail
+transport while it talks, and of each store's pool. `busy` is in somebody's hands at this moment, `idle` is kept open.
+`rate_limit_utilization` is the fullest bucket of a service's tenants: one shop that runs dry is what one wants to see.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from ladenbuch import books, deadletters
+from ladenbuch.db import Database, Store, Transaction
+from ladenbuch.telemetry.calls import SERVICES, Pulse
+from ladenbuch.telemetry.metrics import Readings
+from ladenbuch.telemetry.work import Work
+from ladenbuch.web.health import Health, Patient, Queue, failing_seconds, read_queue
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 3.0
+_Values = Iterable[tuple[tuple[str, ...], float]]
+
+
+class Lines(Protocol):
+    """What is needed of `telemetry.calls.Calls`."""
+
+    def pulse(self, service: str) -> Pulse: ...
+    def busy(self, service: str) -> int: ...
+    def connections(self) -> Mapping[tuple[str, str], int]: ...
+
+
+class Gauges:
+    """Call it for the readings. `budgets` gives the used share (0 to 1) of each tenant's bucket by service."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        work: Work,
+        calls: Lines,
+        health: Health,
+        budgets: Callable[[], Mapping[str, Iterable[float]]],
+        *,
+        in_thread: bool = True,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._work = work
+        self._calls = calls
+        self._health = health
+        self._budgets = budgets
+        self._begun = clock()
+        self._stores = Patient(self._read_stores, in_thread)
+
+    def __call__(self) -> Readings:
+        """Everything that can be read; what cannot is left out and counted in `gauges_unreadable`."""
+        found: dict[str, _Values] = {}
+        unread = 0
+        # First what can move while the rest is read; the stores' own connections before they are used to read.
+        for source in (self._connections, self._buckets, self._ages, self._of_stores, self._parts):
+            try:
+                found |= source()
+            except Exception as error:
+                unread += 1
+                log.warning("gauges could not be read: %s", getattr(error, "code", type(error).__name__))
+        found["gauges_unreadable"] = [((), unread)]
+        return found
+
+    def _connections(self) -> dict[str, _Values]:
+        open_ones = {**self._calls.connections(), ("mail", "busy"): self._calls.busy("mail")}
+        for (store, state), count in self._database.connections().items():
+            open_ones[store.value, state] = count
+        pools = {"shopify", "sevdesk", "mail", *(store.value for store in Store), *(pool for pool, _ in open_ones)}
+        states = ("busy", "idle")
+        return {
+            "active_connections": [
+                ((pool, state), open_ones.get((pool, state), 0)) for pool in sorted(pools) for state in states
+            ]
+        }
+
+    def _buckets(self) -> dict[str, _Values]:
+        return {
+            "rate_limit_utilization": [((name,), max(shares, default=0.0)) for name, shares in self._budgets().items()]
+        }
+
+    def _ages(self) -> dict[str, _Values]:
+        now = self._clock()
+        found: dict[str, _Values] = {
+            "adapter_failing_seconds": [
+                ((name,), failing_seconds(self._calls.pulse(name), now, float("inf"))) for name in SERVICES[:-1]
+            ]
+        }
+        for name, at in (
+            ("dispatcher_heartbeat_seconds", self._work.last_tick("dispatch")),
+            ("last_successful_poll_seconds", self._work.oldest_poll()),
+        ):
+            found[name] = [((), (now - (at or self._begun)).total_seconds())]
+        return found
+
+    def _of_stores(self) -> dict[str, _Values]:
+        answer = self._stores.ask(_PATIENCE)
+        if answer is None:
+            raise TimeoutError
+        return answer
+
+    def _read_stores(self) -> dict[str, _Values]:
+        queue: Queue = read_queue(self._database, self._clock())
+        asked, dead = self._database.system("metrics").read(Store.BOOKS, _counts)
+        return {
+            "webhook_queue_depth": [(("waiting",), queue.waiting), (("running",), queue.running)],
+            "oldest_unattempted_seconds": [((), queue.oldest_unattempted_seconds)],
+            "letters": [((state,), count) for state, count in queue.letters.items()],
+            "needs_attention": asked,
+            "dead_letters": dead,
+        }
+
+    def _parts(self) -> dict[str, _Values]:
+        return {"ready": [((part.name,), float(part.fine)) for part in self._health.look().parts]}
+
+
+def _counts(tx: Transaction) -> tuple[_Values, _Values]:
+    asked, dead = books.attention, deadletters.dead_letters
+    by_code = sa.select(asked.c.code, sa.func.count()).group_by(asked.c.code).order_by(asked.c.code)
+    by_kind = sa.select(dead.c.kind, sa.func.count()).where(dead.c.state == "open").group_by(dead.c.kind)
+    return (
+        [((code,), int(count)) for code, count in tx.execute(by_code)],
+        [((kind,), int(count)) for kind, count in tx.execute(by_kind.order_by(dead.c.kind))],
+    )
