@@ -257,3 +257,35 @@ def test_every_choice_has_an_effect_and_german_words() -> None:
     assert len(offered) > 25
     assert {item for item in offered if item not in EFFECTS} == set()
     assert {item for item in EFFECTS if item not in CHOICES} == set()
+
+
+def test_r16_an_order_that_is_left_out_waits_for_nothing() -> None:
+    """What a person excluded is named with their words, and says which question they answered."""
+    early = order(agreement(1, T0, sale(1, 1190, {"19": 190})), payments=(payment(1, 500, at(1)),), cancelled_at=at(3))
+    asked = plan(facts_of(early), Books(), (PROFILE,), at(5))
+    (question,) = asked.attention
+    assert asked.waiting
+    _, made = answered(early, "exclude the order" if "exclude the order" in question.choices else question.choices[0])
+    assert made.exclusion == Problem("EXCLUDED", f"a person decided: {made.answered[0][1]}", (early.id,))
+    assert made.waiting == () and [item.code for item, _ in made.answered] == [question.code]
+
+
+def test_r16_one_answer_of_two_leaves_the_order_open() -> None:
+    both = with_tip(sale(3, 150, kind="FEE"))
+    _, made = answered(both, "decide by hand", code="FEE")
+    assert [item.code for item in made.attention] == ["TIP"] and made.exclusion is None
+
+
+def test_r16_an_order_with_documents_is_never_left_out() -> None:
+    """R13: what was posted stays accounted for, whatever is answered about what came after it."""
+    paid = order(agreement(1, T0, sale(1, 1190, {"19": 190})), payments=(payment(1, 1190, at(1)),))
+    first = plan(facts_of(paid), Books(), (PROFILE,), at(5))
+    documents = tuple(
+        replace(item.document, state="final") for item in first.actions if item.kind == "invoice" and item.document
+    )
+    posted = Books(documents=documents, applied=frozenset(item.key for item in first.actions))
+    back = replace(paid, payments=(*paid.payments, payment(2, 100, at(60), kind="REFUND")))
+    asked = plan(facts_of(back), posted, (PROFILE,), at(90)).attention
+    done = tuple((item.code, question_hash(item, facts_of(back)), "correct it by hand in sevdesk") for item in asked)
+    made = plan(facts_of(back), replace(posted, resolutions=done), (PROFILE,), at(90))
+    assert asked and made.answered and not made.attention and made.exclusion is None

@@ -325,3 +325,37 @@ def test_the_number_of_an_account_survives_the_profile_file():
     assert profile.as_json()["gateways"] == {**data["gateways"], "paypal": {"mode": "off", "account": None}}
     with pytest.raises(Rejected, match="unknown field"):
         Profile.from_json({"gateways": {"gift_card": {"mode": "liability", "konto": "20"}}})
+
+
+def test_a_card_that_is_not_paid_whole_yet_waits_like_any_order():
+    """2.5: whose the money is, is known when all is there; until then the order is looked at as a whole."""
+    part = order(agreement(1, T0, card(2, 2500)), payments=(payment(1, 1000, at(50)), payment(2, 1190, at(1))))
+    made = planned(part)
+    assert [item.code for item in made.waiting] == ["UNPAID"]
+    assert made.attention == () and made.actions == ()
+
+
+def test_what_is_left_beside_a_paid_card_is_asked_about():
+    """The card is paid, and the goods were taken off again: the money beside the card is nobody's."""
+    taken = sale(5, -1190, {"19": -190}, line="1", quantity=-1, action="RETURN")
+    lowered = agreement(2, at(100), taken, reason="ORDER_EDIT")
+    made = planned(
+        order(goods_and_card(), lowered, payments=(payment(1, 3690, at(50)),), edited=True),
+        profile=replace(SHOP, timing="fulfilment"),
+    )
+    assert [item.code for item in made.attention] == ["OVERPAID"]
+
+
+def test_a_card_that_was_sent_leaves_the_calendar_to_the_goods():
+    """Under `payment` the goods wait for the money until their month ends, also when a card was sent first."""
+    both = order(
+        goods_and_card(),
+        fulfilments=(
+            replace(shipped(3, at(60)), items=(("gid://shopify/LineItem/9", 1),)),
+            replace(shipped(4, at(90)), items=(("gid://shopify/LineItem/1", 1),)),
+        ),
+    )
+    made = planned(both, profile=replace(SHOP, timing="payment"))
+    assert [item.code for item in made.waiting] == ["UNPAID"] and made.look_again is not None
+    after = planned(both, profile=replace(SHOP, timing="payment"), now=made.look_again + timedelta(seconds=1))
+    assert [item.kind for item in after.actions][:1] == ["invoice"]

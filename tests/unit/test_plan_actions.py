@@ -412,6 +412,24 @@ def test_what_was_posted_stays_under_its_version_and_takes_new_gateways() -> Non
     assert "book_payment" not in kinds(lost), "a version nobody has: the one dated"
 
 
+def test_what_is_paid_by_hand_stays_a_bank_s_whatever_a_later_version_says() -> None:
+    """4.2, R10: under the posted version a cheque comes by the bank; that was an answer, and it stays."""
+    made = paid(payments=(payment(9, 1190, at(1), gateway="cheque", manual=True),))
+    old = replace(PROFILE, version=1)
+    new = replace(PROFILE, version=2, gateways={"cheque": Gateway("clearing+payouts", "12")})
+    books = replace(posted(planned(paid()), "draft"), applied=frozenset())
+    (first,) = books.documents
+    result = plan(facts_of(made), replace(books, documents=(replace(first, profile_version=1),)), [old, new], NOW)
+    assert "money_line" not in kinds(result) and result.attention == ()
+
+
+def test_go_live_is_compared_with_the_tax_point_the_timing_gives() -> None:
+    """R22: paid before it and shipped after it under `fulfilment`: the tax arises after it, so the order is ours."""
+    made = order(mug(), payments=(payment(9, 1190, at(1)),), fulfilments=(shipped(3, at(300)),))
+    timing = replace(PROFILE, timing="fulfilment", go_live=at(60))
+    assert planned(made, profile=timing).exclusion is None
+
+
 def test_a_manual_gateway_that_was_open_is_a_bank() -> None:
     """4.2: a default of a later version is for automatic gateways; what is paid by hand comes by the bank."""
     made = paid(payments=(payment(9, 1190, at(1), gateway="cheque", manual=True),))
