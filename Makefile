@@ -17,9 +17,10 @@ ORDERS ?= 200
 SEED ?= 7
 FAULTS ?= calm
 SEEDS ?= 1000
+CLIENTS ?= build/clients
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check chaos prove bench lock format clean
+.PHONY: help setup demo test test-fast check chaos prove bench clients lock format clean
 
 help: ## List what can be done
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +60,16 @@ prove: setup ## The long proofs; LINE=kill runs one of them. Output is kept in d
 bench: setup ## The benchmark table: ingest against a bare application in the same run
 	@$(BIN)/python bench/ingest.py
 
+clients: setup ## Shopify's own libraries, for tests/contract/test_third_party_clients.py (needs npm)
+	@mkdir -p $(CLIENTS)
+	@cp tests/contract/clients/node/package.json tests/contract/clients/node/package-lock.json $(CLIENTS)/
+	@npm ci --prefix $(CLIENTS) --no-audit --no-fund --loglevel=error
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(CLIENTS)/python
+	@$(BIN)/uv pip install --quiet --python $(CLIENTS)/python/bin/python --require-hashes -r tests/contract/clients/requirements.lock
+
 lock: ## Compile requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 --extra dev --extra telemetry pyproject.toml -o requirements.lock
+	@echo shopifyapp==1.0.2 | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 - -o tests/contract/clients/requirements.lock
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .
