@@ -415,7 +415,7 @@ def test_what_was_posted_stays_under_its_version_and_takes_new_gateways() -> Non
 def test_what_is_paid_by_hand_stays_a_bank_s_whatever_a_later_version_says() -> None:
     """4.2, R10: under the posted version a cheque comes by the bank; that was an answer, and it stays."""
     made = paid(payments=(payment(9, 1190, at(1), gateway="cheque", manual=True),))
-    old = replace(PROFILE, version=1)
+    old = replace(PROFILE, version=1, default_gateway=Gateway("clearing+payouts"))
     new = replace(PROFILE, version=2, gateways={"cheque": Gateway("clearing+payouts", "12")})
     books = replace(posted(planned(paid()), "draft"), applied=frozenset())
     (first,) = books.documents
