@@ -312,6 +312,21 @@ def test_node_takes_every_delivery_of_the_simulated_shop(from_node: dict[str, An
         assert {"webhookId", "eventId", "triggeredAt", "apiVersion", "domain"} <= set(one)
 
 
+def test_node_takes_the_deliveries_of_a_named_subscription_in_xml(from_node: dict[str, Any]) -> None:
+    """S78, S79: its name comes along in a header; the signature is over XML as well."""
+    assert from_node["named"] == {"webhookSubscription": {"name": "as-xml", "format": "XML"}, "userErrors": []}
+    found = [one for one in from_node["received"] if one.get("name") == "as-xml"]
+    assert len(found) >= 10
+    assert {(one["topic"], one["kind"], one["status"]) for one in found} == {("ORDERS_CREATE", "application/xml", 200)}
+
+
+def test_node_accepts_the_simulated_admins_session_token(from_node: dict[str, Any]) -> None:
+    """S127."""
+    claims = from_node["session_token"]
+    assert (claims["aud"], claims["dest"], claims["sub"]) == (cases.CLIENT_ID, f"https://{cases.SHOP}", "42")
+    assert claims["exp"] - claims["nbf"] == 60
+
+
 # -- the Python package ----------------------------------------------------------------------------------------------
 
 

@@ -106,7 +106,7 @@ async function serveApp(received) {
       const chunks = [];
       for await (const chunk of request) chunks.push(chunk);
       const rawBody = Buffer.concat(chunks).toString('utf8');
-      const seen = { topic: request.headers['x-shopify-topic'] };
+      const seen = { kind: request.headers['content-type'] };
       received.push(seen);
       const valid = await shopify.webhooks.validate({ rawBody, rawRequest: request, rawResponse: response });
       Object.assign(seen, valid, { hmac: undefined });
@@ -272,6 +272,17 @@ async function webhooks(own, shopify, received, answer) {
   const moved = app();
   moved.webhooks.addHandlers({ ORDERS_UPDATED: [{ ...handler, callbackUrl: '/webhooks?moved' }] });
   answer.registered_address = await attempt(async () => summary(await moved.webhooks.register({ session })));
+  const named = new shopify.clients.Graphql({ session });
+  const create = `mutation Named($uri: String!) {
+    webhookSubscriptionCreate(
+      topic: ORDERS_CREATE
+      webhookSubscription: { uri: $uri, format: XML, name: "as-xml", includeFields: ["id", "note", "updated_at"] }
+    ) { webhookSubscription { name format } userErrors { field message } }
+  }`;
+  answer.named = await attempt(async () => {
+    const { data } = await named.request(create, { variables: { uri: `${own}/webhooks?xml` } });
+    return data.webhookSubscriptionCreate;
+  });
   // whatever the shop sends from now on, as app-specific subscriptions to the same receiver
   for (const topic of [...given.topics, ...given.privacy]) shopify.webhooks.addHandlers({ [topic]: [{ ...handler }] });
   await control('webhooks', { uri: `${own}/webhooks`, topics: [...given.topics, ...given.privacy] });
