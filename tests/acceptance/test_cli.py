@@ -27,6 +27,7 @@ COMMANDS = (
     ("plan",),
     ("apply",),
     ("fetch",),
+    ("gql",),
     ("explain",),
     ("replay",),
     ("doctor",),
@@ -323,6 +324,33 @@ def test_fetch_prints_what_plan_reads(stage: Connector, tmp_path: Path) -> None:
     assert json.loads(planned.stdout)["order"] == order["id"]
     assert stage.run("fetch", "#999999").returncode == 2
     assert stage.run("fetch", "gid://shopify/Order/999999").returncode == 1
+
+
+def test_s120_gql_shows_what_each_field_costs_and_sends_queries_only(stage: Connector, tmp_path: Path) -> None:
+    file = tmp_path / "query.graphql"
+    file.write_text(
+        "query Q($n: Int = 10) { orders(first: $n) { nodes { id customer { id } } } shop { name } }", "utf-8"
+    )
+    shown = stage.run("gql", str(file), "--debug-cost")
+    assert shown.returncode == 0, shown.stderr
+    assert [line.split() for line in shown.stdout.splitlines()[:4]] == [
+        ["total", "own", "below", "field"],
+        ["10", "2", "8", "orders"],
+        ["1", "1", "0", "customer"],
+        ["1", "1", "0", "shop"],
+    ]
+    assert "requested 11, predicted 11, actual " in shown.stdout
+    told = json.loads(stage.run("gql", str(file), "--debug-cost", "--variables", '{"n": 250}', "--json").stdout)
+    assert (told["predicted"], told["requested"]) == (2 + 11 * 2 + 1, 2 + 11 * 2 + 1)
+    assert told["fields"][0] == {"path": ["orders"], "own": 2, "children": 22, "total": 24}
+    assert "data" not in told, "what was asked for is not shown where only its price was wanted"
+    assert json.loads(stage.run("gql", str(file)).stdout)["shop"] == {"name": "Seifenladen"}
+    for wrong in ("mutation { tagsAdd(id: 1, tags: []) { node { id } } }", "{ shop {", "{ nothing }"):
+        file.write_text(wrong, "utf-8")
+        refused = stage.run("gql", str(file))
+        assert refused.returncode == 2
+        assert len(refused.stderr.splitlines()) == 1
+    assert "nothing" in refused.stderr, "Shopify's own words about one's own query"
 
 
 def test_explain_tells_the_life_in_order(stage: Connector) -> None:

@@ -42,7 +42,9 @@ class World:
         self.orders = [one.order_id for one in told]
         http = httpx2.Client(transport=SimTransport([Route(BASE, self.sim)], sleep=self.sleep))
         answer = http.post(oauth.token_url(f"{BASE}/{SHOP}"), json=oauth.client_credentials_body("app", "geheim"))
-        token = oauth.parse_token_response(answer.status_code, answer.content, self.clock()).access_token
+        token = oauth.parse_token_response(
+            answer.status_code, answer.content, self.clock(), expects="expiring"
+        ).access_token
         self.calls: list[Call] = []
         self._open = partial(
             Admin, SHOP, BASE + "/{shop}", lambda: token, http, clock=self.clock, on_call=self.calls.append

@@ -15,6 +15,7 @@ from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable
 from ladenbuch.shopify import cost as cost_module
 from ladenbuch.shopify.admin import Admin, Call
 from ladenbuch.shopify.answer import Cost, PathError, Result, decode
+from ladenbuch.shopify.call_limit import CallLimit, call_limit
 from ladenbuch.shopify.cost import CostGauge, document
 from ladenbuch.shopify.reading import fetch_order, is_soft
 
@@ -306,6 +307,50 @@ def test_a_throttled_call_is_charged_nothing_and_what_is_left_is_believed() -> N
     gauge.answered(turn, Cost(100, None, 2000, 40, 100), refused=True)
     assert gauge.available() == pytest.approx(40, abs=1)
     assert gauge.throttled_for(340) == pytest.approx(3.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("32/40", CallLimit(32, 40)),
+        (" 0 / 80 ", CallLimit(0, 80)),
+        ("400/400", CallLimit(400, 400)),
+        ("41/40", CallLimit(41, 40)),
+        *((wrong, None) for wrong in (None, "", "40", "a/b", "1/0", "-1/40", "1/40/2", "1.5/40", "1234567/40")),
+    ],
+)
+def test_s123_the_legacy_call_limit_is_parsed(header: str | None, expected: CallLimit | None) -> None:
+    found = call_limit(header)
+    assert found == expected
+    if found is not None:
+        assert (found.left, found.full) == (max(0, found.size - found.used), found.used >= found.size)
+
+
+def test_s123_the_legacy_call_limit_is_read_only_when_asked_for() -> None:
+    answer = graphql({"order": None}, **{"X-Shopify-Shop-Api-Call-Limit": "32/40"})
+    server = Server(answer)
+    server.run()
+    assert server.notices == []
+    server = Server(answer, read_call_limit=True)
+    server.run()
+    assert server.notices == [("call-limit", "32/40")]
+
+
+def test_a_query_of_ones_own_is_sent_and_a_mutation_is_not() -> None:
+    server = Server(graphql({"shop": {"name": "x"}}))
+    assert server.admin.ask("{ shop { name } }", {}, debug_cost=True).data == {"shop": {"name": "x"}}
+    assert server.asked[0].headers["shopify-graphql-cost-debug"] == "1"
+    server.run()
+    assert "shopify-graphql-cost-debug" not in server.asked[1].headers
+    for wrong in ("mutation { tagsAdd(id: 1, tags: []) { node { id } } }", "{ shop {", "{ ...F }"):
+        with pytest.raises(Rejected) as refused:
+            server.admin.ask(wrong, {})
+        assert refused.value.code == "SHOPIFY-QUERY"
+    assert len(server.asked) == 2
+    dear = "{ a(first: 250) { nodes { b(first: 250) { nodes { c(first: 250) { nodes { id } } } } } } }"
+    with pytest.raises(Rejected) as refused:
+        server.admin.ask(dear, {})
+    assert refused.value.code == "SHOPIFY-COST"
 
 
 # -- small verbs -----------------------------------------------------------------------------------------------------

@@ -137,6 +137,20 @@ def fetch(order: str, tenant: TenantOption = None, as_json: Json = False) -> Non
 
 
 @app.command()
+def gql(
+    file: Annotated[Path, typer.Argument(help="A GraphQL query.")],
+    variables: Annotated[str | None, typer.Option(help="Its variables, as a JSON object.")] = None,
+    debug_cost: Annotated[bool, typer.Option("--debug-cost", help="Show what each field costs instead.")] = False,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> None:
+    """Send a query (never a mutation) to the shop and print the answer, or what each of its fields costs."""
+    from ladenbuch.cli.querying import query_shop
+
+    raise typer.Exit(query_shop(file, tenant, variables, debug_cost=debug_cost, as_json=as_json))
+
+
+@app.command()
 def explain(
     order: str,
     language: Annotated[Literal["de", "en"], typer.Option(help="The language of the sentences.")] = "en",

@@ -23,7 +23,15 @@ from ladenbuch.bucket import TooLong, Turn
 from ladenbuch.errors import Ambiguous, Rejected, Retryable
 from ladenbuch.shopify import reading, shapes
 from ladenbuch.shopify.answer import NO_COST, Cost, Json, PathError, Result, decode
-from ladenbuch.shopify.cost import MAX_QUERY_COST, CostGauge, document, estimate_cost, is_mutation
+from ladenbuch.shopify.call_limit import HEADER, call_limit
+from ladenbuch.shopify.cost import (
+    MAX_QUERY_COST,
+    CostGauge,
+    document,
+    estimate_cost,
+    is_mutation,
+    what_is_wrong,
+)
 from ladenbuch.shopify.reading import Fetched
 from ladenbuch.shopify.version import API_VERSION
 from ladenbuch.telemetry.calls import Track, untracked
@@ -38,6 +46,9 @@ _ROUNDS = 2
 _LONGEST_WAIT = 10.0
 #: Shopify ends a connection walk after 25,000 objects; a new walk starts before that.
 _WALK_LIMIT = 24_500
+
+#: How a query somebody typed is called in metrics.
+_OWN = "own_query"
 
 _REFUSED = {
     401: ("SHOPIFY-TOKEN", "the access token is not valid (expired, revoked, or the app was uninstalled)"),
@@ -84,6 +95,7 @@ class Admin:
         refresh: Callable[[str], str] | None = None,
         on_notice: Callable[[str, str], None] | None = None,
         chance: Callable[[], float] = random.random,
+        read_call_limit: bool = False,
     ) -> None:
         self.shop = shop
         self.version = version
@@ -98,6 +110,7 @@ class Admin:
         self._track = track
         self._on_notice = on_notice or (lambda kind, text: None)
         self._chance = chance
+        self._read_call_limit = read_call_limit
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
@@ -180,30 +193,44 @@ class Admin:
         Waits through `sleep` while points are short (bounded), repeats a throttled call twice, refreshes the token
         once. Raises `Retryable("SHOPIFY-THROTTLED", after=…)` when the wait would be too long.
         """
-        text = document(document_name)
-        cost = estimate_cost(text, variables)
-        if cost > MAX_QUERY_COST:
-            raise Rejected("SHOPIFY-COST", f"{document_name} would cost {cost} points", detail={"cost": cost})
-        body = msgspec.json.encode({"query": text, "variables": dict(variables)})
+        return self._run(_ask(document_name, document(document_name), variables))
+
+    def ask(self, text: str, variables: Mapping[str, object], *, debug_cost: bool = False) -> Result:
+        """Send a query of somebody's own; with `debug_cost`, `Result.cost.fields` says what each field costs.
+
+        Raises what `execute` does, and `Rejected("SHOPIFY-QUERY")` for a mutation and for what is no GraphQL.
+        """
+        wrong = what_is_wrong(text)
+        if wrong is not None:
+            raise Rejected("SHOPIFY-QUERY", f"this is not a complete query: {wrong}")
+        asked = _ask(_OWN, text, variables, debug_cost=debug_cost)
+        if asked.write:
+            raise Rejected("SHOPIFY-QUERY", "this is a mutation; only queries are sent")
+        return self._run(asked)
+
+    def _run(self, asked: _Asked) -> Result:
+        if asked.cost > MAX_QUERY_COST:
+            message = f"{asked.name} would cost {asked.cost} points of {MAX_QUERY_COST}"
+            raise Rejected("SHOPIFY-COST", message, detail={"cost": asked.cost})
         token, refreshed = self._token(), False
         for round_left in range(_ROUNDS, -1, -1):
-            response = self._exchange(document_name, body, token, cost)
+            response = self._exchange(asked, token)
             if response.status_code == 401 and self._refresh is not None and not refreshed:
                 token, refreshed = self._refresh(token), True
-                response = self._exchange(document_name, body, token, cost)
-            wait = self._throttled(response, cost)
+                response = self._exchange(asked, token)
+            wait = self._throttled(response, asked.cost)
             if wait is None:
-                return self._understood(document_name, response)
+                return self._understood(asked, response)
             self._pause(wait + self._chance() * 0.5, may_sleep=round_left > 0)
         raise AssertionError("unreachable")
 
-    def _exchange(self, name: str, body: bytes, token: str, cost: int) -> _Response:
+    def _exchange(self, asked: _Asked, token: str) -> _Response:
         """One HTTP exchange under a reservation; the gauge and the listeners learn from it."""
-        turn = self._reserve(cost)
+        turn = self._reserve(asked.cost)
         started, told, outcome = self._clock(), None, "SHOPIFY-UNREACHABLE"
         try:
-            with self._track(name) as call:
-                response = self._send(name, body, token)
+            with self._track(asked.name) as call:
+                response = self._send(asked, token)
                 told, outcome = response.cost, response.outcome
                 if outcome != "ok" and response.result is not None:
                     call.code = outcome.upper()
@@ -211,25 +238,30 @@ class Admin:
         finally:
             self.budget.answered(turn, told, refused=outcome == "THROTTLED")
             seconds = (self._clock() - started).total_seconds()
-            self._on_call(Call(name, outcome, seconds, cost, told or NO_COST))
+            self._on_call(Call(asked.name, outcome, seconds, asked.cost, told or NO_COST))
 
-    def _send(self, name: str, body: bytes, token: str) -> _Response:
+    def _send(self, asked: _Asked, token: str) -> _Response:
         headers = {
             "X-Shopify-Access-Token": token,  # never Authorization: Bearer
             "Content-Type": "application/json",
             "Accept": "application/json",
             "User-Agent": USER_AGENT,
         }
+        if asked.debug_cost:
+            headers["Shopify-GraphQL-Cost-Debug"] = "1"
         try:
-            answer = self._http.post(self._url, content=body, headers=headers, follow_redirects=False)
+            answer = self._http.post(self._url, content=asked.body, headers=headers, follow_redirects=False)
         except (httpx2.TransportError, httpx2.DecodingError) as error:
-            raise self._lost(name, "SHOPIFY-UNREACHABLE", f"no answer ({type(error).__name__})") from None
+            raise self._lost(asked, "SHOPIFY-UNREACHABLE", f"no answer ({type(error).__name__})") from None
+        limit = call_limit(answer.headers.get(HEADER)) if self._read_call_limit else None
+        if limit is not None:
+            self._on_notice("call-limit", f"{limit.used}/{limit.size}")
         if answer.status_code != 200:
             return _Response(answer.status_code, answer.headers.get("Retry-After"))
         try:
             data, errors, cost = decode(answer.content)
         except ValueError:
-            raise self._lost(name, "SHOPIFY-UNREADABLE", "the answer is not JSON") from None
+            raise self._lost(asked, "SHOPIFY-UNREADABLE", "the answer is not JSON") from None
         result = Result(data or {}, errors, cost, **self._notices(answer.headers))
         return _Response(200, None, result, has_data=data is not None, cost=cost)
 
@@ -262,7 +294,7 @@ class Admin:
             raise Retryable("SHOPIFY-THROTTLED", f"{self.shop} is out of points", after=seconds)
         self._sleep(seconds)
 
-    def _understood(self, name: str, response: _Response) -> Result:
+    def _understood(self, asked: _Asked, response: _Response) -> Result:
         status, result = response.status_code, response.result
         if result is None:
             if status in _REFUSED:
@@ -270,7 +302,7 @@ class Admin:
                 raise Rejected(code, text, detail={"status": status})
             if status >= 500 or status == 408:
                 after = _seconds(response.retry_after)
-                raise self._lost(name, "SHOPIFY-DOWN", f"answered {status}", after=after)
+                raise self._lost(asked, "SHOPIFY-DOWN", f"answered {status}", after=after)
             if 300 <= status < 400:
                 raise Rejected("SHOPIFY-REDIRECTED", "the shop moved to another address", detail={"status": status})
             raise Rejected("SHOPIFY-HTTP", f"answered {status}", detail={"status": status})
@@ -279,18 +311,36 @@ class Admin:
         if result.has_code("ACCESS_DENIED"):
             return result
         if result.has_code("MAX_COST_EXCEEDED"):
-            raise Rejected("SHOPIFY-COST", f"{name} costs too much", detail={"document": name})
+            raise Rejected("SHOPIFY-COST", f"{asked.name} costs too much", detail={"document": asked.name})
         if not result.errors or any(error.code in _INTERNAL for error in result.errors):
-            raise self._lost(name, "SHOPIFY-INTERNAL", "an internal error")
+            raise self._lost(asked, "SHOPIFY-INTERNAL", "an internal error")
         codes = sorted({error.code for error in result.errors})
-        raise Rejected("SHOPIFY-QUERY", f"{name} was refused: {', '.join(codes)[:100]}", detail={"document": name})
+        # Of a query somebody typed, Shopify's own words help; of ours, they are not kept.
+        said = result.errors[0].message if asked.name == _OWN else ", ".join(codes)[:100]
+        raise Rejected("SHOPIFY-QUERY", f"{asked.name} was refused: {said}", detail={"document": asked.name})
 
-    def _lost(self, name: str, code: str, text: str, *, after: float | None = None) -> Retryable:
-        kind = Ambiguous if is_mutation(document(name)) else Retryable
-        return kind(code, f"{self.shop}: {text}", after=after, detail={"document": name})
+    def _lost(self, asked: _Asked, code: str, text: str, *, after: float | None = None) -> Retryable:
+        kind = Ambiguous if asked.write else Retryable
+        return kind(code, f"{self.shop}: {text}", after=after, detail={"document": asked.name})
 
 
 _INTERNAL = {"INTERNAL_SERVER_ERROR", "TIMEOUT", "SERVICE_UNAVAILABLE"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One document, ready to be sent: its predicted cost, and whether it writes."""
+
+    name: str
+    body: bytes
+    cost: int
+    write: bool
+    debug_cost: bool = False
+
+
+def _ask(name: str, text: str, variables: Mapping[str, object], *, debug_cost: bool = False) -> _Asked:
+    body = msgspec.json.encode({"query": text, "variables": dict(variables)})
+    return _Asked(name, body, estimate_cost(text, variables), is_mutation(text), debug_cost)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ valid; throttling is an HTTP 200 with the code THROTTLED. Numbers with a fractio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -33,14 +33,28 @@ class PathError:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldCost:
+    """What one field was charged for, in points: itself, what is below it, and both."""
+
+    path: tuple[str, ...]
+    own: int
+    children: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """`extensions.cost`: points asked for and used, and the state of the bucket (None when it was not told)."""
+    """`extensions.cost`: points asked for and used, and the state of the bucket (None when it was not told).
+
+    `fields` is there when the request asked for it.
+    """
 
     requested: int | None = None
     actual: int | None = None
     maximum: float | None = None
     available: float | None = None
     restore_rate: float | None = None
+    fields: tuple[FieldCost, ...] = ()
 
 
 #: Nothing was said about cost.
@@ -110,7 +124,16 @@ def _cost(document: Mapping[str, Any]) -> Cost:
         maximum=_number(status.get("maximumAvailable")),
         available=_number(status.get("currentlyAvailable")),
         restore_rate=_number(status.get("restoreRate")),
+        fields=tuple(_fields(cost.get("fields"))),
     )
+
+
+def _fields(entries: object) -> Iterator[FieldCost]:
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, Mapping) and isinstance(entry.get("path"), list):
+            names = ("definedCost", "requestedChildrenCost", "requestedTotalCost")
+            own, children, total = (int(_number(entry.get(name)) or 0) for name in names)
+            yield FieldCost(tuple(str(step) for step in entry["path"]), own, children, total)
 
 
 def _number(value: object) -> float | None:

@@ -43,6 +43,13 @@ def is_mutation(document_text: str) -> bool:
     return estimate.is_mutation(document_text)
 
 
+def what_is_wrong(document_text: str) -> str | None:
+    """Why a text is no GraphQL document that could be sent, in one line; None when it is one."""
+    from ladenbuch.shopify import estimate
+
+    return estimate.what_is_wrong(document_text)
+
+
 def estimate_cost(document_text: str, variables: Mapping[str, object] | None = None) -> int:
     """Predicted requested cost of the first operation, in points.
 

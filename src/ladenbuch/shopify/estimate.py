@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from functools import lru_cache
 
+from graphql.error import GraphQLError
 from graphql.language import (
     DocumentNode,
     FieldNode,
@@ -17,7 +18,9 @@ from graphql.language import (
     OperationType,
     SelectionSetNode,
     VariableNode,
+    Visitor,
     parse,
+    visit,
 )
 
 MUTATION_COST = 10
@@ -31,6 +34,26 @@ def is_mutation(document_text: str) -> bool:
     return _operation(_parsed(document_text)).operation is OperationType.MUTATION
 
 
+def what_is_wrong(document_text: str) -> str | None:
+    """Why a text cannot be sent: no GraphQL, no operation, a fragment that is not there; None when it can."""
+    try:
+        tree = parse(document_text)
+    except GraphQLError as error:
+        return error.message.splitlines()[0]
+    if not any(isinstance(node, OperationDefinitionNode) for node in tree.definitions):
+        return "there is no operation in it"
+    known = {node.name.value for node in tree.definitions if isinstance(node, FragmentDefinitionNode)}
+    missing: list[str] = []
+
+    class Spreads(Visitor):
+        def enter_fragment_spread(self, node: FragmentSpreadNode, *_: object) -> None:
+            if node.name.value not in known:
+                missing.append(node.name.value)
+
+    visit(tree, Spreads())
+    return f"there is no fragment {missing[0]} in it" if missing else None
+
+
 @lru_cache(maxsize=256)
 def points(text: str, sizes: tuple[tuple[str, int], ...]) -> int:
     """The predicted cost of the first operation; `sizes` are the values of its whole-number variables."""
@@ -39,7 +62,15 @@ def points(text: str, sizes: tuple[tuple[str, int], ...]) -> int:
     if operation.operation is OperationType.MUTATION:
         return MUTATION_COST
     fragments = {node.name.value: node for node in tree.definitions if isinstance(node, FragmentDefinitionNode)}
-    return _Estimator(fragments, dict(sizes)).selections([operation.selection_set])
+    return _Estimator(fragments, _defaults(operation) | dict(sizes)).selections([operation.selection_set])
+
+
+def _defaults(operation: OperationDefinitionNode) -> dict[str, int]:
+    return {
+        item.variable.name.value: int(item.default_value.value)
+        for item in operation.variable_definitions or ()
+        if isinstance(item.default_value, IntValueNode)
+    }
 
 
 @lru_cache(maxsize=64)
