@@ -192,6 +192,7 @@ class Ladenbuch:
             wake=self._wake,
             forget=self.forget,
             work=self.worked,
+            subscribe=self.subscribe,
             rates=rate_table(),
             vat_ids=(lambda vat_id, now: self._vat_ids.check(vat_id, now)) if settings.vies_url else None,
         )
@@ -265,6 +266,24 @@ class Ladenbuch:
         )
         with self._lock:
             return self._admins.setdefault(tenant, made)
+
+    def subscribe(self, tenant: str) -> None:
+        """Register the tenant's webhooks, where the settings say where we are. What Shopify does not allow is logged:
+        the poll finds every order without them."""
+        from ladenbuch.workflows.subscriptions import ensure, place
+
+        here = place(self.settings)
+        if here is None:
+            return
+        try:
+            report = ensure(self.context, tenant, here)
+        except Rejected as error:
+            if error.code not in ("SUBSCRIPTION", "SHOPIFY-SCOPE"):
+                raise
+            log.warning("webhooks of %s could not be registered: %s", tenant, error)
+            return
+        for change, why in report.refused:
+            log.warning("webhooks of %s: %s was refused: %s", tenant, change.topic, why)
 
     def sevdesk(self, tenant: str) -> Sevdesk:
         """The sevdesk client of a tenant, paced."""

@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     optional_scopes: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Scopes a merchant may grant on top, comma separated."
     )
+    webhooks_url: str | None = Field(
+        None, description="Where Shopify delivers webhooks to; default: /webhooks below the app's address."
+    )
+    orders_filter: str | None = Field(
+        None, description="Only orders whose webhooks meet this search expression are told, e.g. source_name:web."
+    )
     partner_url: str = Field(
         "https://partners.shopify.com",
         description="Where the Shopify Partner API is, without a trailing slash.",
@@ -165,7 +171,7 @@ class Settings(BaseSettings):
     def _address(cls, value: str) -> str:
         return _http_address(value)
 
-    @field_validator("app_url")
+    @field_validator("app_url", "webhooks_url")
     @classmethod
     def _public_address(cls, value: str | None) -> str | None:
         if value is None:

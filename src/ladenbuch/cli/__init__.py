@@ -37,6 +37,7 @@ def main() -> None:
 #: Refusals that are about what the person typed, not about a service.
 _USAGE_CODES = frozenset(
     {"PROFILE", "ORDER-SHAPE", "TENANT-UNKNOWN", "TENANT-EXISTS", "MONEY-FORMAT", "MONEY-PRECISION"}
+    | {"SUBSCRIPTION", "APP-CONFIG", "FILTER-SYNTAX", "FILTER-UNSUPPORTED", "FILTER-AMBIGUOUS", "API-VERSION"}
 )
 
 

@@ -22,6 +22,8 @@ app.add_typer(keys, name="keys")
 app.add_typer(tenants, name="tenants")
 app.add_typer(simulate, name="simulate")
 app.add_typer(audit, name="audit")
+webhooks = typer.Typer(help="What Shopify tells us of: the app's configuration file, and a shop's subscriptions.")
+app.add_typer(webhooks, name="webhooks", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Faults = Annotated[Literal["calm", "rain", "storm"], typer.Option(help="Weather: how unreliable everything is.")]
@@ -308,6 +310,59 @@ def certificate(
     from ladenbuch.cli.certifying import certificate as certify
 
     raise typer.Exit(certify(tenant, month, out, grace, as_json=as_json))
+
+
+Registered = Annotated[
+    Literal["app", "shop"] | None,
+    typer.Option(help="By the app's configuration file or in each shop; default: in the shop for a tenant's own app."),
+]
+
+
+@webhooks.command("toml")
+def webhooks_toml(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="A tenant that brings its own app.")] = None,
+    name: Annotated[str, typer.Option(help="The app's name, at most 30 characters.")] = "Ladenbuch",
+    kind: Registered = None,
+    embedded: Annotated[bool, typer.Option("--embedded", help="The app opens inside Shopify's admin.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write it here instead of standard output.")] = None,
+) -> None:
+    """The app's configuration file (shopify.app.toml), for `shopify app deploy`; the only way to the privacy topics."""
+    from ladenbuch.cli.webhooks import write_toml
+
+    raise typer.Exit(write_toml(tenant, name, out, kind, embedded=embedded))
+
+
+@webhooks.command("ensure")
+def webhooks_ensure(tenant: TenantOption = None, kind: Registered = None, as_json: Json = False) -> None:
+    """Make a shop's subscriptions the wanted ones; a second time changes nothing. Exit 1 when Shopify refuses some."""
+    from ladenbuch.cli.webhooks import ensure
+
+    raise typer.Exit(ensure(tenant, kind, as_json=as_json))
+
+
+@webhooks.command("audit")
+def webhooks_audit(
+    tenant: TenantOption = None,
+    kind: Registered = None,
+    file: Annotated[Path | None, typer.Option(help="Also compare this deployed shopify.app.toml.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what differs in the shop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare a shop's subscriptions with the wanted ones; exit 1 while something differs."""
+    from ladenbuch.cli.webhooks import audit as examine
+
+    raise typer.Exit(examine(tenant, kind, file, repair=repair, as_json=as_json))
+
+
+@webhooks.command("lint")
+def webhooks_lint(
+    file: Annotated[Path, typer.Argument(help="An app's configuration file.")] = Path("shopify.app.toml"),
+    as_json: Json = False,
+) -> None:
+    """What is wrong with a configuration file, before Shopify refuses it or loses deliveries. Exit 1 on an error."""
+    from ladenbuch.cli.webhooks import lint_file
+
+    raise typer.Exit(lint_file(file, as_json=as_json))
 
 
 @audit.command("verify")

@@ -318,6 +318,22 @@ def changes(wanted: Sequence[Subscription], actual: Sequence[Actual]) -> tuple[C
     return (*made, *mended, *gone)
 
 
+def unlike(wanted: Sequence[Subscription], found: Sequence[Subscription]) -> tuple[str, ...]:
+    """A sentence for each difference between what is wanted in a configuration file and what one says."""
+    both = [(item.topic, item.uri) for item in found]
+    said = [f"{item.topic}: not subscribed to {item.uri}" for item in wanted if (item.topic, item.uri) not in both]
+    want = {(item.topic, item.uri): item for item in wanted}
+    for item in found:
+        mine = want.get((item.topic, item.uri))
+        if mine is None:
+            said.append(f"{item.topic}: wanted by nobody, at {item.uri}")
+            continue
+        node = {"id": "", "topic": item.enum, **item.to_input()}
+        if fields := [name for name in Actual.of(node).differs(mine) if name != "name"]:
+            said.append(f"{item.topic}: {', '.join(fields)} not as wanted")
+    return tuple(said)
+
+
 def _why(have: Actual, known: set[str]) -> str:
     return f"a second time, at {have.uri}" if have.topic in known else f"wanted by nobody, at {have.uri}"
 
