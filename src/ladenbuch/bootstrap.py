@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from ladenbuch import tenants
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ladenbuch.vies import VatIds
     from ladenbuch.web.health import Health
     from ladenbuch.web.ingest import TenantRef
+    from ladenbuch.web.install import Door
     from ladenbuch.workflows.context import Context
     from ladenbuch.workflows.pace import Pace
     from ladenbuch.workflows.tokens import Tokens
@@ -359,6 +361,43 @@ class Ladenbuch:
 
         return granted(self.context, self.tokens, self._admin_with, shop, kind, token)
 
+    def install_door(self, state: Callable[[], str] = lambda: token_hex(32)) -> Door | None:
+        """What the routes of an installation are given; None where no address is set that Shopify could send to."""
+        if self.settings.app_url is None:
+            return None
+        from ladenbuch import grants
+        from ladenbuch.shopify.oauth import STATE_LIFE
+        from ladenbuch.web.install import Door, Standing
+        from ladenbuch.workflows import granting
+
+        ctx = self.context
+
+        def standing(shop: str) -> Standing:
+            owner, grant, off = granting.known_shop(ctx, shop)
+            if owner is None or grant is None:
+                return Standing(None if owner is None else owner.id)
+            return Standing(owner.id, grant.needs_reconnect is None, grant.scopes, off)
+
+        def use_state(used: str) -> bool:
+            now = self._clock()
+            until = now + timedelta(seconds=STATE_LIFE)
+            write = self.database.system("lifecycle").run
+            return write(Store.BOOKS, lambda tx: grants.use_state(tx, used, now, until))
+
+        return Door(
+            app_url=self.settings.app_url,
+            endpoint=self.tokens.endpoint,
+            app_for=self.tokens.app_for,
+            standing=standing,
+            granted=self.granted,
+            person=lambda shop, token: granting.person(ctx, shop, token),
+            use_state=use_state,
+            clock=self._clock,
+            state=state,
+            scopes=self.settings.scopes,
+            optional_scopes=self.settings.optional_scopes,
+        )
+
     def _admin_with(self, shop: str, token: Token) -> Admin:
         """A client for one look at a shop that may be nobody's yet."""
         from ladenbuch.shopify.admin import Admin
@@ -409,20 +448,22 @@ class Ladenbuch:
         from ladenbuch.workflows.deliver import deliver_all
         from ladenbuch.workflows.dispatch import SETTLE, dispatch, sweep, take_over
         from ladenbuch.workflows.hearing import hear
-        from ladenbuch.workflows.lifecycle import HANDLERS
+        from ladenbuch.workflows.lifecycle import HANDLERS as OF_LIFE
         from ladenbuch.workflows.poll import poll_all
+        from ladenbuch.workflows.scopes import HANDLERS as OF_SCOPES
         from ladenbuch.workflows.settle import settle
 
         # Made here, by one thread, before any run can ask for them.
         ctx, work, tokens, _, _ = self.context, self.worked, self.tokens, self._http, self._vat_ids
         workers, per_tenant = self.settings.workers, self.settings.tenant_workers
+        handlers = {**OF_LIFE, **OF_SCOPES}
 
         def settle_one(tenant: str, order_id: str, run_id: str) -> str:
             if not self._ready.is_set():
                 return "STALE-RUN"  # recovered by the engine; its mark is about to be due again
             work.moved(self._clock())
             if heard_in(order_id) is not None:
-                code = hear(ctx, tenant, order_id, run_id, HANDLERS)
+                code = hear(ctx, tenant, order_id, run_id, handlers)
             else:
                 code = settle(ctx, tenant, order_id, run_id)
             work.ended(code, self._clock())

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ladenbuch.bootstrap import Ladenbuch, utc_now
+from ladenbuch.bootstrap import Ladenbuch, app_of, utc_now
 from ladenbuch.cli.ports import end_in_order, listen
 from ladenbuch.settings import Settings
 
@@ -54,14 +54,25 @@ def make_app(house: Ladenbuch, role: str = "all") -> Any:
     from ladenbuch.inbox import GroupCommit
     from ladenbuch.web.app import create_app
     from ladenbuch.web.ingest import Ingest
+    from ladenbuch.web.install import create_install
 
-    ingest = None
+    ingest, pages = None, _pages(house)
     if role != "worker":
         wake = house.context.wake
         commit = GroupCommit(house.database, house.vault, utc_now, lambda: wake("dispatch"))
-        ingest = Ingest(commit, house.tenant_of, utc_now, api_version=house.api_version, metrics=house.metrics)
+        app = app_of(house.settings)
+        ingest = Ingest(
+            commit,
+            house.tenant_of,
+            utc_now,
+            secrets=() if app is None else app.secrets,
+            api_version=house.api_version,
+            metrics=house.metrics,
+        )
+        door = house.install_door()
+        pages += [] if door is None else create_install(door)
     health = house.health(role)
-    return create_app(ingest, ready=lambda: health.look().as_json(), metrics=house.metrics.render, pages=_pages(house))
+    return create_app(ingest, ready=lambda: health.look().as_json(), metrics=house.metrics.render, pages=pages)
 
 
 def _pages(house: Ladenbuch) -> list[Any]:

@@ -97,9 +97,13 @@ def scopes_satisfied(granted: str | Iterable[str], wanted: str | Iterable[str]) 
 
 def missing_scopes(granted: str | Iterable[str], wanted: str | Iterable[str]) -> list[str]:
     """The wanted scopes that are neither granted nor implied, sorted."""
+    return sorted(scope_set(wanted) - with_implied(granted))
+
+
+def with_implied(granted: str | Iterable[str]) -> frozenset[str]:
+    """The granted scopes and the read scopes their write scopes imply, which Shopify may leave out (facts 4.2)."""
     have = scope_set(granted)
-    implied = {re.sub(r"^(unauthenticated_)?write_", r"\1read_", scope) for scope in have}
-    return sorted(scope_set(wanted) - have - implied)
+    return have | {re.sub(r"^(unauthenticated_)?write_", r"\1read_", scope) for scope in have}
 
 
 def scope_set(given: str | Iterable[str]) -> frozenset[str]:
@@ -219,12 +223,18 @@ def token_url(base_url: str) -> str:
     return f"{base_url.rstrip('/')}/admin/oauth/access_token"
 
 
+#: Why a person was sent to Shopify: to let the app in, or to say who they are.
+Purpose = Literal["install", "person"]
+
+
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A checked callback: the shop that agreed, and the code to exchange once."""
+    """A checked callback: the shop that agreed, the code to exchange once, the state to use up, and what it is for."""
 
     shop: str
     code: str = field(repr=False)
+    state: str = field(repr=False)
+    purpose: Purpose = "install"
 
 
 def check_callback(
@@ -236,13 +246,13 @@ def check_callback(
     """
     shop = check_query(pairs, secrets, now)
     given = _single(pairs)
-    state = _read_state(cookie, cookie_key, shop, now)
+    state, purpose = _read_state(cookie, cookie_key, shop, now)
     if not hmac.compare_digest(state.encode(), _bytes(given.get("state", ""))):
         raise Rejected("OAUTH-STATE", "the state does not belong to this browser")
     code = given.get("code", "")
     if not code:
         raise Rejected("OAUTH-CODE", "the code is missing")
-    return Callback(shop, code)
+    return Callback(shop, code, state, purpose)
 
 
 def signing_key(client_secret: str, purpose: str = "state-cookie") -> bytes:
@@ -250,24 +260,24 @@ def signing_key(client_secret: str, purpose: str = "state-cookie") -> bytes:
     return hmac.new(client_secret.encode(), b"ladenbuch/" + purpose.encode(), hashlib.sha256).digest()
 
 
-def state_cookie(key: bytes, state: str, shop: str, now: datetime) -> str:
-    """The signed cookie value `expiry.state.shop.signature`; set it Secure, HttpOnly, SameSite=Lax, delete on use."""
-    body = f"{int(now.timestamp()) + STATE_LIFE}.{state}.{shop}"
+def state_cookie(key: bytes, state: str, shop: str, now: datetime, purpose: Purpose = "install") -> str:
+    """The signed cookie value `expiry.purpose.state.shop.signature`; Secure, HttpOnly, SameSite=Lax, gone on use."""
+    body = f"{int(now.timestamp()) + STATE_LIFE}.{purpose}.{state}.{shop}"
     return f"{body}.{hmac.new(key, body.encode(), hashlib.sha256).hexdigest()}"
 
 
-def _read_state(cookie: str | None, key: bytes, shop: str, now: datetime) -> str:
-    """The state in a cookie that we signed for this shop and that has not expired."""
+def _read_state(cookie: str | None, key: bytes, shop: str, now: datetime) -> tuple[str, Purpose]:
+    """The state in a cookie that we signed for this shop and that has not expired, and what it is for."""
     body, _, signature = (cookie or "").rpartition(".")
     expected = hmac.new(key, _bytes(body), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), _bytes(signature)):
         raise Rejected("OAUTH-STATE", "the state cookie is missing or not ours")
-    expiry, state, owner = body.split(".", 2)
+    expiry, purpose, state, owner = body.split(".", 3)
     if int(expiry) < now.timestamp():
         raise Rejected("OAUTH-STATE", "the installation took too long; start it again")
     if owner != shop:
         raise Rejected("OAUTH-STATE", "the state belongs to another shop")
-    return state
+    return state, "person" if purpose == "person" else "install"
 
 
 # -- grants ----------------------------------------------------------------------------------------------------------
@@ -276,9 +286,9 @@ def _read_state(cookie: str | None, key: bytes, shop: str, now: datetime) -> str
 # Each body is for a POST to `token_url`, as JSON or form. They carry secrets: send them, never log them.
 
 
-def code_body(client_id: str, client_secret: str, code: str) -> dict[str, str]:
-    """The code of a callback, for an expiring offline token."""
-    return {**_client(client_id, client_secret), "code": code, "expiring": "1"}
+def code_body(client_id: str, client_secret: str, code: str, *, online: bool = False) -> dict[str, str]:
+    """The code of a callback, for an expiring offline token, or for the token of the person who agreed."""
+    return {**_client(client_id, client_secret), "code": code, "expiring": "0" if online else "1"}
 
 
 def client_credentials_body(client_id: str, client_secret: str) -> dict[str, str]:
@@ -445,6 +455,15 @@ def bearer(header: str | None) -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise Rejected("SESSION-TOKEN", "no bearer token")
     return token.strip()
+
+
+def claimed_shop(token: str) -> str | None:
+    """The shop a session token says it is from, unproven: good for choosing whose secrets to try, for nothing else."""
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        return None
+    return _host(_text(claims, "dest"))
 
 
 def verify_session_token(token: str, *, client_id: str, secrets: Sequence[str], now: datetime) -> SessionToken:

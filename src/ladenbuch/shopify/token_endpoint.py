@@ -58,6 +58,14 @@ class TokenEndpoint:
         """The code of a callback, for an expiring pair. A lost answer loses the code: the merchant starts again."""
         return self._ask(app, shop, "code", lambda secret: oauth.code_body(app.client_id, secret, code))
 
+    def person(self, app: App, shop: str, code: str) -> Token:
+        """The code of a person's own callback, for their online token."""
+
+        def body(secret: str) -> Mapping[str, str]:
+            return oauth.code_body(app.client_id, secret, code, online=True)
+
+        return self._ask(app, shop, "person", body, "expiring")
+
     def exchange(self, app: App, shop: str, session_token: str) -> Token:
         """A verified session token, for an expiring pair."""
         return self._ask(

@@ -15,7 +15,6 @@ both be loopback (the latter against DNS rebinding). No script, style or font co
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -33,7 +32,7 @@ from starlette.routing import Route
 
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.web import figures
-from ladenbuch.web.words import Language, say
+from ladenbuch.web.words import Language, language_of, say
 
 State = Literal["documented", "waiting", "excluded", "attention", "open"]
 Kind = Literal["heard", "decided", "posted", "paid", "mailed"]
@@ -285,7 +284,7 @@ class _Pages:
         def endpoint(request: Request) -> Response:
             if not _is_local(request):
                 return HTMLResponse("local only", 403, headers=_HEADERS)
-            language = _language(request.headers.get("accept-language", ""))
+            language = language_of(request.headers.get("accept-language", ""))
             shops: Sequence[Shop] = ()
             view = _View(language, None, shops, self._clock(), request.url.path)
             try:
@@ -432,18 +431,6 @@ def _chosen(wanted: str | None, shops: Sequence[Shop]) -> str | None:
 
 def _page_number(text: str | None) -> int:
     return int(text) if text and text.isascii() and text.isdigit() and 0 < len(text) < 7 and int(text) > 0 else 1
-
-
-def _language(accept: str) -> Language:
-    """German or English by Accept-Language quality (RFC 9110 12.5.4); German when neither is named."""
-    best: tuple[float, Language] = (0.0, "de")
-    for part in accept.split(","):
-        match = re.match(r"\s*(de|en)(?:-[\w-]+)?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*\Z", part, re.IGNORECASE)
-        if match:
-            quality = float(match[2]) if match[2] else 1.0
-            if quality > best[0]:
-                best = (quality, "en" if match[1].lower() == "en" else "de")
-    return best[1]
 
 
 def _is_local(request: Request) -> bool:

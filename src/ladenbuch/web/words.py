@@ -6,6 +6,7 @@ German first: the readers are merchants and their bookkeepers. Plural forms are 
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 Language = Literal["de", "en"]
@@ -291,6 +292,18 @@ WORDS: dict[str, tuple[str, str]] = {
     "age.d.one": ("1 Tag", "1 day"),
     "age.d.many": ("{n} Tagen", "{n} days"),
 }
+
+
+def language_of(accept: str) -> Language:
+    """German or English by Accept-Language quality (RFC 9110 12.5.4); German when neither is named."""
+    best: tuple[float, Language] = (0.0, "de")
+    for part in accept.split(","):
+        match = re.match(r"\s*(de|en)(?:-[\w-]+)?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*\Z", part, re.IGNORECASE)
+        if match:
+            quality = float(match[2]) if match[2] else 1.0
+            if quality > best[0]:
+                best = (quality, "en" if match[1].lower() == "en" else "de")
+    return best[1]
 
 
 def say(language: Language, key: str, **values: object) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from ladenbuch import tenants
-from ladenbuch.db import Store
+from ladenbuch import audit, grants, tenants
+from ladenbuch.db import Store, Transaction
 from ladenbuch.errors import LadenbuchError, Rejected
-from ladenbuch.grants import Kind
+from ladenbuch.grants import Grant, Kind
 from ladenbuch.shopify.admin import Admin
 from ladenbuch.shopify.oauth import Token
-from ladenbuch.workflows import lifecycle
+from ladenbuch.workflows import lifecycle, scopes
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.tokens import RECONNECT, Tokens
 
@@ -45,6 +45,38 @@ def granted(
         log.warning("an installation is not finished", extra={"tenant": tenant, "code": error.code})
     tokens.due_again(tenant)
     return tenant
+
+
+def known_shop(ctx: Context, shop: str) -> tuple[tenants.Tenant | None, Grant | None, tuple[str, ...]]:
+    """What is known of a shop by its domain: tenant, grant while the app is installed, what its scopes leave off."""
+
+    def read(tx: Transaction) -> tuple[tenants.Tenant | None, Grant | None, tuple[str, ...]]:
+        owner = tenants.by_shop(tx, shop)
+        if owner is None:
+            return None, None, ()
+        gone = owner.state in ("uninstalled", "redacted")
+        off = tuple(item.sentence for item in scopes.switches(tx, owner.id) if not item.on)
+        return owner, None if gone else grants.get(tx, owner.id), off
+
+    return ctx.database.system("lifecycle").read(Store.BOOKS, read)
+
+
+def person(ctx: Context, shop: str, token: Token) -> None:
+    """Note who of the shop it was, by their online token, which is used for nothing else and kept nowhere.
+
+    Raises Rejected("OAUTH-ONLINE") for a token that is nobody's, Rejected("TENANT-UNKNOWN").
+    """
+    owner, _, _ = known_shop(ctx, shop)
+    if owner is None:
+        raise Rejected("TENANT-UNKNOWN", f"there is no tenant for {shop}")
+    if not token.online:
+        raise Rejected("OAUTH-ONLINE", "the token says nothing about a person")
+    by, now, sentence = f"user:{token.user_id}", ctx.clock(), f"User {token.user_id} of {shop} said who they are."
+
+    def write(tx: Transaction) -> None:
+        audit.append(tx, owner.id, now, actor=by, event="PERSON_KNOWN", subject=shop, sentence=sentence)
+
+    ctx.door(owner.id).run(Store.BOOKS, write)
 
 
 def regained(ctx: Context, tenant: str) -> None:

@@ -21,9 +21,10 @@ from ladenbuch import audit, books, grants, inbox, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.errors import Rejected, Retryable
 from ladenbuch.grants import Grant, Kind
-from ladenbuch.shopify.oauth import Token, scope_set
+from ladenbuch.shopify.oauth import Token, scope_set, with_implied
 from ladenbuch.shopify.token_endpoint import App, TokenEndpoint
 from ladenbuch.vault import Secret
+from ladenbuch.workflows import scopes
 from ladenbuch.workflows.context import Context
 
 log = logging.getLogger(__name__)
@@ -212,7 +213,7 @@ class Tokens:
                     vault.put_secret(tx, tenant, PREVIOUS_REFRESH_TOKEN, used, now)
             grants.refreshed(tx, tenant, now, expires_at=token.expires_at, refresh_expires_at=token.refresh_expires_at)
             if token.scope:
-                self.note_scopes(tx, tenant, shop, scope_set(token.scope), now)
+                scopes.note(tx, tenant, shop, scope_set(token.scope), now)
             _say(tx, tenant, shop, now, "ACCESS_TOKEN_STORED", f"A new access token for {shop} was stored.")
             return token.access_token
 
@@ -233,18 +234,18 @@ class Tokens:
         vault.put_secret(tx, tenant, SHOPIFY_TOKEN, token.access_token, now, token.expires_at)
         if token.refresh_token is not None:
             vault.put_secret(tx, tenant, REFRESH_TOKEN, token.refresh_token, now, token.refresh_expires_at)
-        scopes = scope_set(token.scope)
+        granted = with_implied(scope_set(token.scope))
         grants.put(
             tx,
             tenant,
             kind,
-            scopes,
+            granted,
             now,
             expires_at=token.expires_at,
             refresh_expires_at=token.refresh_expires_at,
         )
         by = f"user:{token.granted_by}" if token.granted_by else "tokens"
-        detail = {"kind": kind, "scopes": sorted(scopes)} | ({"network": token.origin} if token.origin else {})
+        detail = {"kind": kind, "scopes": sorted(granted)} | ({"network": token.origin} if token.origin else {})
         sentence = f"{shop} granted access ({kind}); its access token was stored."
         audit.append(
             tx, tenant, now, actor=by, event="ACCESS_TOKEN_STORED", subject=shop, sentence=sentence, detail=detail
@@ -288,17 +289,6 @@ class Tokens:
             log.error("a shop must be connected again", extra={"tenant": tenant})
             return Rejected("SHOPIFY-RECONNECT", told)
         return Retryable("LEASE-BUSY", "another run has just fetched a token", after=1.0)
-
-    def note_scopes(self, tx: Transaction, tenant: str, shop: str, scopes: frozenset[str], now: datetime) -> bool:
-        """Keep what the shop grants now; True, with an audit row, when that is not what it was."""
-        known = grants.get(tx, tenant)
-        if known is None or known.scopes == scopes:
-            return False
-        grants.set_scopes(tx, tenant, scopes)
-        new, gone = sorted(scopes - known.scopes), sorted(known.scopes - scopes)
-        parts = [f"now also {', '.join(new)}"] * bool(new) + [f"no longer {', '.join(gone)}"] * bool(gone)
-        _say(tx, tenant, shop, now, "SCOPES_CHANGED", f"{shop} grants {' and '.join(parts)}.")
-        return True
 
     # -- apps ------------------------------------------------------------------------------------------------------
 
