@@ -111,3 +111,39 @@ def test_every_field_has_a_sentence() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
+
+
+APP = {
+    "LADENBUCH_SHOPIFY_CLIENT_ID": "app",
+    "LADENBUCH_SHOPIFY_CLIENT_SECRET": "hush-hush",
+    "LADENBUCH_APP_URL": "https://books.example.org/",
+}
+
+
+def test_s7_the_app_is_whole_or_absent_and_its_secret_is_never_shown() -> None:
+    """S7, S8: a missing or empty one is named, without the value of any other."""
+    whole = Settings.read(APP)
+    assert whole.app_url == "https://books.example.org"
+    assert "hush" not in repr(whole) and "hush" not in str(whole)
+    assert Settings.read({}).shopify_client_id is None
+    for name in APP:
+        for without in ({key: value for key, value in APP.items() if key != name}, {**APP, name: ""}):
+            with pytest.raises(UsageError) as caught:
+                Settings.read(without)
+            assert name in str(caught.value) and "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://books.example.org", "books.example.org", "https://u@books.example.org", "https://b.example.org/?x=1"],
+)
+def test_the_address_merchants_come_to_is_one_that_keeps_a_cookie_safe(url: str) -> None:
+    with pytest.raises(UsageError, match="LADENBUCH_APP_URL"):
+        Settings.read({**APP, "LADENBUCH_APP_URL": url})
+
+
+def test_scopes_are_names_of_scopes() -> None:
+    assert Settings.read({"LADENBUCH_SCOPES": "read_orders, write_orders"}).scopes == ("read_orders", "write_orders")
+    for wrong in ("orders", "read_orders write_orders", "read_orders;drop"):
+        with pytest.raises(UsageError, match="LADENBUCH_OPTIONAL_SCOPES"):
+            Settings.read({"LADENBUCH_OPTIONAL_SCOPES": wrong})

@@ -249,3 +249,72 @@ def test_the_admin_gives_an_embedded_app_a_session_token_that_is_exchanged_withi
     assert front.grant(**EXCHANGE, subject_token=token)[0] == 200
     front.now += timedelta(seconds=1)
     assert front.grant(**EXCHANGE, subject_token=token)[1]["error"] == "invalid_subject_token"
+
+
+def test_a_merchant_reads_what_the_app_wants_before_agreeing() -> None:
+    front = Front()
+    front.sim.ask_consent(SHOP)
+    page = front.authorize(scope="read_orders,write_products")
+    assert page.status == 200
+    assert b"<li>read_orders</li><li>write_products</li>" in page.body and b'name="agree"' in page.body
+    assert front.authorize(scope="read_orders", agree="1").status == 302
+
+
+def test_what_was_agreed_to_is_granted_when_the_code_is_redeemed() -> None:
+    """Facts 4.2: the answer may leave out what a write scope implies."""
+    front = Front()
+    location = front.authorize(scope="write_orders,read_orders,read_locations").headers["location"]
+    code = dict(parse_qsl(urlsplit(location).query))["code"]
+    _, pair = front.grant(code=code, expiring="1")
+    assert pair["scope"] == "read_locations,write_orders"
+
+
+@pytest.mark.parametrize("scope", ["read_refunds", "read_transactions", "orders", "read_Orders"])
+def test_a_scope_that_does_not_exist_breaks_the_installation(scope: str) -> None:
+    """Facts 1.1."""
+    assert json.loads(Front().authorize(scope=f"read_orders,{scope}").body)["error"] == "invalid_scope"
+
+
+def test_an_install_link_is_signed_like_a_callback() -> None:
+    front = Front()
+    query = dict(parse_qsl(urlsplit(front.sim.install_link(SHOP, "https://app.example/install")).query))
+    given = query.pop("hmac")
+    message = urlencode(sorted(query.items())).replace("+", "%20")
+    assert hmac.new(SECRET.encode(), message.encode(), hashlib.sha256).hexdigest() == given
+    assert set(query) == {"host", "shop", "timestamp"}
+
+
+def test_a_lost_answer_is_lost_after_the_grant_happened() -> None:
+    """The refresh token it was asked with still works, as facts 4.4 have it."""
+    front = Front()
+    _, first = front.grant(code=front.code()["code"], expiring="1")
+    front.sim.lose_grants(1)
+    request = {**CLIENT, "grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    path = f"/{SHOP}/admin/oauth/access_token"
+    kind = {"content-type": "application/json"}
+    assert front.sim.handle(SimRequest("POST", path, [], kind, json.dumps(request).encode())).status == 0
+    assert front.grant(grant_type="refresh_token", refresh_token=first["refresh_token"])[0] == 200
+    front.sim.lose_grants(share=0.25)
+    lost = 0
+    for _ in range(400):
+        lost += front.sim.handle(SimRequest("POST", path, [], kind, json.dumps(request).encode())).status == 0
+    assert 70 < lost < 130
+
+
+def test_asking_again_takes_back_what_was_given_before() -> None:
+    """One current expiring token per app and shop: the stricter reading of facts 4.4."""
+    front = Front()
+    _, first = front.grant(code=front.code()["code"], expiring="1")
+    _, lost = front.grant(grant_type="refresh_token", refresh_token=first["refresh_token"])
+    _, second = front.grant(grant_type="refresh_token", refresh_token=first["refresh_token"])
+    assert front.grant(grant_type="refresh_token", refresh_token=lost["refresh_token"])[1]["error"] == "invalid_grant"
+    assert front.grant(grant_type="refresh_token", refresh_token=second["refresh_token"])[0] == 200
+
+
+def test_changed_scopes_are_told() -> None:
+    front = Front()
+    front.sim.set_subscriptions({"app/scopes_update": "https://app.example/webhooks"})
+    front.sim.set_scopes(SHOP, ["read_orders"])
+    (delivery,) = front.sim.due_deliveries(front.now)
+    told = json.loads(delivery.body)
+    assert told["current"] == ["read_orders"] and "write_orders" in told["previous"]

@@ -39,11 +39,14 @@ class SimRequest:
 
 @dataclass(frozen=True)
 class SimResponse:
-    """One response; the fronts add the content length."""
+    """One response; the fronts add the content length. Status 0: what was asked happened, and its answer is lost."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+LOST = SimResponse(0, {}, b"")
 
 
 class Simulator(Protocol):
@@ -130,7 +133,11 @@ class _Front:
             task.add_done_callback(self._late.discard)
             await _drop(receive, send)
         else:
-            await _write(self._handle(request), send)
+            response = self._handle(request)
+            if response.status == LOST.status:
+                await _drop(receive, send)
+            else:
+                await _write(response, send)
 
     async def _commit_late(self, request: SimRequest, after_seconds: float) -> None:
         await asyncio.sleep(after_seconds)
@@ -245,7 +252,10 @@ class SimTransport(httpx2.BaseTransport):
         if fault.kind == "late_commit":
             self._schedule(fault.after_seconds, _late(route.simulator, sim))
             raise httpx2.ReadTimeout("simulated: no answer in time", request=request)
-        return _to_httpx(route.simulator.handle(sim), request)
+        response = route.simulator.handle(sim)
+        if response.status == LOST.status:
+            raise httpx2.RemoteProtocolError("simulated: connection cut after the commit", request=request)
+        return _to_httpx(response, request)
 
 
 def _late(simulator: Simulator, request: SimRequest) -> Callable[[], None]:

@@ -23,7 +23,6 @@ from ipaddress import ip_address, ip_network
 from typing import NoReturn
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -55,7 +54,6 @@ _STATUS = {
     "OAUTH-STATE": 403,
     "OAUTH-BOT": 410,
     "OAUTH-UNKNOWN": 404,
-    "METHOD": 405,
     "SESSION-TOKEN": 401,
     "OAUTH-SESSION": 401,
 }
@@ -104,7 +102,7 @@ def create_install(door: Door) -> list[Route]:
         _page("/reconnect", door, _reconnect),
         _page("/auth/person", door, _who),
         _page(CALLBACK, door, _callback),
-        Route("/auth/session", lambda request: _session(door, request), methods=["POST"]),
+        Route("/auth/session", lambda request: _exchange(door, request), methods=["POST"]),
         Route("/auth/bounce", lambda request: _bounce(door, request), methods=["GET"]),
     ]
 
@@ -216,10 +214,6 @@ def refused_session(door: Door, request: Request, error: LadenbuchError) -> Resp
     return JSONResponse({"code": error.code}, 401, headers={**_HEADERS, **RETRY})
 
 
-async def _session(door: Door, request: Request) -> Response:
-    return await run_in_threadpool(_exchange, door, request)
-
-
 def _exchange(door: Door, request: Request) -> Response:
     """A shop that opened the app in its admin: connected by exchanging the session token where that is needed."""
     try:
@@ -243,7 +237,7 @@ def _bearer(request: Request) -> str:
     return oauth.bearer(given) if given is not None else request.query_params.get("id_token", "")
 
 
-async def _bounce(door: Door, request: Request) -> Response:
+def _bounce(door: Door, request: Request) -> Response:
     """App Bridge sees `shopify-reload`, fetches a session token and goes there; only to a path of ours."""
     back = request.query_params.get("shopify-reload", "")
     app = door.app_for("")

@@ -14,7 +14,10 @@
 | POST unsubscribe | ``{"shop"}``: forget its subscriptions made by the API |
 | POST send       | ``{"shop", "topic", "payload"}``: any topic, e.g. app/uninstalled |
 | POST status     | ``{"shop", "status": 402, 403, 404, 423 or null}`` |
-| POST scopes     | ``{"shop", "scopes": […]}`` |
+| POST scopes     | ``{"shop", "scopes": […]}``, and app/scopes_update is sent |
+| POST consent    | ``{"shop", "asks"?: true}``: show a consent page instead of agreeing at once |
+| POST link       | ``{"shop", "app_url"}``: the signed link by which a merchant comes to the app |
+| POST lose       | ``{"count"?: 0, "share"?: 0.0}``: answers of token grants lost after the grant happened |
 | POST refuse     | ``{"shop", "count", "status"?: 429, "retry_after"?: 2.0}`` |
 | POST drain      | ``{"shop"}``: empty the bucket |
 | POST revoke     | ``{"shop"}``: forget all tokens |
@@ -89,6 +92,9 @@ _POST: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
     "send": lambda s, b: {"deliveries": s.send(b["shop"], b["topic"], b.get("payload") or {})},
     "status": lambda s, b: _done(lambda: s.set_status(b["shop"], b.get("status"))),
     "scopes": lambda s, b: _done(lambda: s.set_scopes(b["shop"], b["scopes"])),
+    "consent": lambda s, b: _done(lambda: s.ask_consent(b["shop"], bool(b.get("asks", True)))),
+    "link": lambda s, b: {"url": s.install_link(b["shop"], b["app_url"])},
+    "lose": lambda s, b: _done(lambda: s.lose_grants(int(b.get("count", 0)), float(b.get("share", 0.0)))),
     "refuse": lambda s, b: _done(
         lambda: s.refuse_next(
             b["shop"],

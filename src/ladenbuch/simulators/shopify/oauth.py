@@ -10,16 +10,18 @@ import hashlib
 import hmac
 import json
 import random
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import jwt
 
-from ladenbuch.simulators.http import SimRequest, SimResponse, json_response
+from ladenbuch.simulators.http import LOST, SimRequest, SimResponse, json_response
 from ladenbuch.simulators.shopify.world import Shop, ShopState
 
 CLIENT_CREDENTIALS_SECONDS = 86_399
@@ -30,6 +32,8 @@ REUSE = timedelta(days=30)  # how long a refresh token stays usable after its fi
 CODE_LIFE = timedelta(minutes=10)
 SESSION_SECONDS = 60
 SESSION_LEEWAY_SECONDS = 10
+_SCOPE = re.compile(r"(unauthenticated_)?(read|write)_[a-z_]+")
+_NO_SCOPES = frozenset({"read_refunds", "read_transactions", "write_refunds", "write_transactions"})  # facts 1.1
 USER = 42  # the owner of every shop
 
 GRANT_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -68,6 +72,7 @@ class _Code:
     shop: str
     expires_at: datetime
     per_user: bool
+    scopes: frozenset[str] = frozenset()
 
 
 class Grants:
@@ -76,6 +81,8 @@ class Grants:
     def __init__(self, default_secret: str, seed: int) -> None:
         self._default_secret = default_secret
         self._random = random.Random(f"grants/{seed}")
+        self._random_losses = random.Random(f"losses/{seed}")
+        self._lose_next, self._lose_share = 0, 0.0
         self._access: dict[str, _Access] = {}
         self._refresh: dict[str, _Refresh] = {}
         self._codes: dict[str, _Code] = {}
@@ -115,32 +122,57 @@ class Grants:
     # -- authorize
 
     def authorize(self, state: ShopState, request: SimRequest, now: datetime) -> SimResponse:
-        """The merchant says yes at once: 302 to the redirect address with code, hmac, host, shop, state,
-        timestamp.
+        """302 to the redirect address with code, hmac, host, shop, state, timestamp, once the merchant agreed.
+
+        Agreeing is ``agree=1`` in the query, which the consent page of a shop that `asks` sends; other shops agree at
+        once. The scopes asked for are granted when the code is redeemed; one that does not exist breaks it here.
         """
         query = dict(request.query)
         redirect = query.get("redirect_uri", "")
         allowed = state.shop.redirect_uris
+        asked = frozenset(scope for scope in query.get("scope", "").split(",") if scope)
+        unknown = sorted(scope for scope in asked if not _SCOPE.fullmatch(scope) or scope in _NO_SCOPES)
         if query.get("client_id") != state.shop.client_id:
             return _error(GrantError(400, "application_cannot_be_found", "No such application."))
         if urlsplit(redirect).scheme not in ("http", "https") or (allowed is not None and redirect not in allowed):
             return _error(GrantError(400, "invalid_request", "The redirect_uri is not whitelisted"))
+        if unknown:
+            return _error(GrantError(400, "invalid_scope", f"Invalid scopes: {', '.join(unknown)}"))
+        if state.shop.asks and query.get("agree") != "1":
+            return _consent(state.shop, asked, [pair for pair in request.query if pair[0] != "agree"])
         code = self._token("")
         per_user = ("grant_options[]", "per-user") in request.query
-        self._codes[code] = _Code(state.shop.domain, now + CODE_LIFE, per_user)
-        host = base64.b64encode(f"admin.shopify.com/store/{state.shop.domain.split('.')[0]}".encode()).decode()
+        self._codes[code] = _Code(state.shop.domain, now + CODE_LIFE, per_user, asked)
         answer = {
             "code": code,
-            "host": host.rstrip("="),
+            "host": _host(state.shop),
             "shop": state.shop.domain,
             "state": query.get("state", ""),
             "timestamp": str(int(now.timestamp())),
         }
+        join = "&" if urlsplit(redirect).query else "?"
+        return SimResponse(302, {"location": f"{redirect}{join}{self._signed(state.shop, answer)}"}, b"")
+
+    def link(self, shop: Shop, app_url: str, now: datetime) -> str:
+        """Where Shopify sends a merchant who installs the app or opens it: the app's address, signed."""
+        answer = {"shop": shop.domain, "timestamp": str(int(now.timestamp())), "host": _host(shop)}
+        return f"{app_url}?{self._signed(shop, answer)}"
+
+    def _signed(self, shop: Shop, answer: dict[str, str]) -> str:
         # facts 4.2: sorted k=v joined by &, form encoding with %20 for a space, hex
         message = urlencode(sorted(answer.items())).replace("+", "%20")
-        answer["hmac"] = hmac.new(self.secret(state.shop).encode(), message.encode(), hashlib.sha256).hexdigest()
-        join = "&" if urlsplit(redirect).query else "?"
-        return SimResponse(302, {"location": f"{redirect}{join}{urlencode(answer)}"}, b"")
+        digest = hmac.new(self.secret(shop).encode(), message.encode(), hashlib.sha256).hexdigest()
+        return urlencode({**answer, "hmac": digest})
+
+    def lose(self, count: int = 0, share: float = 0.0) -> None:
+        """Lose the answers of the next `count` grants after they happened, and then `share` (0..1) of all others."""
+        self._lose_next, self._lose_share = count, share
+
+    def _loses(self) -> bool:
+        if self._lose_next > 0:
+            self._lose_next -= 1
+            return True
+        return self._lose_share > 0 and self._random_losses.random() < self._lose_share
 
     # -- access_token
 
@@ -149,7 +181,8 @@ class Grants:
         try:
             fields = _fields(request)
             self._check_client(state.shop, fields)
-            return json_response(self._grant(state, fields, now))
+            answer = json_response(self._grant(state, fields, now))
+            return LOST if self._loses() else answer
         except GrantError as error:
             return _error(error)
 
@@ -178,6 +211,8 @@ class Grants:
             if code is None or code.shop != state.shop.domain or code.expires_at <= now:
                 raise GrantError(400, "invalid_request", "The authorization code was not found or was already used.")
             state.installed = True
+            if code.scopes and not code.per_user:
+                state.scopes = set(code.scopes)
             return self._online(state, now) if code.per_user else self._offline(state, now, expiring, None)
         raise GrantError(400, "unsupported_grant_type", "The grant type is not supported.")
 
@@ -285,6 +320,19 @@ class Grants:
 
     def _token(self, prefix: str) -> str:
         return f"{prefix}{self._random.getrandbits(128):032x}"
+
+
+def _host(shop: Shop) -> str:
+    return base64.b64encode(f"admin.shopify.com/store/{shop.domain.split('.')[0]}".encode()).decode().rstrip("=")
+
+
+def _consent(shop: Shop, asked: frozenset[str], query: Sequence[tuple[str, str]]) -> SimResponse:
+    """The page on which a merchant reads what the app wants, and agrees."""
+    wanted = "".join(f"<li>{escape(scope)}</li>" for scope in sorted(asked))
+    fields = "".join(f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in query)
+    body = f"<!doctype html><meta charset=utf-8><title>Install app</title><h1>{escape(shop.name)}</h1><ul>{wanted}</ul>"
+    body += f'<form method="get">{fields}<button name="agree" value="1">Install</button></form>'
+    return SimResponse(200, {"content-type": "text/html; charset=utf-8"}, body.encode())
 
 
 def _scope(state: ShopState) -> str:

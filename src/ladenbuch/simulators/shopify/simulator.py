@@ -396,9 +396,28 @@ class ShopifySimulator:
             self._states[shop].status = status
 
     def set_scopes(self, shop: str, scopes: Sequence[str]) -> None:
-        """Replace the granted scopes."""
+        """Replace the granted scopes, as a merchant does in the admin; app/scopes_update says so."""
         with self._lock:
-            self._states[shop].scopes = set(scopes)
+            state, now = self._states[shop], self._clock()
+            told = {"id": state.shop.shop_id, "previous": sorted(state.scopes), "current": sorted(set(scopes))}
+            state.scopes = set(scopes)
+            payload = {**told, "updated_at": now.isoformat()}
+            self._webhooks.emit(shop, "app/scopes_update", payload, now, self._webhooks.new_id())
+
+    def ask_consent(self, shop: str, asks: bool = True) -> None:
+        """Whether the shop shows a consent page, or agrees at once."""
+        with self._lock:
+            self._states[shop].shop = replace(self._states[shop].shop, asks=asks)
+
+    def install_link(self, shop: str, app_url: str) -> str:
+        """Where Shopify sends a merchant who installs or opens the app whose address is `app_url`; KeyError."""
+        with self._lock:
+            return self._grants.link(self._states[shop].shop, app_url, self._clock())
+
+    def lose_grants(self, count: int = 0, share: float = 0.0) -> None:
+        """Lose the answers of the next `count` token grants after they happened, then `share` (0..1) of all others."""
+        with self._lock:
+            self._grants.lose(count, share)
 
     def refuse_next(self, shop: str, count: int, *, status: int = 429, retry_after: float = 2.0) -> None:
         """Refuse the next `count` calls before anything happens; 429 carries a decimal Retry-After."""

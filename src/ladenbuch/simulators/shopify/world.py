@@ -45,6 +45,7 @@ class Shop:
     timezone: str = "Europe/Berlin"
     own_organisation: bool = True
     redirect_uris: tuple[str, ...] | None = None
+    asks: bool = False
     country: str = "DE"
     taxes_included: bool = True
     tax_shipping: bool = True
