@@ -78,7 +78,7 @@ def ingest(address):
 
     database = Database.open(**address)
     database.migrate()
-    vault = Vault(KeyRing.parse(generate_key()))
+    vault = Vault(KeyRing.parse(generate_key()), database)
     tenants = {shop_name(n): TenantRef(f"tenant-{n}", (SECRET,)) for n in range(SHOPS)}
     clock = lambda: datetime.now(UTC)  # noqa: E731
     return Ingest(GroupCommit(database, vault, clock), tenants.get, clock, api_version="2026-10")

@@ -122,7 +122,7 @@ class Stage:
         )
         nothing = cast(Any, None)
         self.ctx = Context(
-            database=self.database, vault=Vault(KeyRing.parse(generate_key())), shopify=nothing,
+            database=self.database, vault=Vault(KeyRing.parse(generate_key()), self.database), shopify=nothing,
             sevdesk=lambda tenant: self.sevdesk, relays=nothing, clock=self.clock.now, sleep=self.clock.sleep,
             new_id=nothing, chance=lambda: 0.5, executor="main", timing=Timing(),
         )  # fmt: skip

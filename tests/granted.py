@@ -71,7 +71,7 @@ class Stage:
         )
         self.shops = ShopifySimulator(self.clock.now, client_secret=SECRET, shops=given)
         self.wire = Wire(self.shops)
-        self.vault = Vault(KeyRing.parse(_KEY))
+        self.vault = Vault(KeyRing.parse(_KEY), database)
         self._app = app
         self._ids = itertools.count(1)
         self._contexts: dict[str, Context] = {}

@@ -112,7 +112,7 @@ class House:
         self.ladenbuch = Ladenbuch(
             settings,
             self.database,
-            Vault(KeyRing.parse(_KEY)),
+            Vault(KeyRing.parse(_KEY), self.database),
             httpx2.Client(transport=transport, timeout=10.0),
             clock=self.clock.now,
             sleep=self.clock.sleep,

@@ -19,6 +19,7 @@ from ladenbuch.domain.certificate import certificate
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import facts_of
 from ladenbuch.domain.plan import plan
+from ladenbuch.sealed import held
 from ladenbuch.shopify.orders import order_from_envelope
 from ladenbuch.workflows.context import profiles_in
 
@@ -79,7 +80,7 @@ def _settle(
         certificate=proof.as_json(),
         snapshot=zlib.compress(json.dumps(envelope, default=str).encode(), 1),
     )
-    books.record_state(tx, tenant, state, ctx.seal(tenant, "snapshot"), now)
+    books.record_state(tx, tenant, state, ctx.seal(tenant, "snapshot", gid), now)
     asked = [(item, question_hash(item, facts)) for item in left.attention]
     books.record_attention(tx, tenant, gid, asked, now)
 
@@ -90,7 +91,7 @@ def _carry_out(ctx: Any, tx: Transaction, tenant: str, gid: str, action: Action,
     books.intend(tx, tenant, gid, **values)
     if action.kind in ("invoice", "credit_note"):
         assert action.document is not None
-        books.pin_document(tx, tenant, gid, action.document, ctx.seal(tenant, "pins"))
+        books.pin_document(tx, tenant, gid, action.document, ctx.seal(tenant, "pins", held(gid)))
         books.drafted(tx, tenant, action.document.key, str(number), "h")
     elif action.kind == "finalise":
         assert action.document is not None

@@ -230,7 +230,7 @@ class Ladenbuch:
         keys = KeyRing.parse(settings.keys.get_secret_value())
         database = Database.open(data_dir=None if url else Path(settings.data_dir), url=url)
         database.migrate()
-        return cls(settings, database, Vault(keys))
+        return cls(settings, database, Vault(keys, database))
 
     def close(self) -> None:
         """End runs, then connections."""

@@ -57,6 +57,14 @@ class Sealed:
     ciphertext: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A transaction a thread is in, and whether it may only read."""
+
+    tx: Transaction
+    read: bool
+
+
 _NAMES = {  # stable names, so that a later migration can name what it changes
     "pk": "pk_%(table_name)s",
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -221,6 +229,24 @@ class Database:
             found[store, "idle"] = parked + pool.checkedin()
         return found
 
+    def inside(self, store: Store) -> OpenTransaction | None:
+        """The transaction of that store this thread is in, for the vault: it looks up keys where it is asked to seal.
+
+        None outside of any. Raises RuntimeError inside one of the other store, where nothing of this one can be read.
+        """
+        if getattr(self._inside, "store", None) is None:
+            return None
+        if self._inside.store is not store:
+            raise RuntimeError(f"a look at {store} was asked for inside a transaction in {self._inside.store}")
+        return OpenTransaction(self._inside.tx, self._inside.read)
+
+    def after_commit(self, fn: Callable[[], object]) -> None:
+        """Run `fn` once the transaction this thread is in is on disk, never when it is rolled back; at once outside."""
+        if getattr(self._inside, "store", None) is None:
+            fn()
+        else:
+            self._inside.later.append(fn)
+
     def close(self) -> None:
         """Give all connections back."""
         for idle in self._idle.values():
@@ -235,14 +261,18 @@ class Database:
         if getattr(self._inside, "store", None) is not None:
             raise RuntimeError(f"a transaction in {store} was asked for inside one in {self._inside.store}")
         for attempt in range(_CONFLICT_RETRIES + 1):
-            self._inside.store = store
+            self._inside.store, self._inside.read, self._inside.later = store, read, []
             try:
-                return self._once(store, local, fn, read)
+                result = self._once(store, local, fn, read)
             except _Conflict:
                 if attempt == _CONFLICT_RETRIES:
                     raise Retryable("DB-BUSY", "the database kept refusing the transaction") from None
+                continue
             finally:
-                self._inside.store = None
+                self._inside.store = self._inside.tx = None
+            for then in self._inside.later:
+                then()
+            return result
         raise AssertionError("unreachable")
 
     def _once(self, store: Store, local: Mapping[str, str], fn: Callable[[Transaction], T], read: bool) -> T:
@@ -251,6 +281,7 @@ class Database:
                 return self._in_file(store, fn, read)
             with self._engines[store].connect() as tx, tx.begin() as transaction:
                 _enter_schema(tx, store, local, read)
+                self._inside.tx = tx
                 result = fn(tx)
                 progress.append("commit")
                 transaction.commit()
@@ -267,6 +298,7 @@ class Database:
         driver = _driver(tx)
         try:
             driver.execute("BEGIN" if read else "BEGIN IMMEDIATE")
+            self._inside.tx = tx
             result = fn(tx)
             driver.commit()
         except BaseException:

@@ -19,7 +19,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from ladenbuch.db import Sealed, Statement, Transaction, books_metadata, from_micros, insert_new, to_micros
+from ladenbuch.db import Sealed, Statement, Store, Transaction, books_metadata, from_micros, insert_new, to_micros
+from ladenbuch.sealed import SealedColumn
 
 State = Literal["promised", "sending", "accepted", "uncertain", "failed"]
 STATES: tuple[State, ...] = ("promised", "sending", "accepted", "uncertain", "failed")
@@ -48,6 +49,10 @@ letters = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Index(None, "state", "due_at"),
     sa.Index(None, "tenant", "order_id"),
+)
+#: To whom a letter goes: the buyer's, so it goes when the order is forgotten.
+PAYLOADS = SealedColumn(
+    Store.BOOKS, letters, "payload", lambda row: "letter", lambda row: str(row.order_id), uses=("order_id",)
 )
 _c = letters.c
 _ABANDONED = "LETTER-UNCERTAIN: the run that was sending it ended without an answer"

@@ -134,7 +134,7 @@ class Diary:
         self.house = Ladenbuch(
             settings,
             self.database,
-            Vault(KeyRing.parse(KEY)),
+            Vault(KeyRing.parse(KEY), self.database),
             httpx2.Client(transport=SimTransport(routes, sleep=self.clock.sleep), timeout=10.0),
             clock=self.clock.now,
             sleep=self.clock.sleep,
@@ -261,7 +261,7 @@ class Diary:
         kept = inbox.Delivery(
             tenant.id, event.webhook_id, event.topic, event.shop, self.clock.now(), body, event.order_id
         )
-        sealed = self.house.vault.seal(tenant.id, inbox.BODY_PURPOSE, body)
+        sealed = kept.sealed_by(self.house.vault)
 
         def keep(tx: Any) -> None:
             if inbox.record(tx, kept, sealed) and event.order_id:

@@ -257,7 +257,7 @@ class Simulation:
         self.house = house(
             self.settings,
             self.database,
-            Vault(KeyRing.parse(KEY)),
+            Vault(KeyRing.parse(KEY), self.database, ticks=lambda: 0.0),  # no look-ups by the real clock
             httpx2.Client(transport=transport, timeout=10.0),
             clock=self.clock.now,
             sleep=self.clock.sleep,
@@ -327,7 +327,7 @@ class Simulation:
                     body=body,
                     order_id=event.order_id,
                 )
-                sealed = self.house.vault.seal("chaos", "webhook", body)
+                sealed = kept.sealed_by(self.house.vault)
 
                 def keep(tx: Any) -> None:
                     if inbox.record(tx, kept, sealed) and event.order_id:

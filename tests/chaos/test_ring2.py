@@ -111,7 +111,7 @@ class EngineSimulation(Simulation):
         self.house = Ladenbuch(
             settings,
             self.database,
-            Vault(KeyRing.parse(KEY)),
+            Vault(KeyRing.parse(KEY), self.database),
             httpx2.Client(transport=transport, timeout=10.0),
             clock=self.real.now,
             sleep=self.real.sleep,

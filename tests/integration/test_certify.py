@@ -409,7 +409,7 @@ def test_R13_a_cancellation_our_books_know_is_a_question_of_its_order(life: Live
 def test_the_books_of_a_month_read_the_same_on_both_databases(database: Database) -> None:
     """What is read is what was written: every order, every document with its sums, covers and links."""
     settings = Settings.read({"LADENBUCH_KEYS": "k1:" + "A" * 43 + "="})
-    house = Ladenbuch(settings, database, Vault(KeyRing.parse("k1:" + "A" * 43 + "=")), clock=lambda: START)
+    house = Ladenbuch(settings, database, Vault(KeyRing.parse("k1:" + "A" * 43 + "="), database), clock=lambda: START)
     accounts = {
         name: {"mode": "clearing+payouts", "account": "12"} for name in ("shopify_payments", "klarna", "paypal")
     }

@@ -21,6 +21,7 @@ from ladenbuch.domain.rates import Rates, RateTable
 from ladenbuch.domain.tax import decide_tax
 from ladenbuch.errors import Rejected
 from ladenbuch.migrations import walls
+from ladenbuch.sealed import row_id
 from ladenbuch.vault import KeyRing, Vault, generate_key
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.evidence import gather
@@ -31,13 +32,13 @@ PARIS = Address("Jean", "Dupont", "Exemple SA", "Rue 1", None, "75001", "Paris",
 DAY = timedelta(days=1)
 
 
-def seal(plain: bytes) -> tuple[str, bytes]:
-    sealed = VAULT.seal("t1", evidence.PURPOSE, plain)
+def seal(row: str, plain: bytes) -> tuple[str, bytes]:
+    sealed = VAULT.seal("t1", evidence.PURPOSE, row, plain)
     return sealed.key_id, sealed.ciphertext
 
 
-def unseal(key_id: str, body: bytes) -> bytes:
-    return VAULT.open("t1", evidence.PURPOSE, Sealed(key_id, body))
+def unseal(row: str, key_id: str, body: bytes) -> bytes:
+    return VAULT.open("t1", evidence.PURPOSE, row, Sealed(key_id, body))
 
 
 def keep(database: Database, *answers: VatIdAnswer, tenant: str = "t1") -> None:
@@ -84,10 +85,10 @@ def test_the_latest_answer_wins_and_all_are_kept(database: Database) -> None:
 def test_names_are_sealed_and_rows_never_change(database: Database) -> None:
     keep(database, VatIdAnswer(GOOD, VALID, T0, "Erika Muster"))
     door = database.tenant("t1")
-    row = door.read(Store.BOOKS, lambda tx: tx.execute(sa.select(evidence.vat_checks)).one())
+    row = door.read(Store.BOOKS, lambda tx: tx.execute(sa.select(evidence.vat_names)).one())
     assert b"Erika" not in bytes(row.name)
     with pytest.raises(Rejected):  # sealed for another tenant
-        VAULT.open("t2", evidence.PURPOSE, Sealed(row.key_id, bytes(row.name)))
+        VAULT.open("t2", evidence.PURPOSE, row_id(GOOD, 0), Sealed(row.key_id, bytes(row.name)))
     for change in (sa.update(evidence.vat_checks).values(verdict=INVALID), sa.delete(evidence.vat_checks)):
         with pytest.raises(Rejected):
             door.run(Store.BOOKS, lambda tx, change=change: tx.execute(change))
@@ -123,6 +124,44 @@ def test_a_store_of_the_first_shape_gets_the_table(tmp_path: Path, postgresql: A
             door.run(Store.BOOKS, lambda tx: tx.execute(sa.delete(evidence.vat_checks)))
         opened.close()
     postgresql.drop(url)
+
+
+def test_names_sealed_before_0010_get_their_own_table(
+    tmp_path: Path, postgresql: Any, postgresql_database: Database
+) -> None:
+    """As an owner whom row-level security binds as well; an administrator has made the roles for another database."""
+    postgresql.execute("CREATE ROLE ladenbuch_mover LOGIN CREATEROLE NOSUPERUSER")
+    url = postgresql.create()
+    postgresql.execute(f"ALTER DATABASE {sa.make_url(url).database} OWNER TO ladenbuch_mover")
+    mover = sa.make_url(url).set(username="ladenbuch_mover").render_as_string(hide_password=False)
+    metadata = import_tables(Store.BOOKS)
+    old = {"vat_id": GOOD, "seq": 0, "asked_at": 0, "verdict": VALID, "key_id": "k1", "name": b"sealed"}
+    row = sa.table("vat_checks", *(sa.column(name) for name in ("tenant", *old)))
+    for opened in (Database.open(data_dir=tmp_path), Database.open(url=mover)):
+
+        def before(tx: Transaction) -> None:
+            if tx.dialect.name != "sqlite":
+                for role in (walls.APP, walls.SYSTEM, walls.ERASER):
+                    postgresql.execute(f"GRANT {role} TO ladenbuch_mover")
+                walls.roles_and_schema(tx, "books")
+            command.upgrade(migrations.config("books", tx, metadata), "books_0009")
+            tx.execute(sa.insert(row).values(tenant="t1", **old))
+            tx.execute(sa.insert(row).values(tenant="t1", **(old | {"seq": 1, "key_id": None, "name": None})))
+            if tx.dialect.name != "sqlite":
+                walls.row_security(tx, "books", ["audit_entries", "vat_checks"])
+
+        opened._transact(Store.BOOKS, {}, before)
+        opened.migrate()
+        names = opened.tenant("t1").read(Store.BOOKS, lambda tx: tx.execute(sa.select(evidence.vat_names)).all())
+        assert [tuple(name) for name in names] == [("t1", GOOD, 0, "k1", b"sealed")]
+        kept = opened.tenant("t1").read(
+            Store.BOOKS, lambda tx: evidence.history(tx, "t1", GOOD, lambda row, key_id, body: body)
+        )
+        assert [answer.name for answer in kept] == ["sealed", None]
+        opened.close()
+    postgresql.drop(url)
+    postgresql.execute("DROP OWNED BY ladenbuch_mover")
+    postgresql.execute("DROP ROLE ladenbuch_mover")
 
 
 # -- gather -------------------------------------------------------------------------------------------------------

@@ -69,14 +69,14 @@ def due(run: Any, at: datetime = NOW, limit: int = 100) -> list[tuple[str, str]]
 
 def test_a_delivery_is_kept_once_per_tenant_with_its_body_sealed(run: Any, vault: Vault) -> None:
     first = delivery("w1", body=b"the buyer's name", event_id="e1", api_version="2026-10", triggered_at=NOW - SECOND)
-    sealed = vault.seal("t1", BODY_PURPOSE, first.body)
+    sealed = first.sealed_by(vault)
     assert run(lambda tx: inbox.record(tx, first, sealed)) is True
     assert run(lambda tx: inbox.record(tx, first, sealed)) is False
     other = delivery("w1", tenant="t2")
-    assert run(lambda tx: inbox.record(tx, other, vault.seal("t2", BODY_PURPOSE, other.body))) is True
+    assert run(lambda tx: inbox.record(tx, other, other.sealed_by(vault))) is True
     row = run(lambda tx: tx.execute(sa.select(events).where(events.c.tenant == "t1")).mappings().one())
     assert b"buyer" not in row["body"]
-    assert vault.open("t1", BODY_PURPOSE, sealed) == b"the buyer's name"
+    assert vault.open("t1", BODY_PURPOSE, "w1", sealed) == b"the buyer's name"
     told = run(lambda tx: inbox.history(tx, "t1", order(1)))
     assert [(entry["webhook_id"], entry["event_id"], entry["topic"]) for entry in told] == [
         ("w1", "e1", "orders/create")
@@ -86,7 +86,7 @@ def test_a_delivery_is_kept_once_per_tenant_with_its_body_sealed(run: Any, vault
 
 def test_of_equal_deliveries_in_one_batch_the_first_is_new(run: Any, vault: Vault) -> None:
     def rows(*deliveries: Delivery) -> list[tuple[object, ...]]:
-        return [one.row(vault.seal(one.tenant, BODY_PURPOSE, one.body)) for one in deliveries]
+        return [one.row(one.sealed_by(vault)) for one in deliveries]
 
     batch = rows(delivery("a"), delivery("b"), delivery("a"), delivery("a", tenant="t2"))
     assert run(lambda tx: inbox.record_all(tx, batch)) == [True, True, False, True]
@@ -97,19 +97,19 @@ def test_of_equal_deliveries_in_one_batch_the_first_is_new(run: Any, vault: Vaul
 def test_each_body_of_a_batch_belongs_to_its_row(run: Any, vault: Vault) -> None:
     bodies = {f"w{n}": bytes([n]) * (n * 37 % 500) for n in range(60)}
     made = [delivery(webhook_id, body=body) for webhook_id, body in bodies.items()]
-    run(lambda tx: inbox.record_all(tx, [one.row(vault.seal("t1", BODY_PURPOSE, one.body)) for one in made]))
+    run(lambda tx: inbox.record_all(tx, [one.row(one.sealed_by(vault)) for one in made]))
     found = run(lambda tx: tx.execute(sa.select(events.c.webhook_id, events.c.key_id, events.c.body)).all())
 
     class Sealed:
         def __init__(self, key_id: str, ciphertext: bytes) -> None:
             self.key_id, self.ciphertext = key_id, ciphertext
 
-    opened = {row[0]: vault.open("t1", BODY_PURPOSE, Sealed(row[1], bytes(row[2]))) for row in found}  # type: ignore[arg-type]
+    opened = {row[0]: vault.open("t1", BODY_PURPOSE, row[0], Sealed(row[1], bytes(row[2]))) for row in found}  # type: ignore[arg-type]
     assert opened == bodies
 
 
 def test_pruning_forgets_old_deliveries_and_keeps_marks(run: Any, vault: Vault) -> None:
-    run(lambda tx: inbox.record(tx, delivery("w1"), vault.seal("t1", BODY_PURPOSE, b"x")))
+    run(lambda tx: inbox.record(tx, delivery("w1"), vault.seal("t1", BODY_PURPOSE, "w1", b"x")))
     wanted(run, 1)
     assert run(lambda tx: inbox.prune(tx, NOW)) == 0
     assert run(lambda tx: inbox.prune(tx, NOW + SECOND)) == 1
@@ -331,10 +331,10 @@ def test_an_event_without_an_order_is_kept_and_marks_nothing(commit: Any, run: A
 
 def test_one_poisonous_row_does_not_fail_its_neighbours(database: Database, vault: Vault, run: Any) -> None:
     class Picky:
-        def seal(self, tenant: str, purpose: str, plaintext: bytes) -> Any:
+        def seal(self, tenant: str, purpose: str, row: str, plaintext: bytes, subject: str | None = None) -> Any:
             if plaintext == b"poison":
                 raise ValueError("unsealable")
-            return vault.seal(tenant, purpose, plaintext)
+            return vault.seal(tenant, purpose, row, plaintext, subject)
 
     group = GroupCommit(database, Picky(), lambda: NOW)
     with ThreadPoolExecutor(1):
@@ -425,7 +425,7 @@ def test_no_text_can_break_out_of_a_batch(run: Any, vault: Vault) -> None:
         )
         for text in odd
     ]
-    rows = [one.row(vault.seal("t1", BODY_PURPOSE, one.body)) for one in made]
+    rows = [one.row(one.sealed_by(vault)) for one in made]
     assert run(lambda tx: inbox.record_all(tx, rows)) == [True] * len(odd)
     kept = run(lambda tx: list(tx.execute(sa.select(events))))
     assert sorted((tuple(row) for row in kept), key=str) == sorted(rows, key=str)

@@ -37,7 +37,7 @@ class Bench:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.metrics = Metrics()
-        self.vault = Vault(KeyRing.parse(generate_key()))
+        self.vault = Vault(KeyRing.parse(generate_key()), database)
         self.now = NOW
         self.tenants: dict[str, TenantRef] = {
             SHOP: TenantRef("t1", ("own secret", "own old secret")),
@@ -143,7 +143,7 @@ def test_a_genuine_webhook_is_on_disk_and_its_order_wanted(bench: Bench) -> None
     (row,) = bench.rows()
     assert (row["tenant"], row["webhook_id"], row["topic"], row["event_id"]) == ("t1", "w1", "orders/create", "e1")
     sealed: Any = SimpleNamespace(key_id=row["key_id"], ciphertext=bytes(row["body"]))
-    assert bench.vault.open("t1", BODY_PURPOSE, sealed) == BODY
+    assert bench.vault.open("t1", BODY_PURPOSE, "w1", sealed) == BODY
     assert bench.marks() == {("t1", "gid://shopify/Order/820982911946154508"): 1}
     assert bench.counted() == {"accepted": 1}
 
@@ -386,7 +386,7 @@ def test_ten_thousand_random_requests_never_yield_a_500_or_a_half_written_row(be
     assert len(written) > 500
     for (tenant, webhook_id), row in written.items():
         sealed: Any = SimpleNamespace(key_id=row["key_id"], ciphertext=bytes(row["body"]))
-        assert bench.vault.open(tenant, BODY_PURPOSE, sealed) == acknowledged[(tenant, webhook_id)]
+        assert bench.vault.open(tenant, BODY_PURPOSE, webhook_id, sealed) == acknowledged[(tenant, webhook_id)]
     orders = {(row["tenant"], row["order_id"]) for row in written.values() if row["order_id"] is not None}
     acted_on = {(row["tenant"], mark_of(row["webhook_id"])) for row in written.values() if row["topic"] in ACTED_ON}
     assert acted_on

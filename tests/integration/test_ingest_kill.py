@@ -41,7 +41,8 @@ address, key, port = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 if "data_dir" in address:
     address["data_dir"] = Path(address["data_dir"])
 clock = lambda: datetime.now(UTC)
-commit = GroupCommit(Database.open(**address), Vault(KeyRing.parse(key)), clock)
+database = Database.open(**address)
+commit = GroupCommit(database, Vault(KeyRing.parse(key), database), clock)
 app = Ingest(commit, {"one.myshopify.com": TenantRef("t1", ("secret",))}.get, clock)
 uvicorn.run(app, host="127.0.0.1", port=port, lifespan="off", log_level="warning")
 """

@@ -57,7 +57,7 @@ def lives() -> list[Life]:
 
 def house_on(database: Database) -> Ladenbuch:
     settings = Settings.read({"LADENBUCH_KEYS": KEY})
-    return Ladenbuch(settings, database, Vault(KeyRing.parse(KEY)), clock=lambda: END)
+    return Ladenbuch(settings, database, Vault(KeyRing.parse(KEY), database), clock=lambda: END)
 
 
 def stock(database: Database, some: list[Life]) -> Ladenbuch:

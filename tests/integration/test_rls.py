@@ -16,7 +16,7 @@ from ladenbuch.vault import KeyRing, Vault, generate_key
 
 pytestmark = pytest.mark.postgres
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-VAULT = Vault(KeyRing.parse(generate_key()))
+KEYS = KeyRing.parse(generate_key())
 TABLES = [(store, table) for store in Store for table in db.import_tables(store).sorted_tables]
 OF_A_TENANT = [(store, table) for store, table in TABLES if "tenant" in table.c]
 
@@ -25,14 +25,16 @@ def named(pair: Any) -> str:
     return str(pair[1].name)
 
 
-def fill(tx: Transaction, tenant: str) -> None:
+def fill(tx: Transaction, tenant: str, database: Database) -> None:
     tenants.add(tx, id=tenant, shop=f"{tenant}.example", cut_off=NOW, now=NOW)
     tenants.add_profile(tx, tenant, {}, NOW, NOW)
     tenants.stop(tx, tenant, "why", NOW)
-    VAULT.put_secret(tx, tenant, "token", "x", NOW)
+    Vault(KEYS, database).put_secret(tx, tenant, "token", "x", NOW)
     audit.append(tx, tenant, NOW, actor="a", event="e", subject="s", sentence="x")
     deadletters.add(tx, tenant, kind="k", subject="s", code="C", message="m", attempts=1, now=NOW)
-    evidence.record(tx, tenant, VatIdAnswer("FR40303265045", VALID, NOW), lambda plain: ("k1", plain))
+    evidence.record(
+        tx, tenant, VatIdAnswer("FR40303265045", VALID, NOW, "Exemple SA"), lambda row, plain: ("k1", plain)
+    )
     outbox.promise(
         tx,
         tenant,
@@ -48,7 +50,8 @@ def fill(tx: Transaction, tenant: str) -> None:
 @pytest.fixture
 def two_tenants(postgresql_database: Database) -> Database:
     for tenant in ("a", "b"):
-        postgresql_database.tenant(tenant).run(Store.BOOKS, lambda tx, t=tenant: fill(tx, t))
+        door = postgresql_database.tenant(tenant)
+        door.run(Store.BOOKS, lambda tx, t=tenant: fill(tx, t, postgresql_database))
     return postgresql_database
 
 
@@ -85,6 +88,9 @@ SEEDED = {
     "dead_letters",
     "letters",
     "vat_checks",
+    "vat_names",
+    "data_keys",
+    "subject_keys",
 }
 
 
@@ -106,7 +112,8 @@ def test_s42_inserting_or_moving_a_row_to_another_tenant_fails(two_tenants: Data
     for write in (
         lambda tx: deadletters.add(tx, "b", kind="k", subject="new", code="C", message="m", attempts=1, now=NOW),
         lambda tx: tx.execute(sa.update(table).values(tenant="b", subject="moved")),
-        lambda tx: VAULT.put_secret(tx, "b", "token", "mine", NOW),
+        lambda tx: Vault(KEYS, two_tenants).put_secret(tx, "b", "token", "mine", NOW),
+        lambda tx: Vault(KEYS, two_tenants).put_secret(tx, "c", "token", "mine", NOW),
         lambda tx: tenants.stop(tx, None, "everybody", NOW),
     ):
         with pytest.raises(Rejected) as caught:
@@ -136,7 +143,7 @@ def test_it_works_for_a_login_that_is_no_superuser(postgresql: Any) -> None:
         database.migrate()
         database.migrate()
         for tenant in ("a", "b"):
-            database.tenant(tenant).run(Store.BOOKS, lambda tx, t=tenant: fill(tx, t))
+            database.tenant(tenant).run(Store.BOOKS, lambda tx, t=tenant: fill(tx, t, database))
         seen = database.tenant("a").read(Store.BOOKS, lambda tx: tx.execute(sa.select(outbox.letters)).all())
         assert len(seen) == 1
         with database._engines[Store.BOOKS].connect() as owner:

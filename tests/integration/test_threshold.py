@@ -104,9 +104,10 @@ def house(database: Database) -> Iterator[House]:
         )
         nothing = cast(Any, None)
         ctx = Context(
-            database=database, vault=Vault(KeyRing.parse(generate_key())), shopify=nothing, sevdesk=lambda t: sevdesk,
-            relays=nothing, clock=lambda: NOW, sleep=lambda seconds: None, new_id=nothing, chance=nothing,
-            executor="main", rates=RateTable(current={"DE": Rates.of("19", "7"), "FR": Rates.of("20", "10", "5.5")}),
+            database=database, vault=Vault(KeyRing.parse(generate_key()), database), shopify=nothing,
+            sevdesk=lambda t: sevdesk, relays=nothing, clock=lambda: NOW, sleep=lambda seconds: None,
+            new_id=nothing, chance=nothing, executor="main",
+            rates=RateTable(current={"DE": Rates.of("19", "7"), "FR": Rates.of("20", "10", "5.5")}),
         )  # fmt: skip
         made = House(database, ctx)
         made.add("t1")

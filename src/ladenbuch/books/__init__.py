@@ -21,6 +21,7 @@ from ladenbuch.books.fence import check_fence, drop_leases, fences, give_lease, 
 from ladenbuch.books.intending import Intent, call_again, done, intend, intent, intents, refuse, take_over
 from ladenbuch.books.loading import load
 from ladenbuch.books.posted import (
+    PINS,
     booked,
     bookings,
     cancelled,
@@ -37,9 +38,11 @@ from ladenbuch.books.posted import (
     taken_lines,
     taken_over,
 )
-from ladenbuch.books.verdicts import OrderState, orders, record_state, seen
+from ladenbuch.books.verdicts import SNAPSHOTS, OrderState, orders, record_state, seen
 
 __all__ = [
+    "PINS",
+    "SNAPSHOTS",
     "Intent",
     "KnownContact",
     "OrderState",

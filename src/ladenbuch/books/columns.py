@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import sqlalchemy as sa
 
-Seal = Callable[[bytes], tuple[str, bytes]]
-
-
-Unseal = Callable[[str, bytes], bytes]
+from ladenbuch.sealed import Seal as Seal
+from ladenbuch.sealed import Unseal as Unseal
 
 _KEY = sa.String(200)
 

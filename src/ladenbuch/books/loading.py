@@ -74,7 +74,7 @@ def _hand(row: Any) -> Hand:
 
 
 def _document(row: Any, covered: list[Cover], unseal: Unseal) -> PostedDocument:
-    pins = json.loads(unseal(row.key_id, row.pins))
+    pins = json.loads(unseal(row.key, row.key_id, row.pins))
     return PostedDocument(
         key=row.key,
         kind=row.kind,

@@ -12,9 +12,10 @@ from datetime import date, datetime
 import sqlalchemy as sa
 
 from ladenbuch.books.columns import _K, _KEY, _ORDER, _T, Seal
-from ladenbuch.db import Statement, Transaction, books_metadata, from_micros, insert_new, to_micros
+from ladenbuch.db import Statement, Store, Transaction, books_metadata, from_micros, insert_new, to_micros
 from ladenbuch.domain.books import Booked, Hand, PostedDocument, PostedLine
 from ladenbuch.domain.threshold import AT_HOME, EuSale, counted
+from ladenbuch.sealed import SealedColumn, held
 
 documents = sa.Table(
     "documents",
@@ -47,6 +48,11 @@ documents = sa.Table(
         sqlite_where=sa.text("eu_net IS NOT NULL"),
         postgresql_where=sa.text("eu_net IS NOT NULL"),
     ),
+)
+
+#: What a document was decided on, its party included (P1-P11): kept as long as the document must be.
+PINS = SealedColumn(
+    Store.BOOKS, documents, "pins", lambda row: "pins", lambda row: held(str(row.order_id)), uses=("order_id",)
 )
 
 covers = sa.Table(
@@ -136,7 +142,7 @@ def pin_document(tx: Transaction, tenant: str, order_id: str, document: PostedDo
     A fact that another document covers already raises the unique constraint: a fact is covered exactly once (R1).
     """
     draft = document.draft
-    key_id, pins = seal(json.dumps(draft.as_json(), ensure_ascii=False).encode())
+    key_id, pins = seal(document.key, json.dumps(draft.as_json(), ensure_ascii=False).encode())
     assert document.tax_point is not None
     for_eu = counted(document, order_id)
     sums = {str(rate): [item.gross, item.net, item.tax] for rate, item in draft.sums.items()}

@@ -11,7 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from ladenbuch.books.columns import _ORDER, Seal
-from ladenbuch.db import Transaction, books_metadata, from_micros, to_micros, upsert
+from ladenbuch.db import Store, Transaction, books_metadata, from_micros, to_micros, upsert
+from ladenbuch.sealed import SealedColumn
 
 orders = sa.Table(
     "orders",
@@ -33,6 +34,9 @@ orders = sa.Table(
     sa.Index("ix_orders_verdict", "tenant", "verdict", "processed_at"),
     sa.Index("ix_orders_name", "tenant", "name"),
 )
+
+#: What Shopify said of an order when it was settled last: the buyer's, so it goes when the order is forgotten.
+SNAPSHOTS = SealedColumn(Store.BOOKS, orders, "snapshot", lambda row: "snapshot", lambda row: str(row.order_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def record_state(tx: Transaction, tenant: str, state: OrderState, seal: Seal, lo
 
     `looked_at` (aware UTC) is the moment before the order was read: what changed later was not seen.
     """
-    key_id, snapshot = seal(state.snapshot)
+    key_id, snapshot = seal(state.order_id, state.snapshot)
     upsert(
         tx,
         orders,

@@ -17,6 +17,7 @@ when the mark is no longer that run's. Functions take an open transaction (`deli
 from __future__ import annotations
 
 from ladenbuch.inbox.deliveries import (
+    BODIES,
     BODY_PURPOSE,
     Delivery,
     Heard,
@@ -54,6 +55,7 @@ from ladenbuch.inbox.marks import (
 )
 
 __all__ = [
+    "BODIES",
     "BODY_PURPOSE",
     "Claim",
     "Delivery",

@@ -10,8 +10,9 @@ from typing import Protocol
 import msgspec
 import sqlalchemy as sa
 
-from ladenbuch.db import Transaction, from_micros, inbox_metadata, to_micros
+from ladenbuch.db import Store, Transaction, from_micros, inbox_metadata, to_micros
 from ladenbuch.inbox.arrays import array_text
+from ladenbuch.sealed import SealedColumn
 
 events = sa.Table(
     "events",
@@ -44,12 +45,20 @@ class Sealed(Protocol):
 class Sealer(Protocol):
     """The part of the vault that is needed here; the vault itself is a sibling."""
 
-    def seal(self, tenant: str, purpose: str, plaintext: bytes, /) -> Sealed: ...
+    def seal(self, tenant: str, purpose: str, row: str, plaintext: bytes, subject: str | None = None, /) -> Sealed: ...
 
 
 BODY_PURPOSE = "inbox.body"
 """The purpose under which bodies are sealed, for those who open them again."""
 
+BODIES = SealedColumn(
+    Store.INBOX,
+    events,
+    "body",
+    lambda row: BODY_PURPOSE,
+    lambda row: str(row.order_id or row.webhook_id),
+    uses=("order_id",),
+)
 
 _HEARD = "event:"
 
@@ -101,6 +110,10 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     def mark(self) -> str | None:
         """What the mark of this delivery is about: an order's gid, the delivery itself, or None for no mark."""
         return mark_of(self.webhook_id) if self.order_id is None and self.acted_on else self.order_id
+
+    def sealed_by(self, vault: Sealer) -> Sealed:
+        """The body, sealed for its order; one that concerns no order, for itself alone."""
+        return vault.seal(self.tenant, BODY_PURPOSE, self.webhook_id, self.body, self.order_id or self.webhook_id)
 
     def row(self, sealed: Sealed) -> tuple[object, ...]:
         """The values of one row of `events`, in the order of its columns."""
@@ -178,12 +191,13 @@ def heard(tx: Transaction, tenant: str, webhook_id: str) -> Heard | None:
     return Heard(row.topic, row.shop, from_micros(row.received_at), triggered, row.key_id, row.body)
 
 
-def bodies(tx: Transaction, tenant: str, order_id: str, topic: str) -> list[tuple[str, bytes]]:
-    """The sealed bodies of one topic about one order, in the order they came, each with the id of its key."""
-    query = sa.select(events.c.key_id, events.c.body).where(
+def bodies(tx: Transaction, tenant: str, order_id: str, topic: str) -> list[tuple[str, str, bytes]]:
+    """The sealed bodies of one topic about one order, in the order they came: webhook id, key id, ciphertext."""
+    query = sa.select(events.c.webhook_id, events.c.key_id, events.c.body).where(
         events.c.tenant == tenant, events.c.order_id == order_id, events.c.topic == topic
     )
-    return [(row.key_id, row.body) for row in tx.execute(query.order_by(events.c.received_at, events.c.webhook_id))]
+    rows = tx.execute(query.order_by(events.c.received_at, events.c.webhook_id))
+    return [(row.webhook_id, row.key_id, row.body) for row in rows]
 
 
 def prune(tx: Transaction, before: datetime) -> int:

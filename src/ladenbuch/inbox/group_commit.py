@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 
 from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.errors import Retryable
-from ladenbuch.inbox.deliveries import BODY_PURPOSE, Delivery, Sealer, record_all
+from ladenbuch.inbox.deliveries import Delivery, Sealer, record_all
 from ladenbuch.inbox.marks import want_all
 
 log = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ class GroupCommit:
             return error
 
     def _transact(self, events_: list[Delivery]) -> list[bool]:
-        rows = [event.row(self._vault.seal(event.tenant, BODY_PURPOSE, event.body)) for event in events_]
+        rows = [event.row(event.sealed_by(self._vault)) for event in events_]
 
         def write(tx: Transaction) -> list[bool]:
             new = record_all(tx, rows)

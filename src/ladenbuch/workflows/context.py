@@ -14,6 +14,7 @@ from ladenbuch.domain.rates import RateTable
 from ladenbuch.domain.retry import LADDER
 from ladenbuch.errors import Retryable
 from ladenbuch.mail.transport import Relays
+from ladenbuch.sealed import Seal, Unseal
 from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.shopify.admin import Admin
 from ladenbuch.telemetry.work import Work
@@ -74,18 +75,18 @@ class Context:
         """The only way to the tenant's rows."""
         return self.database.tenant(tenant)
 
-    def seal(self, tenant: str, purpose: str) -> Callable[[bytes], tuple[str, bytes]]:
-        """A function that seals bytes for this tenant and purpose."""
+    def seal(self, tenant: str, purpose: str, subject: str) -> Seal:
+        """A function that seals the bytes of a row for this tenant, purpose and subject (`Vault.seal`)."""
 
-        def seal(plaintext: bytes) -> tuple[str, bytes]:
-            sealed = self.vault.seal(tenant, purpose, plaintext)
+        def seal(row: str, plaintext: bytes) -> tuple[str, bytes]:
+            sealed = self.vault.seal(tenant, purpose, row, plaintext, subject)
             return sealed.key_id, sealed.ciphertext
 
         return seal
 
-    def unseal(self, tenant: str, purpose: str) -> Callable[[str, bytes], bytes]:
-        """The reverse of `seal`."""
-        return lambda key_id, ciphertext: self.vault.open(tenant, purpose, Sealed(key_id, ciphertext))
+    def unseal(self, tenant: str, purpose: str) -> Unseal:
+        """The reverse of `seal`; it knows the subject from the ciphertext."""
+        return lambda row, key_id, ciphertext: self.vault.open(tenant, purpose, row, Sealed(key_id, ciphertext))
 
     def profiles(self, tenant: str) -> list[Profile]:
         """All versions of the tenant's accounting profile; draft-only and cut-off are the tenant's own switches."""

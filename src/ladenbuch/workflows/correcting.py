@@ -16,6 +16,7 @@ from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.document import CreditNoteDraft
 from ladenbuch.domain.texts import correction_note
 from ladenbuch.errors import Ambiguous, NeedsAttention, NotYet, Rejected, Retryable
+from ladenbuch.sealed import held
 from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, compare_credit_note, credit_note_hash
 from ladenbuch.sevdesk.documents import RemoteInvoice
 from ladenbuch.sevdesk.positions import same_gross_per_rate
@@ -64,7 +65,9 @@ def draft_credit_note(run: Run, action: Action, contact_id: str) -> None:
         document.key,
         "credit_note",
         action.reason,
-        pin=lambda tx: books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins")),
+        pin=lambda tx: books.pin_document(
+            tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins", held(run.order_id))
+        ),
         find=find,
         call=call,
         record=lambda tx, found: record(tx, _equal(run, draft, found)),
@@ -172,7 +175,7 @@ def adopt(run: Run, action: Action) -> None:
     assert sevdesk_id is not None
 
     def pin(tx: Transaction) -> None:
-        books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins"))
+        books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins", held(run.order_id)))
 
     def record(tx: Transaction, found: str) -> str:
         books.drafted(tx, run.tenant, document.key, found, "")

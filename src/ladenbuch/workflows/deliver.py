@@ -100,7 +100,7 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
 def _compose(ctx: Context, letter: outbox.Letter) -> tuple[EmailMessage, str, str, str]:
     """The message with its PDF. Raises Rejected when it can never be sent, Retryable when sevdesk has no PDF yet."""
     tenant = letter.tenant
-    payload = json.loads(ctx.vault.open(tenant, "letter", letter.sealed_payload))
+    payload = json.loads(ctx.vault.open(tenant, "letter", letter.id, letter.sealed_payload))
     unseal = ctx.unseal(tenant, "pins")
     door = ctx.door(tenant)
     known = door.read(Store.BOOKS, lambda tx: books.load(tx, tenant, letter.order_id, unseal))

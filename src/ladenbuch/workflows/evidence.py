@@ -26,6 +26,7 @@ from ladenbuch.domain.tax import REGISTER
 from ladenbuch.domain.territory import UNION, territory_of
 from ladenbuch.domain.threshold import EuSale, count, counted, overtaken
 from ladenbuch.errors import NeedsAttention
+from ladenbuch.sealed import held
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.run import Run
 
@@ -55,7 +56,7 @@ def gather(ctx: Context, tenant: str, order: Order, now: datetime) -> Evidence:
         return Evidence(ctx.rates, {vat_id: nobody}, sold)
     answer = _ask(ctx, vat_id, now)
     if len(vat_id) <= evidence.LONGEST:
-        seal = ctx.seal(tenant, evidence.PURPOSE)
+        seal = ctx.seal(tenant, evidence.PURPOSE, held(vat_id))
         door.run(Store.BOOKS, lambda tx: evidence.record(tx, tenant, answer, seal))
     return Evidence(ctx.rates, {vat_id: answer}, sold)
 

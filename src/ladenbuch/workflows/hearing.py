@@ -17,7 +17,7 @@ import msgspec
 from ladenbuch import inbox
 from ladenbuch.db import Store
 from ladenbuch.domain.retry import retry_at
-from ladenbuch.errors import LadenbuchError, Retryable
+from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.workflows.context import Context
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,12 @@ def _handle(ctx: Context, tenant: str, mark: str, handlers: Mapping[str, Handler
     handler = handlers.get(kept.topic) if kept is not None else None
     if kept is None or handler is None:
         return "NOTHING-TO-DO"
-    plain = ctx.unseal(tenant, inbox.BODY_PURPOSE)(kept.key_id, kept.body)
+    try:
+        plain = ctx.unseal(tenant, inbox.BODY_PURPOSE)(webhook_id, kept.key_id, kept.body)
+    except Rejected as refusal:
+        if refusal.code == "VAULT-FORGOTTEN":
+            return "NOTHING-TO-DO"
+        raise
     try:
         said = msgspec.json.decode(plain)
     except msgspec.DecodeError:

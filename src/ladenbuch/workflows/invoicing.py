@@ -8,6 +8,7 @@ from ladenbuch.domain.actions import Action
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.document import InvoiceDraft
 from ladenbuch.errors import Ambiguous, NeedsAttention, Retryable
+from ladenbuch.sealed import held
 from ladenbuch.sevdesk.documents import RemoteInvoice, compare, content_hash, with_positions
 from ladenbuch.sevdesk.positions import same_gross_per_rate
 from ladenbuch.workflows.einvoice import prepare_contact
@@ -28,7 +29,7 @@ def draft_invoice(run: Run, action: Action, contact_id: str) -> None:
 
     def pin(tx: Transaction) -> None:
         check_threshold(tx, run, document)
-        books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins"))
+        books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins", held(run.order_id)))
 
     def record(tx: Transaction, found: RemoteInvoice) -> str:
         books.drafted(tx, run.tenant, document.key, found.id, content_hash(found, found.positions or ()))

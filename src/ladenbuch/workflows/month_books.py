@@ -132,7 +132,7 @@ def _documents(ctx: Context, tx: Transaction, tenant: str, kept: Kept, which: sa
     hands = _hands(tx, tenant, keys)
     for row in fresh:
         done = hands.get(row.key, {})
-        pins = json.loads(unseal(row.key_id, bytes(row.pins)))
+        pins = json.loads(unseal(row.key, row.key_id, bytes(row.pins)))
         sums = json.loads(row.sums)
         kept.documents[row.key] = OurDocument(
             key=row.key,
@@ -268,7 +268,7 @@ def _matched(ctx: Context, tenant: str, profiles: Sequence[Profile], order_id: s
     row = ctx.door(tenant).read(Store.BOOKS, lambda tx: tx.execute(query).first())
     if row is None:
         return False
-    envelope = zlib.decompress(ctx.unseal(tenant, "snapshot")(row.key_id, bytes(row.snapshot)))
+    envelope = zlib.decompress(ctx.unseal(tenant, "snapshot")(order_id, row.key_id, bytes(row.snapshot)))
     order = order_from_envelope(json.loads(envelope))
     profile = profile_at(profiles, order.processed_at)
     modes = [profile.gateway(item.gateway, manual=item.manual) for item in order.payments]

@@ -63,7 +63,7 @@ def _promise_letter(run: Run, action: Action) -> None:
     assert letter is not None
     document = document_of(run, letter.document_key)
     payload = json.dumps({"to": letter.to, "locale": letter.locale, "document": letter.document_key}).encode()
-    key_id, ciphertext = run.ctx.seal(run.tenant, "letter")(payload)
+    key_id, ciphertext = run.ctx.seal(run.tenant, "letter", run.order_id)(action.key, payload)
     now = run.ctx.clock()
 
     def promise(tx: Transaction) -> None:

@@ -146,7 +146,7 @@ def _orders(ctx: Context, tenant: str) -> Iterator[tuple[Any, Books]]:
 
 def _facts(ctx: Context, tenant: str, row: Any) -> Facts:
     """The order as it was last settled. Raises what a broken snapshot raises."""
-    envelope = zlib.decompress(ctx.unseal(tenant, "snapshot")(row.key_id, bytes(row.snapshot)))
+    envelope = zlib.decompress(ctx.unseal(tenant, "snapshot")(row.order_id, row.key_id, bytes(row.snapshot)))
     return facts_of(order_from_envelope(json.loads(envelope)))
 
 

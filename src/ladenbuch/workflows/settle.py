@@ -179,7 +179,7 @@ def _carry_out(run: Run, left: Plan) -> tuple[list[Problem], list[NotYet]]:
 def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope: bytes, looked_at: datetime) -> str:
     """Write the verdict, the certificate and the open questions; the caller then says "settled"."""
     ctx, tenant, order = run.ctx, run.tenant, facts.order
-    unseal, seal = ctx.unseal(tenant, "pins"), ctx.seal(tenant, "snapshot")
+    unseal, seal = ctx.unseal(tenant, "pins"), ctx.seal(tenant, "snapshot", run.order_id)
     now = ctx.clock()
 
     def record(tx: Transaction) -> str:

@@ -38,10 +38,10 @@ def unseen(run: Run, reason: str) -> str:
     return asked.code
 
 
-def _opened(run: Run, key_id: str, body: bytes) -> bytes:
+def _opened(run: Run, webhook_id: str, key_id: str, body: bytes) -> bytes:
     """A webhook's body; nothing where it was erased or its key is gone: then its refund is merely not told."""
     try:
-        return run.ctx.vault.open(run.tenant, BODY_PURPOSE, Sealed(key_id, body))
+        return run.ctx.vault.open(run.tenant, BODY_PURPOSE, webhook_id, Sealed(key_id, body))
     except Rejected:
         return b""
 
@@ -55,7 +55,7 @@ def _invisible(run: Run, reason: str) -> Problem:
     """The question names each refund a webhook told of, so that another one is asked about again."""
     ctx, tenant = run.ctx, run.tenant
     bodies = ctx.door(tenant).read(Store.INBOX, lambda tx: inbox.bodies(tx, tenant, run.order_id, "refunds/create"))
-    told = [refunded(_opened(run, key, body)) for key, body in bodies]
+    told = [refunded(_opened(run, *each)) for each in bodies]
     back = {identity: amount for identity, amount in told if identity is not None}
     message = f"Shopify does not show the order ({reason})"
     if back:
