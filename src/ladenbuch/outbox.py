@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from ladenbuch.db import Sealed, Statement, Store, Transaction, books_metadata, from_micros, insert_new, to_micros
 from ladenbuch.sealed import SealedColumn
+from ladenbuch.telemetry.trace import current
 
 State = Literal["promised", "sending", "accepted", "uncertain", "failed"]
 STATES: tuple[State, ...] = ("promised", "sending", "accepted", "uncertain", "failed")
@@ -47,6 +48,7 @@ letters = sa.Table(
     sa.Column("relay", sa.Text),
     sa.Column("reply", sa.Text),
     sa.Column("reason", sa.Text),
+    sa.Column("trace", sa.Text),  # of the run that promised it
     sa.Index(None, "state", "due_at"),
     sa.Index(None, "tenant", "order_id"),
 )
@@ -133,6 +135,7 @@ class Letter:
     relay: str | None
     reply: str | None
     reason: str | None
+    trace: str | None = None
 
 
 def promise(
@@ -162,6 +165,7 @@ def promise(
         attempts=0,
         promised_at=to_micros(now),
         changed_at=to_micros(now),
+        trace=current(),
     )
 
 
@@ -293,4 +297,5 @@ def _letter(row: Any) -> Letter:
         relay=row.relay,
         reply=row.reply,
         reason=row.reason,
+        trace=row.trace,
     )

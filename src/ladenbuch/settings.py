@@ -139,6 +139,10 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         60.0, gt=0, description="After how many seconds without movement /readyz says that a part stalls."
     )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info",
+        description="What is logged: debug tells of every call that reads, info of what is done, warning of trouble.",
+    )
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="How log lines look: text, json, or auto (text on a terminal, json otherwise)."
     )

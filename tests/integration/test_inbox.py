@@ -17,6 +17,7 @@ from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.errors import Retryable
 from ladenbuch.inbox import BODY_PURPOSE, Delivery, GroupCommit
 from ladenbuch.inbox.deliveries import events
+from ladenbuch.telemetry.trace import bound
 from ladenbuch.vault import KeyRing, Vault, generate_key
 
 T = TypeVar("T")
@@ -45,7 +46,7 @@ def delivery(webhook_id: str, number: int | None = 1, tenant: str = "t1", **more
         webhook_id=webhook_id,
         topic="orders/create",
         shop=f"{tenant}.myshopify.com",
-        received_at=NOW,
+        received_at=more.pop("received_at", NOW),
         body=more.pop("body", b'{"id": 1}'),
         order_id=None if number is None else order(number),
         **more,
@@ -470,3 +471,42 @@ def test_sealed_bodies_are_stored_as_they_are(database: Database) -> None:
     query = "SELECT attstorage FROM pg_attribute WHERE attrelid = 'inbox.events'::regclass AND attname = 'body'"
     storage = database.system("doctor").read(Store.INBOX, lambda tx: tx.exec_driver_sql(query).scalar_one())
     assert storage == "e"
+
+
+# --- one id ---
+
+
+def test_s26_a_run_keeps_the_trace_of_the_first_wish_whatever_is_wished_meanwhile(run: Any) -> None:
+    """And the next run has that of the first wish it answers."""
+
+    def wish(trace: str) -> None:
+        mark = ("t1", order(1))
+        run(lambda tx: inbox.want_all(tx, [mark], NOW, traces={mark: trace}))
+
+    wish("first")
+    wish("second")
+    assert claimed(run, 1, "r1").trace == "first"
+    wish("third")
+    wish("fourth")
+    assert run(lambda tx: inbox.holder(tx, "t1", order(1))).trace == "first"
+    run(lambda tx: inbox.settled(tx, "t1", order(1), "r1", 2, NOW, "SETTLED"))
+    assert claimed(run, 1, "r2").trace == "third"
+    run(lambda tx: inbox.postpone(tx, "t1", order(1), "r2", NOW, "SHOPIFY-DOWN", NOW))
+    assert claimed(run, 1, "r3").trace == "third", "the same work, tried again"
+
+
+def test_s26_a_wish_has_the_trace_of_who_asks(run: Any) -> None:
+    with bound(trace="cli-123"):
+        wanted(run, 1)
+    wanted(run, 2)
+    assert claimed(run, 1, "r1").trace == "cli-123"
+    assert claimed(run, 2, "r2").trace is None
+
+
+def test_s26_the_deliveries_a_run_answers(run: Any, vault: Vault) -> None:
+    for number, at in ((1, NOW - SECOND), (2, NOW), (3, NOW + SECOND)):
+        told = delivery(f"w{number}", received_at=at)
+        run(lambda tx, told=told: inbox.record(tx, told, vault.seal("t1", BODY_PURPOSE, told.body)))
+    assert run(lambda tx: inbox.told_since(tx, "t1", order(1), NOW)) == ["w2", "w3"]
+    assert run(lambda tx: inbox.told_since(tx, "t2", order(1), NOW)) == []
+    assert run(lambda tx: inbox.told_since(tx, "t1", order(1), NOW, limit=1)) == ["w2"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store
 from ladenbuch.errors import UsageError
 from ladenbuch.settings import Settings
+from ladenbuch.telemetry.trace import bound
 
 
 @contextmanager
@@ -18,7 +20,7 @@ def opened(settings: Settings | None = None) -> Iterator[Ladenbuch]:
     """The house without its engine: commands never start it."""
     house = Ladenbuch.open(settings or Settings.read())
     try:
-        with working_as(Priority.INTERACTIVE):
+        with working_as(Priority.INTERACTIVE), bound(trace=f"cli-{uuid.uuid4().hex[:12]}"):
             yield house
     finally:
         house.close()

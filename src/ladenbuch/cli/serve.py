@@ -22,7 +22,7 @@ def serve_forever(role: str | None) -> None:
 
     settings = Settings.read()
     role = role or settings.role
-    configure_logging(settings.log_format, level=logging.WARNING)
+    configure_logging(settings.log_format, level=logging.getLevelNamesMapping()[settings.log_level.upper()])
     house = Ladenbuch.open(settings)
     try:
         if role in ("all", "worker"):

@@ -31,6 +31,7 @@ from ladenbuch.inbox.deliveries import (
     prune,
     record,
     record_all,
+    told_since,
 )
 from ladenbuch.inbox.group_commit import GroupCommit
 from ladenbuch.inbox.marks import (
@@ -86,6 +87,7 @@ __all__ = [
     "resume",
     "set_cursor",
     "settled",
+    "told_since",
     "want",
     "want_all",
 ]

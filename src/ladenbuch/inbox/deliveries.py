@@ -191,6 +191,13 @@ def heard(tx: Transaction, tenant: str, webhook_id: str) -> Heard | None:
     return Heard(row.topic, row.shop, from_micros(row.received_at), triggered, row.key_id, row.body)
 
 
+def told_since(tx: Transaction, tenant: str, order_id: str, since: datetime, limit: int = 20) -> list[str]:
+    """The webhook ids of the deliveries about one order that were received since an instant, oldest first."""
+    mine = (events.c.tenant == tenant, events.c.order_id == order_id, events.c.received_at >= to_micros(since))
+    query = sa.select(events.c.webhook_id).where(*mine).order_by(events.c.received_at, events.c.webhook_id)
+    return list(tx.execute(query.limit(limit)).scalars())
+
+
 def bodies(tx: Transaction, tenant: str, order_id: str, topic: str) -> list[tuple[str, str, bytes]]:
     """The sealed bodies of one topic about one order, in the order they came: webhook id, key id, ciphertext."""
     query = sa.select(events.c.webhook_id, events.c.key_id, events.c.body).where(

@@ -16,6 +16,7 @@ from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.errors import Retryable
 from ladenbuch.inbox.deliveries import Delivery, Sealer, record_all
 from ladenbuch.inbox.marks import want_all
+from ladenbuch.telemetry.trace import trace_of
 
 log = logging.getLogger(__name__)
 
@@ -183,21 +184,38 @@ class GroupCommit:
 
         def write(tx: Transaction) -> list[bool]:
             new = record_all(tx, rows)
-            marks = [
-                (event.tenant, mark)
-                for event, is_new in zip(events_, new, strict=True)
-                if is_new and (mark := event.mark) is not None
-            ]
-            want_all(tx, marks, self._clock())
+            marks: dict[tuple[str, str], str] = {}
+            for event, is_new in zip(events_, new, strict=True):
+                if is_new and (mark := event.mark) is not None:
+                    marks.setdefault((event.tenant, mark), trace_of(event.webhook_id))
+            want_all(tx, marks, self._clock(), traces=marks)
             return new
 
-        return self._door.run(Store.INBOX, write)
+        new = self._door.run(Store.INBOX, write)
+        if log.isEnabledFor(logging.INFO):
+            _tell(events_, new)
+        return new
 
     def _on_commit_safely(self) -> None:
         try:
             self._on_commit()
         except Exception as error:
             log.error("waking the dispatcher failed with %s", type(error).__name__)
+
+
+def _tell(events: Sequence[Delivery], new: Sequence[bool]) -> None:
+    """One line for all that were written together: a line each would cost the ingest more than the disk does."""
+    told = [
+        {
+            "trace": trace_of(one.webhook_id),
+            "tenant": one.tenant,
+            "topic": one.topic,
+            "order": one.order_id,
+            "new": is_new,
+        }
+        for one, is_new in zip(events, new, strict=True)
+    ]
+    log.info("webhooks on disk", extra=told[0] if len(told) == 1 else {"webhooks": told})
 
 
 def _answer(group: _Group, answers: Sequence[bool | Exception]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ladenbuch.db import Statement, Transaction, from_micros, inbox_metadata, to_micros, upsert
 from ladenbuch.inbox.arrays import array_text
+from ladenbuch.telemetry.trace import current
 
 order_marks = sa.Table(
     "order_marks",
@@ -29,6 +30,8 @@ order_marks = sa.Table(
     sa.Column("attempts", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("last_code", sa.Text),
     sa.Column("oldest_wanted_at", sa.BigInteger),
+    sa.Column("trace", sa.Text),  # of the first wish since the last claim
+    sa.Column("run_trace", sa.Text),  # the same at the claim: what the run logs under, whatever is wished meanwhile
 )
 _free = sa.and_(order_marks.c.run_id.is_(None), order_marks.c.due_at.is_not(None))
 _held = order_marks.c.run_id.is_not(None)
@@ -63,7 +66,8 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who holds a mark. `wanted` is what the run has to settle; `wanted_since` is for the latency figure."""
+    """Who holds a mark. `wanted` is what the run has to settle; `wanted_since` is for the latency figure, `trace` for
+    the log."""
 
     run_id: str
     run_no: int
@@ -72,6 +76,7 @@ class Claim:
     executor: str
     claimed_at: datetime
     wanted_since: datetime | None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +97,21 @@ def want(tx: Transaction, tenant: str, order_id: str, now: datetime, due_at: dat
     return int(_WANTED.rows(tx, t=tenant, o=order_id)[0].wanted)
 
 
-def want_all(tx: Transaction, orders: Iterable[tuple[str, str]], now: datetime, due_at: datetime | None = None) -> None:
-    """`want` for many (tenant, order id) pairs; equal pairs are one reason to look."""
+def want_all(
+    tx: Transaction,
+    orders: Iterable[tuple[str, str]],
+    now: datetime,
+    due_at: datetime | None = None,
+    traces: Mapping[tuple[str, str], str] | None = None,
+) -> None:
+    """`want` for many (tenant, order id) pairs; equal pairs are one reason to look.
+
+    `traces`: why, for the log; where it says nothing, the trace of who is asking.
+    """
     at = to_micros(now)
     due = at if due_at is None else to_micros(due_at)
-    rows = [(tenant, order_id, due, at) for tenant, order_id in sorted(set(orders))]
+    told, asking = traces or {}, current()
+    rows = [(pair[0], pair[1], due, at, told.get(pair, asking)) for pair in sorted(set(orders))]
     if not rows:
         return
     if tx.dialect.name == "sqlite":
@@ -113,16 +128,19 @@ _WANTED = Statement(sa.select(_c.wanted).where(_MARK))
 _WANT_CONFLICT = (
     "ON CONFLICT (tenant, order_id) DO UPDATE SET wanted = order_marks.wanted + 1, "
     "due_at = CASE WHEN order_marks.due_at < excluded.due_at THEN order_marks.due_at ELSE excluded.due_at END, "
-    "oldest_wanted_at = coalesce(order_marks.oldest_wanted_at, excluded.oldest_wanted_at)"
+    "oldest_wanted_at = coalesce(order_marks.oldest_wanted_at, excluded.oldest_wanted_at), "
+    "trace = CASE WHEN order_marks.wanted > order_marks.attempted THEN coalesce(order_marks.trace, excluded.trace) "
+    "ELSE excluded.trace END"
 )
 _WANT_SQLITE = (
-    "INSERT INTO order_marks (tenant, order_id, wanted, due_at, oldest_wanted_at) VALUES (?, ?, 1, ?, ?) "
+    "INSERT INTO order_marks (tenant, order_id, wanted, due_at, oldest_wanted_at, trace) VALUES (?, ?, 1, ?, ?, ?) "
     + _WANT_CONFLICT
 )
 _WANT_POSTGRESQL = (
-    "INSERT INTO order_marks (tenant, order_id, wanted, due_at, oldest_wanted_at) "
-    "SELECT tenant, order_id, 1, due_at, at FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[]) "
-    "AS asked(tenant, order_id, due_at, at) ORDER BY tenant, order_id " + _WANT_CONFLICT
+    "INSERT INTO order_marks (tenant, order_id, wanted, due_at, oldest_wanted_at, trace) "
+    "SELECT tenant, order_id, 1, due_at, at, trace "
+    "FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[]) "
+    "AS asked(tenant, order_id, due_at, at, trace) ORDER BY tenant, order_id " + _WANT_CONFLICT
 )
 
 
@@ -185,7 +203,10 @@ def _shares(waiting: dict[str, int], limit: int) -> dict[str, int]:
     return shares
 
 
-_CLAIMED = (_c.run_id, _c.run_no, _c.attempted, _c.attempts, _c.claimed_by, _c.claimed_at, _c.oldest_wanted_at)
+_CLAIMED = (
+    *(_c.run_id, _c.run_no, _c.attempted, _c.attempts, _c.claimed_by, _c.claimed_at, _c.oldest_wanted_at),
+    _c.run_trace,
+)
 _CLAIM = Statement(
     sa.update(order_marks)
     .where(_MARK, _ripe)
@@ -195,6 +216,7 @@ _CLAIM = Statement(
         attempted=_c.wanted,
         claimed_by=sa.bindparam("e"),
         claimed_at=_NOW,
+        run_trace=_c.trace,
         due_at=None,
     )
     .returning(*_CLAIMED)
@@ -229,9 +251,9 @@ _POSTPONED = _end(
 
 
 def _claim(row: Any) -> Claim:
-    run_id, run_no, wanted, attempts, executor, at, since = row
+    run_id, run_no, wanted, attempts, executor, at, since, trace = row
     oldest = None if since is None else from_micros(since)
-    return Claim(run_id, run_no, wanted, attempts, executor, from_micros(at), oldest)
+    return Claim(run_id, run_no, wanted, attempts, executor, from_micros(at), oldest, trace)
 
 
 def claim(tx: Transaction, tenant: str, order_id: str, *, run_id: str, executor: str, now: datetime) -> Claim | None:

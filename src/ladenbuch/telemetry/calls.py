@@ -42,6 +42,8 @@ _STATUSES = frozenset({400, 401, 402, 403, 404, 408, 409, 413, 422, 423, 429, 43
 _UNWELL = re.compile(r"CONNECT|TIMEOUT|CUT|POOL|UNREADABLE|HTTP-(5..|408|429)|THROTTLED|SMTP-4..|RELAY|UNCERTAIN")
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,47}")
 _DOCUMENT = re.compile(rb"(?:query|mutation)\s+([A-Za-z_][A-Za-z0-9_]{0,59})\s*[({@\\]")
+#: What changes something, by its name: told in the log at its usual level, and what only reads below it.
+_WRITES = re.compile(r"(POST|PUT|DELETE|PATCH) |send$")
 _SHOP = r"[A-Za-z0-9.-]+\.myshopify\.com"
 _VERSION = re.compile(r"v[0-9]{1,2}|20[0-9]{2}-[0-9]{2}")
 
@@ -177,6 +179,10 @@ class Calls:
             code = call.code if _CODE.fullmatch(call.code) else "OTHER"
             call.code = self._known(self._codes, service, code, _MOST_CODES, "OTHER")
             self._metrics.api_errors_total.labels(service, operation, call.code).inc()
+        level = logging.INFO if call.code is not None or _WRITES.match(operation) else logging.DEBUG
+        if log.isEnabledFor(level):
+            told = {"service": service, "operation": operation, "ms": round(seconds * 1000)}
+            log.log(level, "call", extra=told if call.code is None else {**told, "code": call.code})
         with self._lock:
             self._busy[service] -= 1
             self._pulses[service] = _beat(self._pulses.get(service, Pulse()), call.code, now)

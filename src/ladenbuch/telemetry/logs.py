@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, TextIO
+
+from ladenbuch.errors import LadenbuchError
+from ladenbuch.telemetry.trace import bindings
 
 Processor = Callable[[Any, str, MutableMapping[str, Any]], Mapping[str, Any] | str | bytes]
 
@@ -16,7 +20,7 @@ _SECRET_KEYS = re.compile(
 _PERSONAL_KEYS = re.compile(
     r"e?mail|phone|address|street|zip|city|first_?name|last_?name|customer|recipient|buyer|body|payload", re.I
 )
-_OUR_IDS = frozenset({"run_id", "webhook_id", "event_id"})  # may have the shape of a token and are none
+_OUR_IDS = frozenset({"run_id", "webhook_id", "event_id", "trace"})  # may have the shape of a token and are none
 _IN_TEXT = (
     # URLs with credentials, e-mail addresses, and the shapes of Shopify's and sevdesk's tokens.
     (re.compile(r"(?<=://)[^/@\s:]+:[^@\s]+(?=@)"), "[secret]"),
@@ -60,6 +64,28 @@ def _redacted(key: str, value: Any) -> Any:
     return value
 
 
+def _place_of_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The structlog processor: an exception's kinds and places. Its text may quote a row or an answer, so only our own
+    errors, which do not, keep theirs."""
+    info = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
+    parts: list[str] = []
+    while isinstance(error, BaseException) and len(parts) < 10:
+        text = str(error) if isinstance(error, LadenbuchError) else type(error).__name__
+        parts.insert(0, "".join(traceback.format_tb(error.__traceback__)) + text)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if parts:
+        event["exception"] = "\n\n".join(parts)
+    return event
+
+
+def _merge_bound(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The structlog processor: what is bound where the line is written (trace.py), unless the line says otherwise."""
+    for key, value in bindings().items():
+        event.setdefault(key, value)
+    return event
+
+
 def configure_logging(log_format: str = "auto", *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send structlog's and the standard library's records to `stream` (standard error), redacted.
 
@@ -74,6 +100,7 @@ def configure_logging(log_format: str = "auto", *, level: int = logging.INFO, st
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _merge_bound,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -85,10 +112,10 @@ def configure_logging(log_format: str = "auto", *, level: int = logging.INFO, st
         cache_logger_on_first_use=False,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
+        foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), structlog.stdlib.ExtraAdder(), *shared],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,  # before redaction: an exception's text is text like any other
+            _place_of_exception,
             redact,
             renderer,
         ],

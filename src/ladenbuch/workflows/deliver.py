@@ -20,6 +20,7 @@ from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.mail.letters import InvoiceLetter, invoice_letter
 from ladenbuch.mail.transport import Accepted, Refused, Uncertain
+from ladenbuch.telemetry.trace import bound
 from ladenbuch.workflows.context import Context
 
 log = logging.getLogger(__name__)
@@ -33,22 +34,30 @@ def deliver_all(ctx: Context) -> int:
     system = ctx.database.system("deliver")
     sent = 0
     for letter in system.read(Store.BOOKS, lambda tx: outbox.due(tx, now, _BATCH)):
-        tenant, run_id = letter.tenant, f"{ctx.executor}:{ctx.new_id()}"
-        claimed = _claim(ctx, letter, run_id)
-        if claimed is None:
-            continue
-        try:
-            sent += _send(ctx, claimed, run_id)
-        except Rejected as refusal:
-            if refusal.code == "LETTER-SENDER":  # the operator's mistake, not this letter's
-                _again(ctx, claimed, run_id, refusal.code)
-                continue
-            log.warning("letter refused", extra={"tenant": tenant, "letter": letter.id, "code": refusal.code})
-            _failed(ctx, claimed, run_id, f"{refusal.code}: {refusal.message}")
-        except LadenbuchError as error:
-            log.warning("letter postponed", extra={"tenant": tenant, "letter": letter.id, "code": error.code})
-            _again(ctx, claimed, run_id, error.code)
+        run_id = f"{ctx.executor}:{ctx.new_id()}"
+        trace = letter.trace or run_id
+        with bound(trace=trace, tenant=letter.tenant, order=letter.order_id, letter=letter.id):
+            sent += _deliver(ctx, letter, run_id)
     return sent
+
+
+def _deliver(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
+    """Claim a letter and hand it over; 1 when it was accepted."""
+    claimed = _claim(ctx, letter, run_id)
+    if claimed is None:
+        return 0
+    try:
+        return _send(ctx, claimed, run_id)
+    except Rejected as refusal:
+        if refusal.code == "LETTER-SENDER":  # the operator's mistake, not this letter's
+            _again(ctx, claimed, run_id, refusal.code)
+            return 0
+        log.warning("letter refused", extra={"code": refusal.code})
+        _failed(ctx, claimed, run_id, f"{refusal.code}: {refusal.message}")
+    except LadenbuchError as error:
+        log.warning("letter postponed", extra={"code": error.code})
+        _again(ctx, claimed, run_id, error.code)
+    return 0
 
 
 def _claim(ctx: Context, letter: outbox.Letter, run_id: str) -> outbox.Letter | None:
@@ -86,7 +95,9 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
             audit.append(tx, tenant, now, actor="deliver", event="mailed", subject=letter.order_id, sentence=sentence)
 
         door.run(Store.BOOKS, accepted)
+        log.info("letter accepted", extra={"relay": relay})
         return 1
+    log.warning("letter not accepted", extra={"outcome": type(outcome).__name__, "relay": outcome.relay})
     if isinstance(outcome, Uncertain):
         reason = outcome.reason
         door.run(Store.BOOKS, lambda tx: outbox.uncertain(tx, tenant, letter.id, run_id, now, reason=reason))

@@ -6,6 +6,7 @@ dispatch at once; a lost start leaves a claim that is given back when its execut
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from ladenbuch import books, inbox, outbox
@@ -13,6 +14,8 @@ from ladenbuch.db import Store, Transaction
 from ladenbuch.engine.port import Engine
 from ladenbuch.errors import Retryable
 from ladenbuch.workflows.context import Context
+
+log = logging.getLogger(__name__)
 
 #: The name under which the engine knows the workflow.
 SETTLE = "settle"
@@ -32,17 +35,18 @@ def dispatch(ctx: Context, engine: Engine, workers: int, per_tenant: int | None 
     if first is None or first > now:
         return 0
 
-    def claim(tx: Transaction) -> list[tuple[str, str, str]]:
+    def claim(tx: Transaction) -> list[tuple[str, str, str, str]]:
         claimed = []
         for mark in inbox.due(tx, now, room, per_tenant):
             run_id = f"{ctx.executor}:{ctx.new_id()}"
             held = inbox.claim(tx, mark.tenant, mark.order_id, run_id=run_id, executor=ctx.executor, now=now)
             if held is not None:
-                claimed.append((mark.tenant, mark.order_id, run_id))
+                claimed.append((mark.tenant, mark.order_id, run_id, held.trace or run_id))
         return claimed
 
     runs = system.run(Store.INBOX, claim)
-    for tenant, order_id, run_id in runs:
+    for tenant, order_id, run_id, trace in runs:
+        log.info("dispatched", extra={"trace": trace, "tenant": tenant, "order": order_id, "run_id": run_id})
         try:
             engine.start(SETTLE, run_id, tenant, order_id, run_id)
             ctx.work.taken()

@@ -18,6 +18,7 @@ from ladenbuch import inbox
 from ladenbuch.db import Store
 from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
+from ladenbuch.telemetry.trace import bound
 from ladenbuch.workflows.context import Context
 
 log = logging.getLogger(__name__)
@@ -44,13 +45,23 @@ def hear(ctx: Context, tenant: str, mark: str, run_id: str, handlers: Mapping[st
     claim = door.read(Store.INBOX, lambda tx: inbox.holder(tx, tenant, mark))
     if claim is None or claim.run_id != run_id:
         return "STALE-RUN"
+    with bound(trace=claim.trace or run_id, tenant=tenant, mark=mark):
+        code = _hear(ctx, tenant, mark, run_id, claim, handlers)
+        log.info("run ended", extra={"code": code})
+        return code
+
+
+def _hear(
+    ctx: Context, tenant: str, mark: str, run_id: str, claim: inbox.Claim, handlers: Mapping[str, Handler]
+) -> str:
+    door = ctx.door(tenant)
     try:
         code = _handle(ctx, tenant, mark, handlers)
     except LadenbuchError as error:
         attempts = claim.attempts if isinstance(error, Retryable) else max(claim.attempts, 2)
         return _later(ctx, tenant, mark, run_id, error.code, attempts)
     except Exception:
-        log.exception("a delivery could not be handled", extra={"tenant": tenant, "mark": mark})
+        log.exception("a delivery could not be handled")
         return _later(ctx, tenant, mark, run_id, "BUG", max(claim.attempts, 1))
     now = ctx.clock()
     door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, mark, run_id, claim.wanted, now, code))

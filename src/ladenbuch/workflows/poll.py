@@ -13,6 +13,7 @@ from ladenbuch import books, inbox, tenants
 from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.errors import LadenbuchError
+from ladenbuch.telemetry.trace import bound
 from ladenbuch.workflows.context import Context
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ def poll_all(ctx: Context) -> int:
     ctx.work.polling({one.id for one in active}, ctx.clock())
     for tenant in active:
         try:
-            found += poll(ctx, tenant.id, tenant.cut_off)
+            with bound(trace=f"poll-{ctx.clock():%Y%m%dT%H%M%S}", tenant=tenant.id):
+                found += poll(ctx, tenant.id, tenant.cut_off)
             ctx.work.polled(tenant.id, ctx.clock())
         except LadenbuchError as error:
             log.warning("poll postponed", extra={"tenant": tenant.id, "code": error.code})

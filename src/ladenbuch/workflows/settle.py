@@ -25,6 +25,7 @@ from ladenbuch.domain.facts import Facts, Problem, facts_of
 from ladenbuch.domain.plan import HELD, Plan, plan
 from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, NeedsAttention, NotYet, Rejected, Retryable
+from ladenbuch.telemetry.trace import bound, trace_of
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather, lines_of_feeds
 from ladenbuch.workflows.hands import look
@@ -48,7 +49,25 @@ def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
     claim = door.read(Store.INBOX, lambda tx: inbox.holder(tx, tenant, order_id))
     if claim is None or claim.run_id != run_id:
         return "STALE-RUN"
-    run = Run(ctx, tenant, order_id, run_id)
+    with bound(trace=claim.trace or run_id, tenant=tenant, order=order_id):
+        if log.isEnabledFor(logging.INFO):
+            _tell(ctx, tenant, order_id, claim)
+        code = _settle(Run(ctx, tenant, order_id, run_id), claim)
+        log.info("run ended", extra={"code": code})
+        return code
+
+
+def _tell(ctx: Context, tenant: str, order_id: str, claim: inbox.Claim) -> None:
+    """Which deliveries this run answers: several may wish for the same look, and each one's id leads here."""
+    since = (claim.wanted_since or claim.claimed_at) - timedelta(seconds=1)
+    ids = ctx.door(tenant).read(Store.INBOX, lambda tx: inbox.told_since(tx, tenant, order_id, since))
+    told = [trace_of(one) for one in ids]
+    log.info("run begins", extra={"webhooks": told, "attempt": claim.attempts + 1, "run_id": claim.run_id})
+
+
+def _settle(run: Run, claim: inbox.Claim) -> str:
+    ctx, tenant, order_id, run_id = run.ctx, run.tenant, run.order_id, run.run_id
+    door = ctx.door(tenant)
     try:
         standing = door.run(Store.BOOKS, lambda tx: _begin(tx, run, claim.run_no))
         if standing != "active":
@@ -57,10 +76,10 @@ def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
     except Retryable as error:
         return _later(run, error.code, claim.attempts, error.after)
     except LadenbuchError as error:
-        log.warning("settle refused", extra={"tenant": tenant, "order": order_id, "code": error.code})
+        log.warning("settle refused", extra={"code": error.code})
         return _later(run, error.code, max(claim.attempts, 2), None)
     except Exception:
-        log.exception("settle failed", extra={"tenant": tenant, "order": order_id})
+        log.exception("settle failed")
         return _later(run, "BUG", max(claim.attempts, 1), None)
     if code in HELD:
         return _later(run, code, claim.attempts, None)
@@ -161,6 +180,7 @@ def _carry_out(run: Run, left: Plan) -> tuple[list[Problem], list[NotYet]]:
             continue
         try:
             carry_out(run, action)
+            log.info("carried out", extra={"action": action.kind})
         except NotYet as wait:
             held.append(wait)
             blocked.add(action.key)
