@@ -169,7 +169,7 @@ def test_the_pinned_node_library_is_what_runs(from_node: dict[str, Any]) -> None
     assert int(from_node["node"].removeprefix("v").split(".")[0]) >= 22
 
 
-@pytest.mark.parametrize("way", ["install_expiring", "exchange_expiring", "refreshed", "migrated"])
+@pytest.mark.parametrize("way", ["install_expiring", "install_consented", "exchange_expiring", "refreshed", "migrated"])
 def test_node_gets_an_expiring_token_by_installation_exchange_refresh_and_migration(
     from_node: dict[str, Any], way: str
 ) -> None:
@@ -240,8 +240,16 @@ def test_node_lets_no_bot_install_and_finds_no_shop_that_is_not_there(from_node:
     assert from_node["client_credentials_unknown_shop"]["status"] == 404
 
 
+def test_the_merchant_presses_install_where_the_shop_asks(from_node: dict[str, Any]) -> None:
+    """The consent page, and the signed link by which a merchant comes (facts 4.2)."""
+    assert from_node["install_consented"]["pressed"] == 1
+    assert from_node["install_consented"]["active"]
+    assert from_node["link"] is True
+
+
 def test_a_lost_refresh_is_asked_for_again_until_its_successor_is_used(from_node: dict[str, Any]) -> None:
     """Facts 4.4, rule of 2026-08-28; refusals after it are in the table above."""
+    assert from_node["refreshed_in_vain"]["message"] == "fetch failed"
     for way in ("refreshed", "refreshed_again", "refreshed_by_successor"):
         assert from_node[way]["token"].startswith("shpat_")
 
@@ -365,6 +373,13 @@ def test_python_gets_the_other_tokens(from_python: dict[str, Any], way: str) -> 
 )
 def test_python_is_refused_where_shopify_refuses(from_python: dict[str, Any], way: str, code: str) -> None:
     assert (from_python[way]["ok"], from_python[way]["code"]) == (False, code)
+
+
+def test_python_sees_a_lost_answer_as_a_failure_of_the_network(from_python: dict[str, Any]) -> None:
+    assert (from_python["refreshed_in_vain"]["ok"], from_python["refreshed_in_vain"]["code"]) == (
+        False,
+        "network_error",
+    )
 
 
 def test_python_refreshes_only_what_is_due(from_python: dict[str, Any]) -> None:

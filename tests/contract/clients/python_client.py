@@ -98,7 +98,9 @@ def grants(given: dict, answer: dict) -> str:
 
     first = expiring.access_token.refresh_token
     answer["refreshed"] = refresh(first)
-    answer["refreshed_again"] = refresh(first)  # as after a lost answer
+    control(given, "lose", {"count": 1})
+    answer["refreshed_in_vain"] = refresh(first)  # it happened, but the answer was lost
+    answer["refreshed_again"] = refresh(first)
     answer["refreshed_by_successor"] = refresh(answer["refreshed_again"]["refresh"])
     answer["refreshed_by_predecessor"] = refresh(first)
     return answer["refreshed_by_successor"]["token"]

@@ -35,25 +35,21 @@ async function control(verb, body) {
 // -- the merchant's browser: follows nothing on its own, keeps the app's cookies, says yes on the consent page
 
 async function consent(address) {
+  let pressed = 0;
   let answer = await fetch(address, { redirect: 'manual', headers: BROWSER });
   if (answer.status === 200) {
     const page = await answer.text();
-    const form = new URLSearchParams();
-    for (const [field] of page.matchAll(/<input[^>]*>/g)) {
-      const name = field.match(/name="([^"]*)"/)?.[1];
-      const value = field.match(/value="([^"]*)"/)?.[1] ?? '';
-      if (name) form.append(name, value.replaceAll('&amp;', '&'));
+    const attribute = (tag, name) => tag.match(new RegExp(`${name}="([^"]*)"`))?.[1]?.replaceAll('&amp;', '&');
+    const filled = new URL(attribute(page.match(/<form[^>]*>/)[0], 'action') ?? address, address);
+    filled.search = '';
+    for (const [field] of page.matchAll(/<(?:input|button)[^>]*>/g)) {
+      if (attribute(field, 'name')) filled.searchParams.append(attribute(field, 'name'), attribute(field, 'value'));
     }
-    const action = page.match(/<form[^>]*action="([^"]*)"/)?.[1]?.replaceAll('&amp;', '&') ?? address;
-    answer = await fetch(new URL(action, address), {
-      method: 'POST',
-      body: form,
-      redirect: 'manual',
-      headers: BROWSER,
-    });
+    pressed = 1;
+    answer = await fetch(filled, { redirect: 'manual', headers: BROWSER });
   }
   if (answer.status < 300 || answer.status > 399) throw new Error(`consent: ${answer.status} ${await answer.text()}`);
-  return new URL(answer.headers.get('location'));
+  return [new URL(answer.headers.get('location')), pressed];
 }
 
 class Merchant {
@@ -73,8 +69,9 @@ class Merchant {
   async install(own, kind, change = (url) => url) {
     const begun = await this.open(`${own}/auth?kind=${kind}`);
     if (begun.status !== 302) return { status: begun.status };
-    const back = change(await consent(begun.headers.get('location')));
-    const done = await this.open(back);
+    const [back, pressed] = await consent(begun.headers.get('location'));
+    this.pressed = pressed;
+    const done = await this.open(change(back));
     return done.json();
   }
 }
@@ -144,6 +141,11 @@ async function installation(own, shopify, answer) {
   for (const kind of ['expiring', 'permanent', 'online']) {
     answer[`install_${kind}`] = await attempt(() => new Merchant().install(own, kind));
   }
+  await control('consent', { shop: given.shop, asks: true });
+  const asked = new Merchant();
+  answer.install_consented = await attempt(() => asked.install(own, 'expiring'));
+  answer.install_consented.pressed = asked.pressed;
+  await control('consent', { shop: given.shop, asks: false });
   answer.install_without_cookie = await attempt(() => {
     const forgetful = new Merchant();
     return forgetful.install(own, 'expiring', (url) => ((forgetful.cookies = {}), url));
@@ -164,6 +166,8 @@ async function installation(own, shopify, answer) {
   });
   const bot = await new Merchant().open(`${own}/auth?kind=expiring`, { 'User-Agent': 'Googlebot/2.1' });
   answer.begin_by_a_bot = bot.status;
+  const { url: link } = await control('link', { shop: given.shop, app_url: `${own}/auth` });
+  answer.link = await attempt(() => shopify.utils.validateHmac(Object.fromEntries(new URL(link).searchParams)));
   answer.host = await attempt(async () => {
     let seen;
     await new Merchant().install(own, 'expiring', (url) => ((seen = url.searchParams.get('host')), url));
@@ -201,7 +205,9 @@ async function grants(shopify, answer) {
     attempt(async () => told((await shopify.auth.refreshToken({ shop, refreshToken })).session));
   const first = answer.exchange_expiring.refresh;
   answer.refreshed = await refresh(first);
-  answer.refreshed_again = await refresh(first); // as after a lost answer
+  await control('lose', { count: 1 });
+  answer.refreshed_in_vain = await refresh(first); // it happened, but the answer was lost
+  answer.refreshed_again = await refresh(first);
   answer.refreshed_by_successor = await refresh(answer.refreshed_again.refresh);
   answer.refreshed_by_predecessor = await refresh(first);
   answer.refreshed_by_nonsense = await refresh('shprt_nonsense');
