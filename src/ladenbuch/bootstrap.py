@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 #: How long a secret read from the vault is used before it is read again.
 _SECRET_AGE = timedelta(seconds=5)
 #: Seconds between two firings of each tick; `poll` is a setting. A wake makes them fire at once.
-TICKS = {"dispatch": 0.25, "deliver": 0.5, "sweep": 10.0, "tokens": 3600.0}
+TICKS = {"dispatch": 0.25, "deliver": 0.5, "sweep": 10.0, "tokens": 3600.0, "webhooks": 300.0}
 
 
 def utc_now() -> datetime:
@@ -452,6 +452,7 @@ class Ladenbuch:
         from ladenbuch.workflows.poll import poll_all
         from ladenbuch.workflows.scopes import HANDLERS as OF_SCOPES
         from ladenbuch.workflows.settle import settle
+        from ladenbuch.workflows.subscriptions import place, watch
 
         # Made here, by one thread, before any run can ask for them.
         ctx, work, tokens, _, _ = self.context, self.worked, self.tokens, self._http, self._vat_ids
@@ -478,6 +479,10 @@ class Ladenbuch:
             "sweep": lambda: sweep(ctx),
             "tokens": tokens.keep_alive,
         }
+        here = place(self.settings)
+        if here is not None:
+            mended = self.metrics.webhook_subscriptions_mended_total.inc
+            ticks["webhooks"] = lambda: mended(watch(ctx, here))
         for name, fn in ticks.items():
             engine.every(name, self._ticks[name], self._once_ready(name, fn))
         self.engine = engine

@@ -240,12 +240,36 @@ def test_the_tenant_is_looked_up_once_in_a_while_and_a_new_shop_is_seen_soon(ben
 
 
 def test_a_topic_nobody_knows_and_an_unreadable_body_are_kept_and_answered_200(bench: Bench) -> None:
-    """A 404 or 500 would only burn Shopify's retries."""
+    """S80: stored, answered 200, flagged, not crashed; a 404 or 500 would only burn Shopify's retries."""
     assert bench.post(signed(topic="metaobjects/create", webhook_id="a"), BODY) == 200
     assert bench.post(signed(b"<xml/>", webhook_id="b"), b"<xml/>") == 200
     assert bench.post(signed(b"[1, 2]", webhook_id="c", triggered_at="yesterday"), b"[1, 2]") == 200
     assert len(bench.rows()) == 3
     assert bench.marks() == {}
+    flagged = bench.metrics.webhook_flagged_total
+    assert {flag: flagged.labels(flag)._value.get() for flag in ("unknown-topic", "malformed", "triggered-at")} == {
+        "unknown-topic": 1,
+        "malformed": 2,
+        "triggered-at": 1,
+    }
+
+
+def test_s85_the_delay_is_measured_from_the_time_of_the_event(bench: Bench) -> None:
+    """`X-Shopify-Triggered-At`, nine digits of it; a clock that runs ahead measures nothing negative."""
+    assert bench.post(signed(triggered_at="2026-11-02T07:59:30.123456789Z"), BODY) == 200
+    assert bench.post(signed(triggered_at="2026-11-02T08:00:30Z", webhook_id="w2"), BODY) == 200
+    assert bench.metrics.webhook_delay_seconds._sum.get() == pytest.approx(29.876544, abs=1e-6)
+    assert bench.rows()[0]["triggered_at"] is not None
+
+
+def test_s18_a_delivery_in_xml_is_kept_as_the_json_it_would_have_been(bench: Bench) -> None:
+    """Signed as XML, stored as JSON: whoever opens the inbox later knows one format."""
+    body = b'<?xml version="1.0"?><order><id type="integer">7</id><note nil="true"/></order>'
+    assert bench.post(signed(body), body) == 200
+    assert list(bench.marks()) == [("t1", "gid://shopify/Order/7")]
+    (row,) = bench.rows()
+    sealed: Any = SimpleNamespace(key_id=row["key_id"], ciphertext=bytes(row["body"]))
+    assert bench.vault.open("t1", BODY_PURPOSE, sealed) == b'{"id":7,"note":null}'
 
 
 def test_another_api_version_is_kept_and_counted(bench: Bench) -> None:

@@ -1,6 +1,6 @@
 """Webhooks of a shop put in order by the Admin API, and what narrowed, filtered and XML deliveries turn into.
 
-S16, S19, S79, S91, S94, S95; facts 2.9, 3.2, 3.5, 7.3.
+S16, S19, S79, S85, S91, S94, S95; facts 2.9, 3.2, 3.5, 7.3.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from house import SHOP, TENANT, House, home, life, person
 from ladenbuch import audit as chain
 from ladenbuch import inbox
+from ladenbuch.bootstrap import TICKS
 from ladenbuch.cli import app as command_line
 from ladenbuch.cli import webhooks as commands
 from ladenbuch.db import Store
@@ -171,6 +172,19 @@ def test_s91_a_subscription_shopify_deleted_is_named_and_made_again(house: House
     assert door.read(Store.BOOKS, lambda tx: chain.verify(tx, TENANT)) is None
 
 
+def test_s91_a_running_connector_mends_what_shopify_deleted_within_ten_minutes(house: House, caplog: Any) -> None:
+    """The tick does it, tells it, and counts it; a tenant whose shop does not answer stops no other."""
+    ctx = house.ladenbuch.context
+    assert subscriptions.watch(ctx, PLACE) == len(want())
+    assert subscriptions.watch(ctx, PLACE) == 0
+    house.shopify.delete_subscriptions(SHOP)
+    assert subscriptions.watch(ctx, PLACE) == len(want())
+    assert "webhooks were not as wanted: create orders/create" in caplog.text
+    house.shopify.set_status(SHOP, 423)
+    assert subscriptions.watch(ctx, PLACE) == 0
+    assert TICKS["webhooks"] <= 600
+
+
 def test_what_the_app_file_brings_is_a_double_in_the_shop(house: House) -> None:
     """Facts 3.5: a topic of both kinds is delivered twice; the shop's own one goes."""
     ctx, app = house.ladenbuch.context, replace(PLACE, kind="app")
@@ -289,26 +303,37 @@ def bought(number: int, house: House) -> Any:
     return life(number, house.clock.now() + timedelta(minutes=5), script)
 
 
-def by_webhooks_alone(house: House, *lives: Any) -> list[str]:
-    """Deliver what the shop sends to the ingest and settle what is wanted; the bodies that were sent come back."""
-    clock, bodies = house.clock, list[str]()
+@contextmanager
+def ears(house: House) -> Iterator[tuple[Ingest, Callable[[], None]]]:
+    """The ingest of a house, and a function that settles what is wanted."""
+    clock = house.clock
     commit = GroupCommit(house.database, house.ladenbuch.vault, clock.now)
-    ingest = Ingest(commit, house.ladenbuch.tenant_of, clock.now, api_version="2026-10")
-    house.shopify.load(lives)
-    for at in sorted({event.at for one in lives for event in one.events}):
-        clock.advance_to(at)
-        house.shopify.advance(clock.now())
-        for delivery in house.shopify.due_deliveries(clock.now()):
-            bodies.append(delivery.body.decode())
-            house.shopify.report(delivery.id, asyncio.run(post(ingest, delivery)), clock.now())
+
+    def settle() -> None:
         while True:
             house.engine.wake("dispatch")
             house.engine.drain()
             due = house.database.system("health").read(Store.INBOX, inbox.next_due)
             if due is None or due > clock.now() + timedelta(minutes=30):
-                break
+                return
             clock.advance_to(due)
+
+    yield Ingest(commit, house.ladenbuch.tenant_of, clock.now, api_version="2026-10"), settle
     commit.close()
+
+
+def by_webhooks_alone(house: House, *lives: Any) -> list[str]:
+    """Deliver what the shop sends to the ingest and settle what is wanted; the bodies that were sent come back."""
+    bodies: list[str] = []
+    house.shopify.load(lives)
+    with ears(house) as (ingest, settle):
+        for at in sorted({event.at for one in lives for event in one.events}):
+            house.clock.advance_to(at)
+            house.shopify.advance(house.clock.now())
+            for delivery in house.shopify.due_deliveries(house.clock.now()):
+                bodies.append(delivery.body.decode())
+                house.shopify.report(delivery.id, asyncio.run(post(ingest, delivery)), house.clock.now())
+            settle()
     return bodies
 
 
@@ -334,9 +359,7 @@ def test_s19_s95_narrowed_filtered_and_xml_deliveries_end_in_the_same_documents(
     """The processor fetches what is missing: the body only says which order."""
     results: dict[str, list[Any]] = {}
     for way in ("full", "file", "shop", "xml"):
-        house = House(
-            tmp_path / way, __import__("datetime").datetime(2026, 11, 2, 8, tzinfo=__import__("datetime").UTC)
-        )
+        house = House(tmp_path / way, datetime(2026, 11, 2, 8, tzinfo=UTC))
         if way == "full":
             house.shopify.set_webhooks(ADDRESS)
         elif way == "file":
@@ -355,6 +378,27 @@ def test_s19_s95_narrowed_filtered_and_xml_deliveries_end_in_the_same_documents(
         assert all(body.startswith("<?xml") is (way == "xml") for body in bodies)
         house.close()
     assert results["file"] == results["shop"] == results["xml"] == results["full"]
+
+
+def test_s85_old_deliveries_after_new_ones_never_overwrite(tmp_path: Path) -> None:
+    """All that was ever sent, told backwards and twice, hours late: the same documents."""
+    results = []
+    for order in (1, -1):
+        house = House(tmp_path / str(order), datetime(2026, 11, 2, 8, tzinfo=UTC))
+        house.shopify.set_webhooks(ADDRESS)
+        told = bought(1001, house)
+        house.shopify.load([told])
+        house.clock.advance_to(told.events[-1].at)
+        house.shopify.advance(house.clock.now())
+        sent = house.shopify.due_deliveries(house.clock.now())
+        with ears(house) as (ingest, settle):
+            for delivery in [*sent, *sent][::order]:
+                assert asyncio.run(post(ingest, delivery)) == 200
+                settle()
+        results.append(papers(house, told.order_id))
+        house.close()
+    assert results[0] == results[1]
+    assert len(results[0]) == 2
 
 
 def test_s94_a_filter_keeps_deliveries_back_and_only_those(house: House) -> None:

@@ -66,6 +66,7 @@ def test_a_genuine_delivery_is_accepted_as_mapping_and_as_raw_pairs() -> None:
 
 @pytest.mark.parametrize("change", [str.lower, str.upper, str.title])
 def test_header_names_are_case_insensitive(change: type[str.lower]) -> None:
+    """Facts 7.3: lower-case and mixed headers (S80 to S86)."""
     given = {change(name): value for name, value in headers().items()}
     assert verify("POST", given, BODY, [SECRET]).genuine
     assert Event.from_http(raw(given), BODY).topic == "orders/create"
@@ -73,16 +74,19 @@ def test_header_names_are_case_insensitive(change: type[str.lower]) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", ""])
 def test_other_methods_are_405(method: str) -> None:
+    """Facts 3.4."""
     assert verify(method, headers(), BODY, [SECRET]).status == 405
 
 
 def test_empty_body_is_400_even_when_signed() -> None:
+    """Facts 7.3: empty body."""
     verdict = verify("POST", headers(b""), b"", [SECRET])
     assert (verdict.kind, verdict.status) == ("empty", 400)
 
 
 @pytest.mark.parametrize("value", [None, "", "   "])
 def test_missing_hmac_is_400_and_named(value: str | None) -> None:
+    """Facts 7.3: missing HMAC (S81)."""
     given = headers()
     if value is None:
         del given["X-Shopify-Hmac-Sha256"]
@@ -95,6 +99,7 @@ def test_missing_hmac_is_400_and_named(value: str | None) -> None:
 
 @pytest.mark.parametrize("missing", REQUIRED)
 def test_each_missing_required_header_is_400_and_named(missing: str) -> None:
+    """Facts 7.3: each missing required header is named (S80, S82, S83, S84)."""
     given = {name: value for name, value in headers().items() if name.lower() != f"x-shopify-{missing}"}
     verdict = verify("POST", given, BODY, [SECRET])
     assert (verdict.kind, verdict.status) == ("incomplete", 400)
@@ -121,12 +126,14 @@ def test_each_missing_required_header_is_400_and_named(missing: str) -> None:
     ],
 )
 def test_a_wrong_hmac_is_401(mac: str) -> None:
+    """Facts 7.3 (S27, S81)."""
     verdict = verify("POST", headers() | {"X-Shopify-Hmac-Sha256": mac}, BODY, [SECRET])
     assert (verdict.kind, verdict.status) == ("forged", 401)
 
 
 @pytest.mark.parametrize("topic", sorted(COMPLIANCE))
 def test_compliance_topics_answer_401_to_a_wrong_hmac(topic: str) -> None:
+    """Facts 3.4, 3.7: the app review asks for exactly 401."""
     assert verify("POST", headers(topic=topic, secret="wrong"), BODY, [SECRET]).status == 401
 
 
@@ -136,6 +143,7 @@ def test_non_ascii_bytes_in_the_hmac_header_never_crash() -> None:
 
 
 def test_the_previous_secret_is_accepted_during_a_rotation() -> None:
+    """Facts 7.3: old secret accepted."""
     assert verify("POST", headers(secret="old"), BODY, ["new", "old"]).genuine
     assert not verify("POST", headers(secret="older"), BODY, ["new", "old"]).genuine
 
@@ -146,6 +154,7 @@ def test_without_a_secret_nothing_is_genuine(secrets: list[str]) -> None:
 
 
 def test_both_header_families_are_understood_and_the_new_one_wins() -> None:
+    """Facts 7.3: both header families, the new one wins."""
     new = {name.removeprefix("X-"): value for name, value in headers().items()}
     assert verify("POST", new, BODY, [SECRET]).genuine
     both = new | headers(secret="wrong", topic="orders/paid")
@@ -168,6 +177,7 @@ def test_a_cookie_signature_is_not_a_webhook_signature() -> None:
 
 
 def test_a_signed_delivery_for_a_foreign_domain_is_refused() -> None:
+    """S82: a shop's domain is looked at only after the signature, and by a pattern."""
     given = headers() | {"X-Shopify-Shop-Domain": "shop.example.com"}
     assert verify("POST", given, BODY, [SECRET]).status == 400
     with pytest.raises(Rejected) as caught:
@@ -233,6 +243,7 @@ def test_the_order_id_is_found_by_topic(topic: str, payload: object) -> None:
 
 
 def test_alias_e10_transactions_create() -> None:
+    """Facts 7.3: topics are normalised, dotted ones too."""
     assert event("transactions/create", {"order_id": 1}).topic == "order_transactions/create"
     assert normalise_topic("Orders/Create ") == "orders/create"
     assert enum_topic("orders/create") == "ORDERS_CREATE"
@@ -271,6 +282,7 @@ def test_a_malformed_body_is_flagged_not_raised(body: bytes) -> None:
 
 
 def test_headers_become_the_event() -> None:
+    """Facts 7.3: the name is extracted (S83 to S86)."""
     found = Event.from_http(headers(**{"X-Shopify-Name": "books", "x-shopify-shop-domain-2": "no"}), BODY)
     assert found.webhook_id == "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043"
     assert found.event_id == "event-1"
@@ -288,6 +300,7 @@ def test_an_unreadable_time_is_flagged() -> None:
 
 
 def test_an_unknown_topic_is_flagged_and_accepted() -> None:
+    """S80; facts 7.3: unknown topic."""
     assert verify("POST", headers(topic="moon/landed"), BODY, [SECRET]).status == 200
     found = Event.from_http(headers(topic="moon/landed"), BODY)
     assert (found.order_id, found.flags) == (None, ("unknown-topic",))

@@ -86,6 +86,12 @@ class Metrics:
         self.webhook_version_mismatch_total = counter(
             "webhook_version_mismatch_total", "Webhooks serialised for another API version than ours"
         )
+        self.webhook_flagged_total = counter(
+            "webhook_flagged_total", "Webhooks that were kept although something about them is odd, by what", ("flag",)
+        )
+        self.webhook_subscriptions_mended_total = counter(
+            "webhook_subscriptions_mended_total", "Subscriptions that were not as wanted and were made so"
+        )
         self.webhook_cross_tenant_replay_total = counter(
             "webhook_cross_tenant_replay_total",
             "Genuine bodies seen again under the domain of another tenant: somebody replays a leaked delivery",

@@ -194,6 +194,8 @@ class Ingest:
     def _observe(self, event: Event, key: str, tenant: str, now: datetime) -> None:
         if self._api_version is not None and event.api_version != self._api_version:
             self._metrics.webhook_version_mismatch_total.inc()
+        for flag in event.flags:
+            self._metrics.webhook_flagged_total.labels(flag).inc()
         if event.triggered_at is not None:
             self._metrics.webhook_delay_seconds.observe(max(0.0, (now - event.triggered_at).total_seconds()))
         # Bodies carry ids that are unique over all of Shopify, so two shops never send the same signature. The
