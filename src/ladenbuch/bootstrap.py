@@ -318,6 +318,19 @@ class Ladenbuch:
                 self._paces[tenant] = pace
             return self._sevdesks.setdefault(tenant, made)
 
+    def sevdesk_with(self, token: str) -> Sevdesk:
+        """A client for a token that is only being tried."""
+        from ladenbuch.sevdesk.client import Sevdesk
+
+        return Sevdesk(
+            self.settings.sevdesk_url,
+            lambda: token,
+            self._http,
+            clock=self._clock,
+            sleep=self._sleep,
+            track=self.calls.of("sevdesk"),
+        )
+
     def tenant_of(self, shop: str) -> TenantRef | None:
         """Whose shop a domain is, with its client secrets (current and previous), for the ingest."""
         from ladenbuch.web.ingest import TenantRef

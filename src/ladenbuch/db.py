@@ -114,6 +114,7 @@ SYSTEM_REASONS = frozenset(
         "operator",  # tenants add, stop, go
         "poll",  # which tenants have to be polled
         "prune",  # retention over all tenants
+        "readiness",  # which other shops keep their books in the same sevdesk account
         "reaper",  # claims of dead executors
         "reconcile",  # which tenants have to be reconciled
         "start",  # what a dead predecessor of this process left behind

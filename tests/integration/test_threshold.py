@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx2
@@ -19,7 +18,6 @@ from alembic import command
 
 from builders import ERIKA, PROFILE, T0, agreement, at, order, payment, sale, shipped
 from ladenbuch import audit, books, migrations, tenants
-from ladenbuch.cli import doctor
 from ladenbuch.db import Database, Store, Transaction, import_tables
 from ladenbuch.domain.books import Books
 from ladenbuch.domain.facts import facts_of
@@ -27,6 +25,7 @@ from ladenbuch.domain.money import tax_in_gross
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.plan import Plan, plan
 from ladenbuch.domain.rates import Rates, RateTable
+from ladenbuch.domain.ready_profile import eu_threshold
 from ladenbuch.domain.threshold import EuSale
 from ladenbuch.errors import NeedsAttention
 from ladenbuch.migrations import walls
@@ -35,7 +34,7 @@ from ladenbuch.simulators.http import Route, SimTransport
 from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN, SevdeskSimulator
 from ladenbuch.vault import KeyRing, Vault, generate_key
 from ladenbuch.workflows.context import Context, profiles_in
-from ladenbuch.workflows.evidence import gather
+from ladenbuch.workflows.evidence import gather, year_before
 from ladenbuch.workflows.posting import carry_out
 from ladenbuch.workflows.run import Run
 
@@ -235,16 +234,13 @@ def test_installations_of_the_shape_before_count_what_they_have(tmp_path: Path, 
 
 def examined(house: House, tenant: str = "t1") -> dict[str, tuple[bool, str]]:
     """What doctor says about the threshold."""
-    said: dict[str, tuple[bool, str]] = {}
-    profiles = house.database.tenant(tenant).read(Store.BOOKS, lambda tx: profiles_in(tx, tenant))
-
-    def check(name: str, ok: bool, sentence: str) -> None:
-        said[name.removeprefix(f"{tenant}: ")] = (ok, sentence)
-
-    doctor._eu_threshold(
-        cast(Any, SimpleNamespace(database=house.database, context=house.ctx)), tenant, profiles, check
+    now = house.ctx.clock()
+    profiles, sales = house.database.tenant(tenant).read(
+        Store.BOOKS, lambda tx: (profiles_in(tx, tenant), books.eu_sales(tx, tenant, year_before(now)))
     )
-    return said
+    names = {"EU-SALES": "EU sales", "EU-OVERTAKEN": "EU threshold"}
+    found = eu_threshold(sales, profiles, now)
+    return {names[item.code]: (item.level != "missing", item.english) for item in found}
 
 
 def test_doctor_tells_the_counter_and_warns_from_four_fifths_on(house: House) -> None:

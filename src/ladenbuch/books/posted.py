@@ -269,6 +269,11 @@ def booked(
     )
 
 
+def has_documents(tx: Transaction, tenant: str) -> bool:
+    """Whether anything was ever intended or written for the tenant."""
+    return tx.execute(sa.select(documents.c.key).where(documents.c.tenant == tenant).limit(1)).first() is not None
+
+
 def eu_sales(tx: Transaction, tenant: str, since: datetime) -> list[EuSale]:
     """What counts for the EU threshold with a tax point from `since` on, drafts and mere intents too; oldest first."""
     rows = _EU_SALES.rows(tx, t=tenant, at=to_micros(since))

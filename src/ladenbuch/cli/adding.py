@@ -15,8 +15,8 @@ import typer
 from ladenbuch.bootstrap import utc_now
 from ladenbuch.cli.admin import provision
 from ladenbuch.cli.files import read_json, say_json
-from ladenbuch.cli.house import opened
-from ladenbuch.errors import UsageError
+from ladenbuch.cli.house import chosen, opened
+from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.shopify.oauth import sanitise_shop
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN, SHOPIFY_TOKEN
 
@@ -27,6 +27,9 @@ SECRETS = {
     SHOPIFY_TOKEN: "shopify_access_token",
     SEVDESK_TOKEN: "sevdesk_token",
 }
+
+#: Refusals of a token that is right, of an account that is not.
+_ACCOUNT = frozenset({"SEVDESK-FORBIDDEN", "SEVDESK-BOOKKEEPING", "SEVDESK-CHANGED"})
 
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
@@ -55,7 +58,42 @@ def add_tenant(
     return 0
 
 
+def connect_sevdesk(tenant: str, *, as_json: bool) -> int:
+    """Try a token at sevdesk and keep it for a tenant. Nothing is stored when it is refused."""
+    from ladenbuch.workflows.readiness import connect_sevdesk as connect
+
+    token = _given().get(SEVDESK_TOKEN, "").strip()
+    if not token:
+        raise UsageError("SECRETS", "sevdesk_token is missing (standard input, or LADENBUCH_TENANT_SEVDESK_TOKEN)")
+    with opened() as house:
+        owner = chosen(house, tenant)
+        try:
+            account = connect(house.context, owner.id, token, house.sevdesk_with(token), by="operator")
+        except Rejected as error:
+            if error.code not in _ACCOUNT:
+                raise
+            typer.echo(f"ladenbuch: {error}", err=True)
+            return 1
+    told = {"tenant": owner.id, "account": account.id, "name": account.name, "version": account.version}
+    if as_json:
+        say_json(told)
+    else:
+        name = f"{account.name} ({account.id})" if account.name else account.id
+        typer.echo(f"{owner.id} keeps its books in sevdesk account {name}")
+    return 0
+
+
 def _secrets() -> dict[str, str]:
+    """The secrets of a new tenant, with what cannot be missing."""
+    found = _given()
+    if SEVDESK_TOKEN not in found:
+        raise UsageError("SECRETS", "sevdesk_token is missing (standard input, or LADENBUCH_TENANT_SEVDESK_TOKEN)")
+    if SHOPIFY_TOKEN not in found and not (CLIENT_ID in found and CLIENT_SECRET in found):
+        raise UsageError("SECRETS", "give shopify_client_id and shopify_client_secret, or shopify_access_token")
+    return found
+
+
+def _given() -> dict[str, str]:
     """Secrets from standard input (a JSON object) or the environment; never from arguments."""
     given: Any = {}
     if not sys.stdin.isatty():
@@ -72,10 +110,6 @@ def _secrets() -> dict[str, str]:
         value = given.get(short) or os.environ.get(f"LADENBUCH_TENANT_{short.upper()}")
         if value:
             found[name] = str(value)
-    if SEVDESK_TOKEN not in found:
-        raise UsageError("SECRETS", "sevdesk_token is missing (standard input, or LADENBUCH_TENANT_SEVDESK_TOKEN)")
-    if SHOPIFY_TOKEN not in found and not (CLIENT_ID in found and CLIENT_SECRET in found):
-        raise UsageError("SECRETS", "give shopify_client_id and shopify_client_secret, or shopify_access_token")
     return found
 
 

@@ -15,6 +15,7 @@ from ladenbuch.cli.files import say_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.cli.replay import parked_with, replay
 from ladenbuch.db import Store, Transaction
+from ladenbuch.domain.connected import Finding, Language
 from ladenbuch.domain.profile import LINED_MODES, OFFLINE_MODE, Profile
 from ladenbuch.errors import Rejected
 
@@ -57,7 +58,7 @@ def create_accounts_for(house: Ladenbuch, tenant: str, data: Mapping[str, Any]) 
     """
     profile = Profile.from_json(data)
     sevdesk = house.sevdesk(tenant)
-    known = {account.name: account.id for account in sevdesk.check_accounts()}
+    known = {account.name: account for account in sevdesk.check_accounts()}
     created: dict[str, str] = {}
     gateways = dict(profile.as_json()["gateways"])
     for name, gateway in profile.gateways.items():
@@ -67,12 +68,14 @@ def create_accounts_for(house: Ladenbuch, tenant: str, data: Mapping[str, Any]) 
             raise Rejected("PROFILE", f"gateways.{name} needs the number of its account, or the account")
         title = f"{name} {profile.shop_key} (automatisch, nicht importieren)"
         account = known.get(title)
-        if account is None and gateway.mode == OFFLINE_MODE:
-            account = created[name] = sevdesk.create_offline_account(title, number=gateway.number).id
-        elif account is None:
-            account = created[name] = sevdesk.create_file_import_account(title, number=gateway.number).id
-            sevdesk.stop_auto_mapping(account)
-        gateways[name] = replace(gateway, account=account).as_json()
+        if account is None:
+            offline = gateway.mode == OFFLINE_MODE
+            create = sevdesk.create_offline_account if offline else sevdesk.create_file_import_account
+            account = create(title, number=gateway.number)
+            created[name] = account.id
+        if account.auto_map and gateway.mode != OFFLINE_MODE:  # also of one that an earlier try left behind
+            sevdesk.stop_auto_mapping(account.id)
+        gateways[name] = replace(gateway, account=account.id).as_json()
     changed = dict(data) | {"gateways": gateways}
     now = utc_now()
     start = datetime(1970, 1, 1, tzinfo=UTC)
@@ -92,19 +95,43 @@ def list_tenants(*, as_json: bool) -> int:
     return 0
 
 
-def set_live(tenant: str, *, live: bool) -> None:
-    """Switch between live and drafts only; written to the audit chain."""
+def set_live(tenant: str, reason: str | None, language: Language, *, live: bool, as_json: bool) -> int:
+    """Switch between live and drafts only; written to the audit chain. Exit 1 while something is missing.
+
+    With a `reason` it goes live all the same.
+    """
+    from ladenbuch.cli.doctor import mail_of, show
+    from ladenbuch.domain.readiness import missing
+    from ladenbuch.workflows.readiness import examine, let_go
+
     with opened() as house:
         owner = chosen(house, tenant).id
-        go_live(house, owner, live=live)
-        again = replay(house, owner, parked_with(house, owner, "DRAFT-ONLY")) if live else 0
-    typer.echo(
-        f"{owner}: {'live' if live else 'drafts only'}" + (f"; {again} drafts are looked at again" if again else "")
-    )
+        stands: list[Finding] = []
+        again = 0
+        if live:
+            stands = missing(examine(house.context, owner, mail_of(house)))
+        refused = bool(stands) and reason is None
+        if live and not refused:
+            let_go(house.context, owner, stands, by="operator", reason=reason)
+            again = replay(house, owner, parked_with(house, owner, "DRAFT-ONLY"))
+        elif not live:
+            go_live(house, owner, live=False)
+    if as_json:
+        told = {"tenant": owner, "live": live and not refused, "missing": [item.as_json() for item in stands]}
+        say_json({**told, "forced": reason if stands and not refused else None, "looked_at_again": again})
+        return 1 if refused else 0
+    if stands:
+        show(stands, language, f"{owner}: missing before the first invoice")
+    if refused:
+        typer.echo(f"{owner} stays with drafts only; `--force --reason TEXT` lets it go all the same", err=True)
+        return 1
+    mode = f"live, forced: {reason}" if stands else "live" if live else "drafts only"
+    typer.echo(f"{owner}: {mode}" + (f"; {again} drafts are looked at again" if again else ""))
+    return 0
 
 
 def go_live(house: Ladenbuch, tenant: str, *, live: bool = True) -> None:
-    """Let a tenant finalise and send, or not."""
+    """Let a tenant finalise and send, or not, whatever is missing; `set_live` looks first."""
     now = utc_now()
 
     def write(tx: Transaction) -> None:

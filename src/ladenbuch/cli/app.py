@@ -28,6 +28,7 @@ app.add_typer(webhooks, name="webhooks", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Faults = Annotated[Literal["calm", "rain", "storm"], typer.Option(help="Weather: how unreliable everything is.")]
 Mix = Annotated[Literal["domestic", "wide"], typer.Option(help="domestic: every order can be decided.")]
+LanguageOption = Annotated[Literal["de", "en"], typer.Option("--language", help="The language of the sentences.")]
 TenantOption = Annotated[str | None, typer.Option("--tenant", help="Tenant id; needed when there are several.")]
 
 
@@ -206,11 +207,11 @@ def replay(
 
 
 @app.command()
-def doctor(tenant: TenantOption = None, as_json: Json = False) -> None:
-    """Check settings, stores, connections and the profile; say what is missing in plain words."""
+def doctor(tenant: TenantOption = None, language: LanguageOption = "en", as_json: Json = False) -> None:
+    """Compare shop, sevdesk and profile; say what is missing before the first invoice. Exit 1 when something is."""
     from ladenbuch.cli.doctor import examine
 
-    raise typer.Exit(examine(tenant, as_json=as_json))
+    raise typer.Exit(examine(tenant, language, as_json=as_json))
 
 
 @app.command()
@@ -266,11 +267,37 @@ def tenants_list(as_json: Json = False) -> None:
 
 
 @tenants.command("live")
-def tenants_live(tenant: str, off: Annotated[bool, typer.Option("--off", help="Back to drafts only.")] = False) -> None:
-    """Let a tenant finalise invoices and send letters; until then everything stays a draft."""
+def tenants_live(
+    tenant: str,
+    off: Annotated[bool, typer.Option("--off", help="Back to drafts only.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Although something is missing; needs --reason.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why, with --force; kept in the audit log.")] = None,
+    language: LanguageOption = "en",
+    as_json: Json = False,
+) -> None:
+    """Let a tenant finalise invoices and send letters, once nothing is missing; until then everything stays a draft."""
     from ladenbuch.cli.admin import set_live
+    from ladenbuch.errors import UsageError
 
-    set_live(tenant, live=not off)
+    if force != bool(reason and reason.strip()) or (off and force):
+        raise UsageError("OPTIONS", "--force and --reason TEXT go together, and never with --off")
+    raise typer.Exit(set_live(tenant, reason, language, live=not off, as_json=as_json))
+
+
+@tenants.command("test")
+def tenants_test(tenant: str, language: LanguageOption = "en", as_json: Json = False) -> None:
+    """Try both connections with harmless reads: what works, what is missing. Exit 1: act; 3: no answer."""
+    from ladenbuch.cli.doctor import try_both
+
+    raise typer.Exit(try_both(tenant, language, as_json=as_json))
+
+
+@tenants.command("sevdesk")
+def tenants_sevdesk(tenant: str, as_json: Json = False) -> None:
+    """Try a new sevdesk token, and keep it. From standard input as JSON, or LADENBUCH_TENANT_SEVDESK_TOKEN."""
+    from ladenbuch.cli.adding import connect_sevdesk
+
+    raise typer.Exit(connect_sevdesk(tenant, as_json=as_json))
 
 
 @tenants.command("profile")

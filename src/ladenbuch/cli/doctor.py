@@ -1,122 +1,145 @@
-"""`ladenbuch doctor`: what is missing before the first invoice may run, in plain words."""
+"""`ladenbuch doctor` and `ladenbuch tenants test`: what is missing before the first invoice may run, in plain words."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 
-from ladenbuch import books, tenants
+from ladenbuch import tenants
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.files import say_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store
-from ladenbuch.domain.profile import LINED_MODES, OFFLINE_MODE, Profile, profile_at
-from ladenbuch.domain.threshold import NOTICE, count, euros, overtaken
-from ladenbuch.errors import LadenbuchError, UsageError
-from ladenbuch.workflows.evidence import year_before
+from ladenbuch.domain.connected import Area, Finding, Language
+from ladenbuch.errors import UsageError
+from ladenbuch.workflows.readiness import Mail, try_connection
+from ladenbuch.workflows.readiness import examine as examined
+
+_LEVELS = {"ok": ("ok", "ok"), "warn": ("WARN", "ACHTUNG"), "missing": ("MISSING", "FEHLT")}
+_STYLES = {"ok": "green", "warn": "yellow", "missing": "bold red"}
+_AREAS: dict[Area, tuple[str, str]] = {
+    "shopify": ("Shopify", "Shopify"),
+    "sevdesk": ("sevdesk", "sevdesk"),
+    "taxes": ("Taxes", "Steuern"),
+    "seller": ("Seller and documents", "Unternehmer und Belege"),
+    "money": ("Money", "Geld"),
+    "profile": ("Profile", "Profil"),
+    "letters": ("Letters", "Briefe"),
+}
 
 
-def examine(tenant: str | None, *, as_json: bool) -> int:
-    """Run all checks; exit 0 when everything is well, 1 when something is missing."""
-    findings: list[dict[str, Any]] = []
+def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
+    """Run all checks; exit 0 when nothing is missing, 1 when something is."""
+    checks: list[dict[str, Any]] = []
+    found: dict[str, list[Finding]] = {}
 
-    def check(name: str, ok: bool, sentence: str) -> None:
-        findings.append({"check": name, "ok": ok, "sentence": sentence})
+    def check(name: str, ok: bool, english: str, german: str) -> None:
+        checks.append({"check": name, "ok": ok, "sentence": english, "sentence_de": german})
 
     with opened() as house:
-        check("settings", True, "the settings are complete")
+        check("settings", True, "the settings are complete", "Die Einstellungen sind vollständig")
         if not house.settings.smtp_urls:
-            check("mail", False, "LADENBUCH_SMTP_URLS is empty: letters have nowhere to go")
+            empty = "LADENBUCH_SMTP_URLS is empty: letters have nowhere to go"
+            check("mail", False, empty, "LADENBUCH_SMTP_URLS ist leer: Briefe kommen nirgends hin")
         known = house.database.system("doctor").read(Store.BOOKS, tenants.all)
-        check("tenants", bool(known), f"{len(known)} tenants" if known else "no tenant yet: ladenbuch tenants add")
+        if known:
+            check("tenants", True, f"{len(known)} tenants", f"{len(known)} Mandanten")
+        else:
+            check("tenants", False, "no tenant yet: ladenbuch tenants add", "Noch kein Mandant: ladenbuch tenants add")
         try:
             chosen_ones = [chosen(house, tenant)] if tenant else known
         except UsageError as error:
-            check("tenant", False, error.message)
+            check("tenant", False, error.message, error.message)
             chosen_ones = []
         for owner in chosen_ones:
-            _tenant(house, owner, check)
-    bad = [item for item in findings if not item["ok"]]
+            _switches(house, owner, check)
+            found[owner.id] = examined(house.context, owner.id, mail_of(house))
+    told = [*checks, *(_told(name, item) for name, items in found.items() for item in items)]
+    bad = [item for item in told if not item["ok"]]
     if as_json:
-        say_json({"ok": not bad, "checks": findings})
-    else:
-        for item in findings:
-            typer.echo(f"{'ok     ' if item['ok'] else 'MISSING'} {item['check']:24} {item['sentence']}")
+        say_json({"ok": not bad, "checks": told})
+        return 1 if bad else 0
+    for item in checks:
+        level = _LEVELS["ok" if item["ok"] else "missing"][language == "de"]
+        typer.echo(f"{level:8}{item['check']:24} {item['sentence_de' if language == 'de' else 'sentence']}")
+    for name, items in found.items():
+        show(items, language, name)
     return 1 if bad else 0
 
 
-def _tenant(house: Ladenbuch, tenant: tenants.Tenant, check: Any) -> None:
+def try_both(tenant: str, language: Language, *, as_json: bool) -> int:
+    """Read a little on both sides. 0: both may be used, 1: a person has to act, 3: a side gave no answer."""
+    with opened() as house:
+        owner = chosen(house, tenant)
+        found = try_connection(house.context, owner.id)
+    bad = [item for item in found if item.level == "missing"]
+    code = 0 if not bad else 3 if all(item.later for item in bad) else 1
+    if as_json:
+        sides = {side: not any(item.area == side for item in bad) for side in ("shopify", "sevdesk")}
+        say_json({"tenant": owner.id, "ok": not bad, **sides, "findings": [item.as_json() for item in found]})
+    else:
+        show(found, language, owner.id)
+    return code
+
+
+def mail_of(house: Ladenbuch) -> Mail:
+    """What the installation has to send letters with."""
+    hosts = [urlsplit(url.get_secret_value()).hostname for url in house.settings.smtp_urls]
+    here = all(host in ("127.0.0.1", "::1", "localhost") for host in hosts)
+    return Mail(len(hosts), house.settings.mail_from, here)
+
+
+def _switches(house: Ladenbuch, tenant: tenants.Tenant, check: Callable[[str, bool, str, str], None]) -> None:
     name = tenant.id
-    mode = "drafts only" if tenant.draft_only else "live"
-    check(f"{name}: mode", True, f"{mode}, nothing before {tenant.cut_off:%Y-%m-%d %H:%M} UTC")
+    mode, art = ("drafts only", "nur Entwürfe") if tenant.draft_only else ("live", "live")
+    since = f"{tenant.cut_off:%Y-%m-%d %H:%M} UTC"
+    check(f"{name}: mode", True, f"{mode}, nothing before {since}", f"{art}, nichts vor {since}")
     reason = house.database.tenant(name).read(Store.BOOKS, lambda tx: tenants.stopped(tx, name))
-    check(f"{name}: writing", reason is None, "allowed" if reason is None else f"stopped: {reason}; ladenbuch go")
-    try:
-        profiles = house.context.profiles(name)
-        check(f"{name}: profile", True, f"{len(profiles)} version(s), shop key {profiles[-1].shop_key}")
-    except LadenbuchError as error:
-        check(f"{name}: profile", False, str(error))
-        return
-    _eu_threshold(house, name, profiles, check)
-    try:
-        shop = house.shopify(name).shop_settings()
-        ok = shop.get("currencyCode") == profiles[-1].currency
-        check(f"{name}: shopify", ok, f"shop {shop.get('name')!r}, currency {shop.get('currencyCode')}")
-    except LadenbuchError as error:
-        check(f"{name}: shopify", False, str(error))
-    try:
-        sevdesk = house.sevdesk(name)
-        version = sevdesk.bookkeeping_version()
-        check(f"{name}: sevdesk", version == "2.0", f"bookkeeping version {version} (2.0 is needed)")
-        rules = {rule.id for rule in sevdesk.tax_rules()}
-        check(f"{name}: tax rule 1", 1 in rules, "taxable revenue may be posted" if 1 in rules else "rule 1 is missing")
-        accounts = {account.id: account for account in sevdesk.check_accounts()}
-        for gateway, how in profiles[-1].gateways.items():
-            if how.mode in (*LINED_MODES, OFFLINE_MODE, "feed"):
-                wanted = "offline" if how.mode == OFFLINE_MODE else "online"
-                account = accounts.get(how.account or "")
-                fits = account is not None and account.kind == wanted
-                text = f"account {how.account}" if fits else "no such account: tenants add --create-accounts"
-                if account is not None and not fits:
-                    text = f"account {how.account} is {account.kind}, mode {how.mode} needs one that is {wanted}"
-                check(f"{name}: {gateway}", fits, text)
-    except LadenbuchError as error:
-        check(f"{name}: sevdesk", False, str(error))
+    if reason is None:
+        check(f"{name}: writing", True, "allowed", "erlaubt")
+    else:
+        stopped = f"stopped: {reason}; ladenbuch go", f"angehalten: {reason}; ladenbuch go"
+        check(f"{name}: writing", False, *stopped)
 
 
-def _eu_threshold(house: Ladenbuch, name: str, profiles: list[Profile], check: Any) -> None:
-    """How much EU consumers bought, for a shop that has not been in OSS all the time; silent where they bought nothing.
-
-    Also what only later turned out to lie above the threshold: settled after a sale that follows it (R8).
-    """
-    now = house.context.clock()
-    profile = profile_at(profiles, now)
-    if profile.oss_from is not None and profile.oss_from <= year_before(now).date():
-        return
-    sales = house.database.tenant(name).read(Store.BOOKS, lambda tx: books.eu_sales(tx, name, year_before(now)))
-    late = [sale.key for sale in overtaken(sales, profiles)]
-    if late:
-        sentence = f"crossed by {', '.join(late[:5])}, taxed in Germany before that was known; correct it in sevdesk"
-        check(f"{name}: EU threshold", False, sentence)
-    counter = count(sales, profile, now, 0)
-    if profile.oss_from is not None and profile.oss_from <= profile.local_date(now):
-        return
-    if not (counter.this_year or counter.last_year):
-        return
-    sentence = f"{euros(counter.this_year, german=False)} of 10,000 EUR net to EU consumers in {counter.year}"
-    if counter.exceeded is not None:
-        year, net = counter.exceeded
-        told = f"EU consumers bought for {euros(net, german=False)} EUR net in {year}, above the threshold"
-        sentence = f"{told}: register for OSS and set oss_from in the profile"
-    elif counter.this_year >= NOTICE:
-        sentence += ": prepare the OSS registration"
-    unknown = [year for year in (counter.year - 1, counter.year) if _begins_before(profile, year)]
-    if unknown and counter.exceeded is None:
-        sentence += f"; eu_sales in the profile does not say what was sold before go-live in {unknown[0]}"
-    check(f"{name}: EU sales", counter.exceeded is None, sentence)
+def _told(tenant: str, finding: Finding) -> dict[str, Any]:
+    return {
+        "check": f"{tenant}: {finding.area}",
+        "ok": finding.level != "missing",
+        "tenant": tenant,
+        **finding.as_json(),
+    }
 
 
-def _begins_before(profile: Profile, year: int) -> bool:
-    """Whether a year began before go-live, and the profile has no figure for it."""
-    return profile.local_date(profile.go_live).year >= year and str(year) not in profile.eu_sales
+def show(findings: Sequence[Finding], language: Language, title: str) -> None:
+    """Findings as a table: what is to be done stands below what was found. Fits 100 columns."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    german = language == "de"
+    console = Console(highlight=False)
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    area = None
+    for finding in findings:
+        if area is not None and finding.area != area:
+            table.add_section()
+        if finding.area != area:
+            area = finding.area
+            table.add_row("", "", Text(_AREAS[area][german], style="bold"))
+        words = Text(finding.sentence(language))
+        if finding.todo(language):
+            words.append(f"\n→ {finding.todo(language)}", style="cyan")
+        table.add_row(Text(_LEVELS[finding.level][german], style=_STYLES[finding.level]), finding.code, words)
+    console.print(table)
+    missing, warned = (sum(item.level == level for item in findings) for level in ("missing", "warn"))
+    if german:
+        console.print(f"{missing} fehlen, {warned} zu beachten, {len(findings)} geprüft", markup=False)
+    else:
+        console.print(f"{missing} missing, {warned} to note, {len(findings)} looked at", markup=False)

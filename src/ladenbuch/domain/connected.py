@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
+from ladenbuch.domain.profile import Profile
 from ladenbuch.domain.threshold import EuSale
 
 #: missing: no first invoice before somebody acts; warn: it may run, and somebody should know; ok: as it should be.
@@ -24,7 +25,8 @@ Language = Literal["de", "en"]
 class Finding:
     """One thing that was looked at. `code` is stable whatever the level; `about` names a gateway, a field or a tenant.
 
-    Sentences have no full stop; what to do is empty where nothing is to be done.
+    Sentences have no full stop; what to do is empty where nothing is to be done. `later`: nobody answered, and another
+    time somebody may.
     """
 
     level: Level
@@ -35,6 +37,7 @@ class Finding:
     do_english: str = ""
     do_german: str = ""
     about: str = ""
+    later: bool = False
 
     def sentence(self, language: Language) -> str:
         """What was found."""
@@ -69,12 +72,16 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class RecentOrder:
-    """One of the shop's newest orders: its total and the tax in it, and (gateway, manual) of its transactions."""
+    """One of the shop's newest orders: its total and the tax in it, and (gateway, manual) of its transactions.
+
+    `till`: sold at a cash register.
+    """
 
     gross: int
     tax: int
     gateways: tuple[tuple[str, bool], ...] = ()
     test: bool = False
+    till: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,11 @@ class ShopRead:
     def granted(self, scope: str) -> bool:
         """Whether the app has a scope; to write includes to read."""
         return scope in self.scopes or scope.replace("read_", "write_", 1) in self.scopes
+
+    def ours(self, profile: Profile) -> tuple[RecentOrder, ...]:
+        """The newest orders that reach the books: no test orders, those of the till only where they are included."""
+        recent = self.recent or ()
+        return tuple(order for order in recent if not order.test and (profile.include_pos or not order.till))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +165,10 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Tenancy:
-    """The tenant itself, and what the installation gives it. `shop_gid`, `sevdesk_ref`: as its books know them."""
+    """The tenant itself, and what the installation gives it. `shop_gid`, `sevdesk_ref`: as its books know them.
+
+    `relays_here`: the mail relays are all on this machine, where nobody beyond it reads a sender.
+    """
 
     tenant: str
     shop: str
@@ -164,5 +179,6 @@ class Tenancy:
     sevdesk_ref: str | None = None
     neighbours: tuple[Neighbour, ...] = ()
     relays: int = 0
+    relays_here: bool = False
     sender: str | None = None
     eu_sales: tuple[EuSale, ...] = ()

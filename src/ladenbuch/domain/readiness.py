@@ -76,3 +76,8 @@ def missing(findings: Iterable[Finding]) -> list[Finding]:
 
 def _in_order(findings: list[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: AREAS.index(finding.area))
+
+
+def why_refused(code: str) -> str:
+    """The English sentence of a refusal by its code, for an error message."""
+    return ready_connection.why(code)

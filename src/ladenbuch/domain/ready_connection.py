@@ -56,6 +56,13 @@ _FAILURES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ),
         _REINSTALL,
     ),
+    "OAUTH-CLIENT": (
+        (
+            "Shopify does not take the app's client id and secret, or the app is not installed in this shop",
+            "Shopify nimmt Client-ID und Geheimnis der App nicht an, oder die App ist im Laden nicht installiert",
+        ),
+        ("compare both with the app's settings, and install the app", "Beide vergleichen und die App installieren"),
+    ),
     "SHOPIFY-FROZEN": (
         ("the shop is frozen: Shopify's bill was not paid", "Der Laden ist gesperrt: Shopifys Rechnung ist offen"),
         ("pay Shopify's bill in the admin", "Shopifys Rechnung im Adminbereich bezahlen"),
@@ -75,6 +82,12 @@ _FAILURES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
 }
 
 
+def why(code: str) -> str:
+    """What happened, in English, by the code of a failure."""
+    known = _FAILURES.get(code)
+    return known[0][0] if known is not None else code
+
+
 def unread(side: Unread, area: Area, tenancy: Tenancy) -> Finding:
     """The finding of a side that did not answer."""
     name = "Shopify" if area == "shopify" else "sevdesk"
@@ -90,7 +103,8 @@ def unread(side: Unread, area: Area, tenancy: Tenancy) -> Finding:
         do_english = f"look up {side.code} in docs/reference/codes.md"
         do_german = f"{side.code} in docs/reference/codes.md nachschlagen"
     words = {"tenant": tenancy.tenant}
-    return Finding("missing", side.code, area, english, german, do_english.format(**words), do_german.format(**words))
+    todo = do_english.format(**words), do_german.format(**words)
+    return Finding("missing", side.code, area, english, german, *todo, later=side.later)
 
 
 def of_shop(shop: ShopRead, tenancy: Tenancy) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ _BY_TRANSFER = re.compile(r"bank|vorkasse|überweisung|ueberweisung|rechnung|inv
 
 def of_both(shop: ShopRead | None, account: AccountRead | None, profile: Profile) -> Iterator[Finding]:
     """The gateways of profile and shop, against the payment accounts."""
-    manual = _manual(shop)
+    manual = _manual(shop, profile)
     if shop is not None:
         yield from _unmapped(shop, profile)
     if account is None:
@@ -62,9 +62,9 @@ def _gateways(profile: Profile) -> Iterator[tuple[str, Gateway]]:
         yield "default_gateway", profile.default_gateway
 
 
-def _manual(shop: ShopRead | None) -> set[str]:
-    recent = shop.recent if shop is not None else None
-    return {name for order in recent or () for name, manual in order.gateways if manual}
+def _manual(shop: ShopRead | None, profile: Profile) -> set[str]:
+    recent = shop.ours(profile) if shop is not None else ()
+    return {name for order in recent for name, manual in order.gateways if manual}
 
 
 def _unmapped(shop: ShopRead, profile: Profile) -> Iterator[Finding]:
@@ -79,7 +79,7 @@ def _unmapped(shop: ShopRead, profile: Profile) -> Iterator[Finding]:
             "compare the profile with the payment settings in Shopify",
             "Das Profil mit den Zahlungseinstellungen in Shopify vergleichen",
         )
-    used = sorted({pair for order in shop.recent or () if not order.test for pair in order.gateways if pair[0]})
+    used = sorted({pair for order in shop.ours(profile) for pair in order.gateways if pair[0]})
     for name, manual in used:
         if profile.gateway(name, manual=manual) is None:
             yield Finding(

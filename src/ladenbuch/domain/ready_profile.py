@@ -113,7 +113,7 @@ def _begins_before(profile: Profile, year: int) -> bool:
 
 def _vouchers(profile: Profile, shop: ShopRead | None) -> Iterator[Finding]:
     """What a gift card is must be decided before one is sold (bookkeeping 2.5; UStG §3 (13) to (15))."""
-    paid_with = {name for order in (shop.recent if shop else None) or () for name, _ in order.gateways}
+    paid_with = {name for order in (shop.ours(profile) if shop else ()) for name, _ in order.gateways}
     in_use = _GIFT_CARD in paid_with or _GIFT_CARD in profile.gateways
     liability = profile.gateways.get(_GIFT_CARD)
     if profile.vouchers == "unset":
@@ -191,7 +191,7 @@ def _cut_off(profile: Profile, tenancy: Tenancy) -> Finding:
     if tenancy.cut_off > tenancy.now:
         return Finding(
             "warn",
-            "CUT-OFF",
+            "CUT-OFF-DATE",
             "profile",
             f"until {day:%Y-%m-%d %H:%M} no order is documented",
             f"Bis {day:%d.%m.%Y %H:%M} bekommt keine Bestellung einen Beleg",
@@ -200,7 +200,7 @@ def _cut_off(profile: Profile, tenancy: Tenancy) -> Finding:
         days = (tenancy.created_at - tenancy.cut_off).days
         return Finding(
             "warn",
-            "CUT-OFF",
+            "CUT-OFF-DATE",
             "profile",
             f"the cut-off {day:%Y-%m-%d} lies {days} days before the shop was connected: all orders since then are"
             " documented",
@@ -211,7 +211,7 @@ def _cut_off(profile: Profile, tenancy: Tenancy) -> Finding:
         )
     return Finding(
         "ok",
-        "CUT-OFF",
+        "CUT-OFF-DATE",
         "profile",
         f"nothing before {day:%Y-%m-%d %H:%M} is documented",
         f"Vor {day:%d.%m.%Y %H:%M} bekommt nichts einen Beleg",
@@ -235,11 +235,11 @@ def of_letters(profile: Profile, tenancy: Tenancy) -> Iterator[Finding]:
         )
     if not tenancy.sender:
         yield Finding(
-            "missing",
+            "warn" if tenancy.relays_here else "missing",
             "MAIL-SENDER",
             "letters",
-            "letters have no sender: LADENBUCH_MAIL_FROM is empty",
-            "Briefe haben keinen Absender: LADENBUCH_MAIL_FROM ist leer",
+            "letters have no sender of yours: LADENBUCH_MAIL_FROM is empty",
+            "Briefe haben keinen eigenen Absender: LADENBUCH_MAIL_FROM ist leer",
             "name the address buyers may answer to",
             "Die Adresse nennen, an die Käufer antworten können",
         )

@@ -57,7 +57,7 @@ def _place(shop: ShopRead, profile: Profile) -> Iterator[Finding]:
             "Die Währung des Ladens vor der ersten Bestellung ändern oder ihn von Hand buchen",
             shop.currency,
         )
-    others = sorted(set(shop.presentment) - {profile.currency})
+    others = sorted(set(shop.presentment) - {shop.currency, profile.currency})
     if others:
         names = ", ".join(others)
         yield Finding(
@@ -141,7 +141,7 @@ def _prices(shop: ShopRead, profile: Profile) -> Iterator[Finding]:
 
 def _charged(shop: ShopRead, profile: Profile) -> Iterator[Finding]:
     """What the newest orders really carry, against the regime."""
-    sold = [order for order in shop.recent or () if not order.test and order.gross > 0]
+    sold = [order for order in shop.ours(profile) if order.gross > 0]
     taxed = sum(order.tax > 0 for order in sold)
     small = profile.regime == "small_business"
     if small and taxed:

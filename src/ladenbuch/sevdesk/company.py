@@ -80,6 +80,11 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
+def is_no_endpoint(error: Rejected) -> bool:
+    """Whether a refused question means that sevdesk does not have the endpoint, so that the answer is not known."""
+    return error.detail.get("status") in _NO_ENDPOINT
+
+
 class Companies(Room):
     """The account itself."""
 
@@ -88,7 +93,7 @@ class Companies(Room):
         try:
             row = reading.one(self._calls.json("GET", (path := "/SevClient"), path), "company")
         except Rejected as error:
-            if error.detail.get("status") not in _NO_ENDPOINT:
+            if not is_no_endpoint(error):
                 raise
             return Company(self._owner())
         told = {name: reading.text(row.get(name)) or "" for name in MASTER_DATA if name in row}
@@ -128,7 +133,7 @@ class Companies(Room):
         try:
             row = reading.one(self._calls.json("GET", path, path, query=query), "number range")
         except Rejected as error:
-            if error.detail.get("status") not in _NO_ENDPOINT:
+            if not is_no_endpoint(error):
                 raise
             return None
         return NumberRange(reading.text(row.get("format")) or "", reading.text(row.get("nextSequence")) or "")
