@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 import uvicorn
 
 from ladenbuch.bootstrap import Ladenbuch
@@ -35,7 +37,11 @@ MAIL = Mail(1, "rechnung@seifenladen.example")
 class Doors:
     """Two servers whose simulators are exchanged per test: starting one takes longer than all it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, template: Path) -> None:
+        self.template = template  # empty stores, migrated once
+        made = Database.open(data_dir=template)
+        made.migrate()
+        made.close()
         self.apps: dict[str, Any] = {}
         self.ports: dict[str, int] = {}
         self.servers: list[uvicorn.Server] = []
@@ -93,9 +99,11 @@ class Office:
             "LADENBUCH_MAIL_FROM": str(MAIL.sender),
             "LADENBUCH_DATA_DIR": str(folder),
         }
+        shutil.copytree(doors.template, folder, dirs_exist_ok=True)
         self.database = Database.open(data_dir=folder)
-        self.database.migrate()
-        vault = Vault(KeyRing.parse(_KEY))
+        for engine in self.database._engines.values():
+            sa.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
+        vault = Vault(KeyRing.parse(_KEY), self.database)
         self.slept: list[float] = []
         self.house = Ladenbuch(Settings.read(self.env), self.database, vault, sleep=self.slept.append)
         self.add(TENANT, SHOP, profile, cut_off, create_accounts=create_accounts)

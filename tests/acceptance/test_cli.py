@@ -37,6 +37,8 @@ COMMANDS = (
     ("tenants", "add"),
     ("tenants", "list"),
     ("tenants", "live"),
+    ("tenants", "test"),
+    ("tenants", "sevdesk"),
     ("audit", "verify"),
     ("webhooks", "toml"),
     ("webhooks", "ensure"),

@@ -5,6 +5,8 @@ S39, S40, S41, S103; bookkeeping 2.4, 2.5, 4.1, 4.2, R11, R22; facts 1.1, 1.2, 1
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -13,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from ladenbuch import audit, tenants
+from ladenbuch.cli.app import app
 from ladenbuch.cli.demo import GATEWAYS, SHOP, TENANT
 from ladenbuch.db import Store
 from ladenbuch.domain.connected import AREAS, Finding
@@ -30,8 +34,8 @@ DOCUMENTED = Path(__file__).parents[2] / "docs" / "reference" / "codes.md"
 
 
 @pytest.fixture(scope="module")
-def doors() -> Iterator[Doors]:
-    opened = Doors()
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    opened = Doors(tmp_path_factory.mktemp("stores"))
     yield opened
     opened.close()
 
@@ -465,3 +469,55 @@ def test_the_gate_is_shut_while_something_is_missing_and_forcing_it_is_written_d
     ready = open_office()
     let_go(ready.house.context, TENANT, ready.examine(), by="operator")
     assert missing(ready.examine()) == []
+
+
+# -- the commands ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """A command as it is typed, in 100 columns; its exit code and what it says."""
+
+    def run(office: Office, *arguments: str, stdin: str = "") -> tuple[int, str]:
+        for name in [name for name in os.environ if name.startswith("LADENBUCH_")]:
+            monkeypatch.delenv(name)
+        for name, value in office.env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("COLUMNS", "100")
+        done = CliRunner().invoke(app, list(arguments), input=stdin)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.stdout
+
+    return run
+
+
+def test_the_commands_say_it_in_a_hundred_columns_and_by_exit_codes(
+    open_office: Callable[..., Office], typed: Callable[..., tuple[int, str]]
+) -> None:
+    office = open_office(shop={"tax_shipping": False})
+    code, said = typed(office, "tenants", "test", TENANT, "--json")
+    told = json.loads(said)
+    assert (code, told["ok"], told["shopify"], told["sevdesk"]) == (0, True, True, True)
+    code, said = typed(office, "doctor", "--language", "de")
+    assert code == 0 and max(map(len, said.splitlines())) <= 100
+    assert "ACHTUNG" in said and "Steuern auf Versandtarife erheben" in said and "0 fehlen, 1 zu beachten" in said
+
+    office.sevdesk.new_token("e" * 32)
+    assert typed(office, "tenants", "test", TENANT, "--json")[0] == 1, "a person has to act"
+    code, said = typed(office, "tenants", "live", TENANT)
+    assert code == 1 and "MISSING" in said and "SEVDESK-TOKEN-REVOKED" in said
+    new = json.dumps({"sevdesk_token": "e" * 32})
+    assert typed(office, "tenants", "sevdesk", TENANT, stdin=new)[0] == 0
+    code, said = typed(office, "tenants", "live", TENANT, "--json")
+    assert (code, json.loads(said)["live"], json.loads(said)["forced"]) == (0, True, None)
+    assert "drafts only" in typed(office, "tenants", "live", TENANT, "--off")[1]
+
+    office.human("connect", name="PayPal", bank_server="PAYPAL")
+    code, said = typed(office, "tenants", "live", TENANT, "--json")
+    assert code == 1 and [item["code"] for item in json.loads(said)["missing"]] == ["DOUBLE-FEED"]
+    code, said = typed(office, "tenants", "live", TENANT, "--force", "--reason", "closed on Friday")
+    assert code == 0 and "live, forced: closed on Friday" in said
+
+    office.env["LADENBUCH_SHOPIFY_URL"] = office.env["LADENBUCH_SEVDESK_URL"] = "http://127.0.0.1:9"
+    code, said = typed(office, "tenants", "test", TENANT)
+    assert code == 3, "nobody answered: try again"
