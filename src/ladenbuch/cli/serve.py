@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ladenbuch.bootstrap import Ladenbuch, app_of, utc_now
 from ladenbuch.cli.ports import end_in_order, listen
 from ladenbuch.settings import Settings
+
+if TYPE_CHECKING:
+    from ladenbuch.web.health import Health
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,8 @@ def make_app(house: Ladenbuch, role: str = "all") -> Any:
     from ladenbuch.web.ingest import Ingest
     from ladenbuch.web.install import create_install
 
-    ingest, pages = None, _pages(house)
+    health = house.health(role)
+    ingest, pages = None, _pages(house, health)
     if role != "worker":
         wake = house.context.wake
         commit = GroupCommit(house.database, house.vault, utc_now, lambda: wake("dispatch"))
@@ -71,13 +75,13 @@ def make_app(house: Ladenbuch, role: str = "all") -> Any:
         )
         door = house.install_door()
         pages += [] if door is None else create_install(door)
-    health = house.health(role)
     return create_app(ingest, ready=lambda: health.look().as_json(), metrics=house.metrics.render, pages=pages)
 
 
-def _pages(house: Ladenbuch) -> list[Any]:
+def _pages(house: Ladenbuch, health: Health) -> list[Any]:
+    from ladenbuch.web.operating import operations
     from ladenbuch.web.pages import create_pages
     from ladenbuch.web.reads import SqlReads
 
     reads = SqlReads(house.database, utc_now)
-    return list(create_pages(reads, utc_now, reads.tenants))
+    return list(create_pages(reads, utc_now, reads.tenants, operations(house.metrics, health)))

@@ -22,6 +22,11 @@ def number(language: Language, value: int) -> str:
     return str(format_decimal(value, locale=_REGION[language]))
 
 
+def tenths(language: Language, value: float) -> str:
+    """A measured figure with one decimal."""
+    return str(format_decimal(value, format="0.0", locale=_REGION[language]))
+
+
 def money(language: Language, minor: int, currency: str = "EUR") -> str:
     """An amount of minor units with its currency."""
     return str(format_currency(Decimal(to_decimal(minor, currency)), currency, locale=_REGION[language]))

@@ -4,6 +4,7 @@
     /orders        every order with its state and the reason
     /orders/{id}   one order: heard -> decided (why) -> posted -> paid -> mailed, and what to choose
     /attention     what a person must decide
+    /running       how this process is: what stalls, how long calls take
 
 The pages only read. Data arrives through `Reads`, whoever implements it; the words are in words.py.
 Everything works without JavaScript; with it (a vendored htmx) the overview and the open order renew
@@ -16,10 +17,11 @@ both be loopback (the latter against DNS rebinding). No script, style or font co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
 from ipaddress import ip_address
+from math import inf
 from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import quote, urlencode
@@ -32,6 +34,7 @@ from starlette.routing import Route
 
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.web import figures
+from ladenbuch.web.operating import Operations
 from ladenbuch.web.words import Language, language_of, say
 
 State = Literal["documented", "waiting", "excluded", "attention", "open"]
@@ -196,11 +199,18 @@ class Shop(Protocol):
     def shop(self) -> str: ...
 
 
-def create_pages(reads: Reads, clock: Callable[[], datetime], tenants: Callable[[], Sequence[Shop]]) -> list[Route]:
+def create_pages(
+    reads: Reads,
+    clock: Callable[[], datetime],
+    tenants: Callable[[], Sequence[Shop]],
+    operations: Callable[[], Operations] | None = None,
+) -> list[Route]:
     """The dashboard's routes. `clock` (aware UTC) dates the pages, `tenants` lists the shops one may look
-    at."""
-    pages = _Pages(reads, clock, tenants)
+    at, `operations` gives the figures of the process, where there are any."""
+    pages = _Pages(reads, clock, tenants, operations)
+    running = Route("/running", pages.guarded(pages.running, without_books=True), name="running")
     return [
+        *([] if operations is None else [running]),
         Route("/", pages.guarded(pages.overview), name="overview"),
         Route("/orders", pages.guarded(pages.orders), name="orders"),
         Route("/orders/{order_id:path}", pages.guarded(pages.order), name="order"),
@@ -223,6 +233,7 @@ class _View:
     shops: Sequence[Shop]
     now: datetime
     path: str
+    operated: bool = False
 
     def t(self, key: str, **values: object) -> str:
         return say(self.language, key, **values)
@@ -262,6 +273,17 @@ class _View:
             return self.t("age.h", n=whole // 3600)
         return self.plural("age.d", whole // 86_400)
 
+    def seconds(self, value: float, over: float) -> str:
+        """A duration that may be a fraction of a second; `over` is the bound an infinite one lies beyond."""
+        if value == inf:
+            return f"> {self.age(over)}"
+        if value < 1:
+            return self.t("age.ms", n=self.number(round(value * 1000)))
+        return self.t("age.s", n=figures.tenths(self.language, value)) if value < 10 else self.age(value)
+
+    def share(self, value: float) -> str:
+        return f"{self.number(round(value * 100))} %"
+
     def link(self, path: str, **query: object) -> str:
         chosen = {"shop": self.tenant, **query} if len(self.shops) > 1 else query
         values = {key: value for key, value in chosen.items() if value not in (None, "")}
@@ -273,24 +295,41 @@ class _View:
 
 
 class _Pages:
-    def __init__(self, reads: Reads, clock: Callable[[], datetime], tenants: Callable[[], Sequence[Shop]]) -> None:
+    def __init__(
+        self,
+        reads: Reads,
+        clock: Callable[[], datetime],
+        tenants: Callable[[], Sequence[Shop]],
+        operations: Callable[[], Operations] | None = None,
+    ) -> None:
         self._reads = reads
         self._clock = clock
         self._tenants = tenants
+        self._operations = operations
 
-    def guarded(self, page: Callable[[Request, _View], Response]) -> Callable[[Request], Response]:
-        """Serve only to this machine, in the reader's language, with every failure as a readable page."""
+    def guarded(
+        self, page: Callable[[Request, _View], Response], *, without_books: bool = False
+    ) -> Callable[[Request], Response]:
+        """Serve only to this machine, in the reader's language, with every failure as a readable page.
+
+        `without_books`: the page is worth showing when the books cannot be read.
+        """
 
         def endpoint(request: Request) -> Response:
             if not _is_local(request):
                 return HTMLResponse("local only", 403, headers=_HEADERS)
             language = language_of(request.headers.get("accept-language", ""))
             shops: Sequence[Shop] = ()
-            view = _View(language, None, shops, self._clock(), request.url.path)
+            operated = self._operations is not None
+            view = _View(language, None, shops, self._clock(), request.url.path, operated)
             try:
-                shops = self._tenants()
+                try:
+                    shops = self._tenants()
+                except LadenbuchError:
+                    if not without_books:
+                        raise
                 tenant = _chosen(request.query_params.get("shop"), shops)
-                view = _View(language, tenant, shops, self._clock(), request.url.path)
+                view = replace(view, tenant=tenant, shops=shops, now=self._clock())
                 return page(request, view)
             except _NotFound:
                 return _render("message.html", view, status=404, title="title.missing", text="missing", code="")
@@ -315,6 +354,10 @@ class _Pages:
             headline=headline,
             below=below,
         )
+
+    def running(self, request: Request, view: _View) -> Response:
+        assert self._operations is not None
+        return _render("running.html", view, title="title.running", o=self._operations())
 
     def orders(self, request: Request, view: _View) -> Response:
         state = next((known for known in STATES if known == request.query_params.get("state")), None)
