@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+import yaml
 from prometheus_client import Counter, Histogram
 
 from ladenbuch.telemetry import INGEST_RESULTS, Metrics, configure_logging, redact_text
@@ -127,7 +128,7 @@ def test_two_processes_worth_of_metrics_do_not_share_figures() -> None:
 
 def test_s53_s56_the_page_for_operators_names_exactly_the_metrics_there_are() -> None:
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "watch-it.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([a-z_]+)` \|([^|]*)\|", page.split("## The metrics")[1], re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z_]+)` \|([^|]*)\|", page.split("## The metrics")[1].split("\n## ")[0], re.MULTILINE)
     told = {name: tuple(re.findall(r"`([a-z]+)`", labels)) for name, labels in rows}
     assert told == catalogue()
 
@@ -140,3 +141,31 @@ def catalogue() -> dict[str, tuple[str, ...]]:
             name = one._name + ("_total" if isinstance(one, Counter) else "")
             found[name] = tuple(one._labelnames)
     return found
+
+
+#: What stands in an expression and is no metric.
+_WORDS = {
+    *("by", "and", "or", "on", "le", "min", "max", "sum", "rate", "increase", "deriv", "delta", "absent", "m", "h"),
+    "histogram_quantile",
+    "instance",
+}
+
+
+def test_s57_the_alert_rules_name_metrics_and_labels_that_exist() -> None:
+    rules = yaml.safe_load((Path(__file__).parents[2] / "docs" / "reference" / "alerts.yaml").read_text("utf-8"))
+    known = catalogue()
+    used = set()
+    for rule in rules["groups"][0]["rules"]:
+        plain = re.sub(r'"[^"]*"', "", rule["expr"])
+        names = set(re.findall(r"[a-z_]+", re.sub(r"\b[0-9][0-9a-z.]*\b", "", plain))) - _WORDS
+        metrics = {re.sub(r"_(bucket|count|sum)$", "", name) for name in names} & known.keys()
+        assert metrics, rule["alert"]
+        labels = {label for metric in metrics for label in known[metric]} | {"instance", "le"}
+        foreign = {name for name in names if re.sub(r"_(bucket|count|sum)$", "", name) not in known} - labels
+        assert foreign == set(), (rule["alert"], foreign)
+        asked = {word for text in rule["annotations"].values() for word in re.findall(r"\$labels\.([a-z_]+)", text)}
+        assert asked <= labels, rule["alert"]
+        assert rule["labels"]["severity"] in ("page", "ticket")
+        used |= metrics
+    must = {"ready", "oldest_unattempted_seconds", "adapter_failing_seconds", "last_successful_poll_seconds"}
+    assert must | {"api_errors_total", "webhooks_total", "needs_attention", "dead_letters"} <= used
