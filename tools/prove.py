@@ -146,6 +146,27 @@ def contacts(result: Result) -> None:
         result.add(f"seed {seed}", body + (f"\n{listed}" if listed else ""), done.returncode == 0)
 
 
+def rotation(result: Result) -> None:
+    """10,000 sealed rows to new keys on both databases while others write, the command killed three times"""
+    with postgresql() as address:
+        for title, more in (("SQLite", []), ("PostgreSQL", ["--url", address("rotation")])):
+            env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
+            command = [sys.executable, "tests/rotation_world.py", "--rows", "10000", *more]
+            done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+            try:
+                figures: dict[str, Any] = json.loads(done.stdout)
+            except ValueError:
+                result.add(title, f"no figures\n\n```\n{done.stderr[-2000:]}\n```", False)
+                continue
+            wrong = figures.pop("wrong")
+            rows = [f"| {name} | {value} |" for name, value in figures.items() if name not in ("listed", "root")]
+            listed = "".join(f"\n- {one}" for one in wrong)
+            body = "| figure | value |\n|---|---|\n" + "\n".join(
+                [*rows, f"| rows that say something else | {len(wrong)} |"]
+            )
+            result.add(title, body + (f"\n{listed}" if listed else ""), done.returncode == 0)
+
+
 def ingest(result: Result) -> None:
     """The ingest benchmark against a bare application in the same run"""
     done = subprocess.run([sys.executable, "bench/ingest.py"], cwd=ROOT, capture_output=True, text=True)
@@ -176,7 +197,7 @@ def _code(text: str) -> str:
 
 
 LINES: dict[str, Callable[[Result], None]] = {
-    line.__name__: line for line in (day, kill, postgres, lives, verifier, contacts, chaos, ingest, mutation)
+    line.__name__: line for line in (day, kill, postgres, lives, verifier, contacts, rotation, chaos, ingest, mutation)
 }
 
 

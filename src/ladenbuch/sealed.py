@@ -62,8 +62,14 @@ class SealedColumn:
         query = sa.select(sa.func.count()).select_from(self.table).where(self._older(tenant, newest))
         return int(tx.execute(query).scalar_one())
 
+    def by_key(self, tx: Transaction) -> list[tuple[str, int]]:
+        """How many rows there are under each key."""
+        key_id = self.table.c.key_id
+        query = sa.select(key_id, sa.func.count()).where(key_id.is_not(None)).group_by(key_id)
+        return [(str(row[0]), int(row[1])) for row in tx.execute(query)]
+
     def older(
-        self, tx: Transaction, tenant: str, newest: str | None, after: Sequence[object], limit: int
+        self, tx: Transaction, tenant: str, newest: str | None, after: Sequence[object], limit: int = 200
     ) -> Sequence[Any]:
         """The next rows sealed with another key than `newest`, by primary key; `after` is the key of the last one."""
         others = (self.table.c[name] for name in ("key_id", self.column, *self.uses))

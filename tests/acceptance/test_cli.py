@@ -15,8 +15,10 @@ import httpx2
 import pytest
 
 from acceptance.connector import Connector, clean, free_port, ladenbuch, raise_curtain, wait_for
+from ladenbuch.bootstrap import utc_now
 from ladenbuch.cli.demo import PROFILE, SHOP, TENANT
-from ladenbuch.vault import KeyRing, generate_key
+from ladenbuch.db import Database, Store
+from ladenbuch.vault import KeyRing, Vault, generate_key
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "reference" / "examples"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
@@ -34,6 +36,7 @@ COMMANDS = (
     ("stop",),
     ("go",),
     ("keys", "generate"),
+    ("keys", "rotate"),
     ("tenants", "add"),
     ("tenants", "list"),
     ("tenants", "live"),
@@ -114,6 +117,32 @@ def test_a_generated_key_is_a_key() -> None:
     first, second = (ladenbuch("keys", "generate").stdout.strip() for _ in range(2))
     assert first != second
     KeyRing.parse(f"{first},{second}")
+
+
+def test_s49_keys_are_rotated_by_a_command(tmp_path: Path) -> None:
+    """The data of an operator who put a new key in front, and then takes the old one out."""
+    old, new = generate_key(), generate_key()
+    database = Database.open(data_dir=tmp_path)
+    database.migrate()
+    before = Vault(KeyRing.parse(old), database)
+    database.tenant("t1").run(Store.BOOKS, lambda tx: before.put_secret(tx, "t1", "token", "geheim", utc_now()))
+    told = []
+    for keys in (f"{new},{old}", new):
+        env = {"LADENBUCH_DATA_DIR": str(tmp_path), "LADENBUCH_KEYS": keys}
+        done = ladenbuch("keys", "rotate", "--json", env=env)
+        assert done.returncode == 0, done.stderr
+        told.append(json.loads(done.stdout))
+    figures = [(one["data_keys"], one["rows"], one["needed"], one["unreadable"]) for one in told]
+    assert figures == [(1, 0, {}, 0), (0, 0, {}, 0)]
+    env["LADENBUCH_KEYS"] = old
+    done = ladenbuch("keys", "rotate", env=env)
+    assert done.returncode == 2
+    assert "VAULT-KEY" in one_line(done)
+    after = Vault(KeyRing.parse(new), database)
+    secret = database.tenant("t1").read(Store.BOOKS, lambda tx: after.get_secret(tx, "t1", "token"))
+    assert secret is not None
+    assert secret.value == "geheim"
+    database.close()
 
 
 @pytest.mark.parametrize("command", [["tenants", "list"], ["serve"], ["explain", "#1001"]])

@@ -183,11 +183,7 @@ def test_what_an_older_version_sealed_with_a_root_key_still_opens(database: Data
 
 
 def forget(database: Database, mine: Vault, tenant: str, *subjects: str) -> None:
-    def write(tx: sa.Connection) -> None:
-        for subject in subjects:
-            mine.forget_subject(tx, tenant, subject)
-
-    database.tenant(tenant).run(Store.BOOKS, write)
+    database.tenant(tenant).run(Store.BOOKS, lambda tx: mine.forget_subject(tx, tenant, *subjects))
 
 
 def test_b9_a_forgotten_subject_is_unreadable_at_once_and_nobody_else(database: Database) -> None:
@@ -206,6 +202,21 @@ def test_b9_a_forgotten_subject_is_unreadable_at_once_and_nobody_else(database: 
     assert vault(database).open("a", "p", "o1", later) == b"again", "what is sealed afterwards opens"
     forget(database, mine, "a", "o1")
     assert code(vault(database).open, "a", "p", "o1", later) == "VAULT-FORGOTTEN"
+
+
+def test_b9_many_at_once_are_forgotten_like_one_by_one(database: Database) -> None:
+    mine = vault(database)
+    sealed = {f"o{n}": mine.seal("a", "p", f"o{n}", b"x", f"o{n}") for n in range(60)}
+    forget(database, mine, "a", *(f"o{n}" for n in range(40)), "o1")
+    for n in range(40, 50):
+        forget(database, mine, "a", f"o{n}")
+    fresh = vault(database)
+    for n in range(60):
+        if n < 50:
+            assert code(fresh.open, "a", "p", f"o{n}", sealed[f"o{n}"]) == "VAULT-FORGOTTEN"
+        else:
+            assert fresh.open("a", "p", f"o{n}", sealed[f"o{n}"]) == b"x"
+    assert len(rows_of(database, vaults.subject_keys)) < 20
 
 
 def test_b9_other_processes_notice_within_seconds(database: Database) -> None:

@@ -241,6 +241,20 @@ def keys_generate() -> None:
     typer.echo(generate_key())
 
 
+@keys.command("rotate")
+def keys_rotate(
+    data_keys: Annotated[
+        bool, typer.Option("--data-keys", help="New data keys as well: every row is sealed anew, the old ones dropped.")
+    ] = False,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> None:
+    """Bring everything under the first key of LADENBUCH_KEYS while writers go on; repeat it after a kill."""
+    from ladenbuch.cli.rotating import rotate_keys
+
+    raise typer.Exit(rotate_keys(tenant, data_keys=data_keys, as_json=as_json))
+
+
 @tenants.command("add")
 def tenants_add(
     shop: Annotated[str, typer.Option(help="The shop's myshopify.com domain.")],

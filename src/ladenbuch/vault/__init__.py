@@ -40,14 +40,16 @@ from ladenbuch.db import (
     upsert,
 )
 from ladenbuch.errors import Rejected
+from ladenbuch.sealed import SealedColumn
 from ladenbuch.vault import data_keys as stored
 from ladenbuch.vault.data_keys import NONCE_BYTES, DataKey, TenantKeys
 from ladenbuch.vault.data_keys import data_keys as data_keys
+from ladenbuch.vault.data_keys import is_data_key as is_data_key
 from ladenbuch.vault.data_keys import subject_keys as subject_keys
 from ladenbuch.vault.keyring import KeyRing, generate_key
 from ladenbuch.vault.tree import PATH_BYTES, Tree, grow
 
-__all__ = ["KeyRing", "Sealed", "Secret", "Vault", "generate_key", "secrets"]
+__all__ = ["SECRETS", "KeyRing", "Sealed", "Secret", "Vault", "generate_key", "secrets"]
 
 #: Seconds a tenant's keys are used before they are checked again: how late another process may notice a forgetting.
 AGE = 3.0
@@ -70,6 +72,8 @@ _SECRET = Statement(
         secrets.c.tenant == sa.bindparam("t"), secrets.c.name == sa.bindparam("n")
     )
 )
+
+SECRETS = SealedColumn(Store.BOOKS, secrets, "ciphertext", lambda row: _purpose(row.name), lambda row: None)
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,7 @@ class Vault:
         except BaseException:
             plaintext = b""  # a dump of this frame's variables shows nothing
             raise
-        nonce = os.urandom(NONCE_BYTES)
-        return Sealed(key_id, head + nonce + cipher.encrypt(nonce, plaintext, _bound_to(tenant, purpose, key_id, row)))
+        return Sealed(key_id, head + _encrypted(cipher, plaintext, _bound_to(tenant, purpose, key_id, row)))
 
     def open(self, tenant: str, purpose: str, row: str, sealed: Sealed) -> bytes:
         """Decrypt what was sealed for the same tenant, purpose and row.
@@ -131,22 +134,17 @@ class Vault:
         if not stored.is_data_key(sealed.key_id):
             return self._open_v1(tenant, purpose, sealed)
         cipher, rest = self._opener(self._data_key(tenant, sealed.key_id), bytes(sealed.ciphertext))
-        try:
-            return cipher.decrypt(
-                rest[:NONCE_BYTES], rest[NONCE_BYTES:], _bound_to(tenant, purpose, sealed.key_id, row)
-            )
-        except (InvalidTag, ValueError):  # ValueError: too short to be a ciphertext
-            raise _not_this() from None
+        return _decrypted(cipher, rest, _bound_to(tenant, purpose, sealed.key_id, row))
 
-    def forget_subject(self, tx: Transaction, tenant: str, subject: str) -> None:
-        """Nothing sealed for this subject until now opens any more, anywhere, once `tx` (books) is on disk.
+    def forget_subject(self, tx: Transaction, tenant: str, *subjects: str) -> None:
+        """Nothing sealed for these subjects until now opens any more, anywhere, once `tx` (books) is on disk.
 
-        What is sealed for it later opens again. Raises Rejected("VAULT-KEY") when LADENBUCH_KEYS lacks a key that is
+        What is sealed for them later opens again. Raises Rejected("VAULT-KEY") when LADENBUCH_KEYS lacks a key that is
         still in use: nothing was forgotten then. v1 rows are not reached: run `keys rotate` before.
         """
         if self._database is None:
             raise RuntimeError("a vault without a database keeps no keys that could be forgotten")
-        stored.forget_subject(tx, tenant, self._ring, subject)
+        stored.forget_subjects(tx, tenant, self._ring, subjects)
         self._drop(tenant)
 
     def forget_tenant(self, tx: Transaction, tenant: str) -> None:
@@ -157,6 +155,61 @@ class Vault:
         stored.forget_tenant(tx, tenant)
         self.delete_secrets(tx, tenant)
         self._drop(tenant)
+
+    # -- rotation --------------------------------------------------------------------------------------------------
+
+    @property
+    def root(self) -> str:
+        """The root key that wraps."""
+        return self._ring.primary
+
+    def newest(self, tenant: str) -> str | None:
+        """The data key that seals, as the database says now; None before the first one."""
+        return self._look(tenant, None).keys.newest
+
+    def older(self, tx: Transaction, tenant: str) -> list[str]:
+        """The data keys of a tenant that no longer seal, oldest first."""
+        return [key_id for key_id, _ in stored.stamp(tx, tenant)[:-1]]
+
+    def rewrap(self, tx: Transaction, tenant: str) -> int:
+        """Wrap the tenant's data keys with the first root key; how many were wrapped by another one.
+
+        Raises Rejected("VAULT-KEY") when LADENBUCH_KEYS lacks the key one of them is wrapped by.
+        """
+        return stored.rewrap(tx, tenant, self._ring)
+
+    def renew(self, tx: Transaction, tenant: str) -> str:
+        """Begin a new data key for a tenant; its id. What is sealed with the older ones still opens."""
+        key_id = stored.make(tx, tenant, self._ring)
+        self._drop(tenant)
+        return key_id
+
+    def retire(self, tx: Transaction, tenant: str) -> int:
+        """Drop all data keys of a tenant but the newest; how many. What was not sealed anew before is lost."""
+        gone = self.older(tx, tenant)
+        for key_id in gone:
+            stored.drop(tx, tenant, key_id)
+        self._drop(tenant)
+        return len(gone)
+
+    def wrapped_by(self, tx: Transaction) -> dict[str, int]:
+        """How many data keys each root key wraps, over the tenants the door shows."""
+        return stored.wrapped_by(tx)
+
+    def reseal(self, tenant: str, purpose: str, row: str, sealed: Sealed, subject: str | None) -> Sealed:
+        """The same content sealed with the newest data key. Raises what `open` raises.
+
+        Both with the keys of one moment: a subject forgotten before cannot be opened, and one forgotten meanwhile is
+        sealed with a key that was forgotten too. Nothing forgotten comes back.
+        """
+        known = self._of(tenant, make=True)
+        if not stored.is_data_key(sealed.key_id):
+            plain = self._open_v1(tenant, purpose, sealed)
+        else:
+            cipher, rest = self._opener(_key_of(known.keys, sealed.key_id), bytes(sealed.ciphertext))
+            plain = _decrypted(cipher, rest, _bound_to(tenant, purpose, sealed.key_id, row))
+        key_id, head, cipher = known.sealers.get(subject) or self._sealer(known, subject)
+        return Sealed(key_id, head + _encrypted(cipher, plain, _bound_to(tenant, purpose, key_id, row)))
 
     # -- secrets ---------------------------------------------------------------------------------------------------
 
@@ -206,12 +259,8 @@ class Vault:
     # -- keys ------------------------------------------------------------------------------------------------------
 
     def _open_v1(self, tenant: str, purpose: str, sealed: Sealed) -> bytes:
-        nonce, body = sealed.ciphertext[:NONCE_BYTES], sealed.ciphertext[NONCE_BYTES:]
         cipher = self._ring.cipher(sealed.key_id)
-        try:
-            return cipher.decrypt(nonce, body, _bound_to_v1(tenant, purpose, sealed.key_id))
-        except (InvalidTag, ValueError):
-            raise _not_this() from None
+        return _decrypted(cipher, bytes(sealed.ciphertext), _bound_to_v1(tenant, purpose, sealed.key_id))
 
     def _sealer(self, known: _Known, subject: str | None) -> tuple[str, bytes, AESGCM]:
         newest = known.keys.newest
@@ -243,12 +292,7 @@ class Vault:
         known = self._of(tenant)
         if key_id not in known.keys.by_id and key_id not in known.keys.lost:
             known = self._look(tenant, None)  # another process may just have made it
-        if key_id in known.keys.lost:
-            raise _no_root(known.keys.lost[key_id])
-        try:
-            return known.keys.by_id[key_id]
-        except KeyError:
-            raise _forgotten() from None
+        return _key_of(known.keys, key_id)
 
     def _of(self, tenant: str, *, make: bool = False) -> _Known:
         known = self._known.get(tenant)
@@ -302,6 +346,27 @@ class Vault:
         if self._database is not None:
             self._known.pop(tenant, None)
             self._database.after_commit(partial(self._known.pop, tenant, None))
+
+
+def _key_of(keys: TenantKeys, key_id: str) -> DataKey:
+    if key_id in keys.lost:
+        raise _no_root(keys.lost[key_id])
+    try:
+        return keys.by_id[key_id]
+    except KeyError:
+        raise _forgotten() from None
+
+
+def _encrypted(cipher: AESGCM, plain: bytes, bound_to: bytes) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, plain, bound_to)
+
+
+def _decrypted(cipher: AESGCM, sealed: bytes, bound_to: bytes) -> bytes:
+    try:
+        return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
+    except (InvalidTag, ValueError):  # ValueError: too short to be a ciphertext
+        raise _not_this() from None
 
 
 def _leaf(tree: Tree, path: int) -> AESGCM:

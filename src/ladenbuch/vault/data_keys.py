@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from hashlib import blake2s
 
@@ -129,30 +130,38 @@ def make_first(tx: Transaction, tenant: str, ring: KeyRing) -> None:
         make(tx, tenant, ring)
 
 
-def forget_subject(tx: Transaction, tenant: str, ring: KeyRing, subject: str) -> int:
-    """Make the subject's key impossible to compute, under every key of the tenant; under how many it was possible.
+def forget_subjects(tx: Transaction, tenant: str, ring: KeyRing, subjects: Collection[str]) -> None:
+    """Make the keys of these subjects impossible to compute, under every key of the tenant.
 
     Raises Rejected("VAULT-KEY") when a root key is missing: nothing was forgotten then.
     """
     one_at_a_time(tx, f"data_keys {tenant}")
     _overwrite_what_is_deleted(tx)
-    rows = _KEYS.rows(tx, t=tenant)
-    for row in rows:
+    for row in _KEYS.rows(tx, t=tenant):
         wraps, _ = _unwrapped(row, ring)
         parts = {part.part: _nodes(wraps, part, tenant, row.key_id) for part in _PARTS.rows(tx, t=tenant, k=row.key_id)}
-        tree = Tree({number: key for nodes in parts.values() for number, key in nodes.items()})
-        path = first_path(tree, subject)
-        above = tree.above(path)
-        part, nodes = next((part, nodes) for part, nodes in parts.items() if above in nodes)
-        left = {number: key for number, key in nodes.items() if number != above}
+        part_of = {node: part for part, nodes in parts.items() for node in nodes}
+        fresh = max(parts) + 1
+        changed = {fresh}
+        nodes = {number: key for some in parts.values() for number, key in some.items()}
+        parts[fresh] = {}
+        for subject in dict.fromkeys(subjects):
+            tree = Tree(nodes)
+            path = first_path(tree, subject)
+            above, instead = tree.above(path), tree.without(path)
+            assert above is not None
+            changed.add(part := part_of.pop(above))
+            del nodes[above], parts[part][above]
+            nodes |= instead
+            parts[fresh] |= instead
+            part_of |= dict.fromkeys(instead, fresh)
         mine = (subject_keys.c.tenant == tenant) & (subject_keys.c.key_id == row.key_id)
-        tx.execute(sa.delete(subject_keys).where(mine, subject_keys.c.part == part))
-        if left:
-            _add_part(tx, wraps, tenant, row.key_id, part, left)
-        _add_part(tx, wraps, tenant, row.key_id, max(parts) + 1, tree.without(path))
+        for part in changed:
+            tx.execute(sa.delete(subject_keys).where(mine, subject_keys.c.part == part))
+            if parts[part]:
+                _add_part(tx, wraps, tenant, row.key_id, part, parts[part])
         this = (data_keys.c.tenant == tenant) & (data_keys.c.key_id == row.key_id)
         tx.execute(sa.update(data_keys).where(this).values(version=row.version + 1))
-    return len(rows)
 
 
 def first_path(tree: Tree, subject: str) -> int:
