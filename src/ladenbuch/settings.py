@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         60.0, gt=0, description="After how many seconds without movement /readyz says that a part stalls."
     )
+    traces: bool = Field(
+        False, description="Whether runs, calls and letters become OpenTelemetry spans (needs the extra `telemetry`)."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
         description="What is logged: debug tells of every call that reads, info of what is done, warning of trouble.",

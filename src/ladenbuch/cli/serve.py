@@ -26,6 +26,10 @@ def serve_forever(role: str | None) -> None:
     settings = Settings.read()
     role = role or settings.role
     configure_logging(settings.log_format, level=logging.getLevelNamesMapping()[settings.log_level.upper()])
+    if settings.traces:
+        from ladenbuch.telemetry.spans import start_tracing
+
+        start_tracing()
     house = Ladenbuch.open(settings)
     try:
         if role in ("all", "worker"):

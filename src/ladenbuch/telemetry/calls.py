@@ -28,6 +28,7 @@ import httpx2
 
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.telemetry.metrics import Metrics
+from ladenbuch.telemetry.spans import failed, span
 
 log = logging.getLogger(__name__)
 
@@ -116,10 +117,15 @@ class Calls:
         with self._lock:
             self._busy[service] += 1
         try:
-            yield call
-        except Exception as error:
-            call.code = call.code or code_of(error)
-            raise
+            with span(f"{service} {call.operation}"):
+                try:
+                    yield call
+                except Exception as error:
+                    call.code = call.code or code_of(error)
+                    raise
+                finally:
+                    if call.code is not None:
+                        failed(call.code)
         finally:
             _under_way.reset(token)
             self._ended(call, started)

@@ -20,6 +20,7 @@ from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.mail.letters import InvoiceLetter, invoice_letter
 from ladenbuch.mail.transport import Accepted, Refused, Uncertain
+from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound
 from ladenbuch.workflows.context import Context
 
@@ -35,8 +36,8 @@ def deliver_all(ctx: Context) -> int:
     sent = 0
     for letter in system.read(Store.BOOKS, lambda tx: outbox.due(tx, now, _BATCH)):
         run_id = f"{ctx.executor}:{ctx.new_id()}"
-        trace = letter.trace or run_id
-        with bound(trace=trace, tenant=letter.tenant, order=letter.order_id, letter=letter.id):
+        about = {"tenant": letter.tenant, "order": letter.order_id}
+        with bound(trace=letter.trace or run_id, letter=letter.id, **about), span("letter", **about):
             sent += _deliver(ctx, letter, run_id)
     return sent
 

@@ -25,6 +25,7 @@ from ladenbuch.domain.facts import Facts, Problem, facts_of
 from ladenbuch.domain.plan import HELD, Plan, plan
 from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, NeedsAttention, NotYet, Rejected, Retryable
+from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound, trace_of
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather, lines_of_feeds
@@ -49,7 +50,10 @@ def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
     claim = door.read(Store.INBOX, lambda tx: inbox.holder(tx, tenant, order_id))
     if claim is None or claim.run_id != run_id:
         return "STALE-RUN"
-    with bound(trace=claim.trace or run_id, tenant=tenant, order=order_id):
+    with (
+        bound(trace=claim.trace or run_id, tenant=tenant, order=order_id),
+        span("settle", tenant=tenant, order=order_id),
+    ):
         if log.isEnabledFor(logging.INFO):
             _tell(ctx, tenant, order_id, claim)
         code = _settle(Run(ctx, tenant, order_id, run_id), claim)
