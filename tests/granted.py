@@ -153,6 +153,13 @@ class Stage:
         """A pair of tokens, not stored yet."""
         return self.tokens.endpoint.redeem(APP, shop, self.agreed(shop)["code"])
 
+    def permanent(self, shop: str = SHOP) -> str:
+        """A token of the old kind, that never expires; not stored."""
+        body = json.dumps({"client_id": "app", "client_secret": SECRET, "code": self.agreed(shop)["code"]}).encode()
+        kind = {"content-type": "application/json"}
+        answer = self.shops.handle(SimRequest("POST", f"/{shop}/admin/oauth/access_token", [], kind, body))
+        return str(json.loads(answer.body)["access_token"])
+
     def install(self, tenant: str = "seifenladen", shop: str = SHOP, kind: Kind = "authorization_code") -> str:
         """The whole grant, stored; the access token comes back."""
         token = self.redeemed(shop)

@@ -131,19 +131,30 @@ def verifier(result: Result) -> None:
 def contacts(result: Result) -> None:
     """10,000 orders of 3,000 customers, many at once in a storm: as many contacts as customers, none doubled"""
     for seed in ("1", "2"):
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
-        command = [sys.executable, "tests/contact_world.py", "--seed", seed]
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
-        try:
-            figures: dict[str, Any] = json.loads(done.stdout)
-        except ValueError:
-            result.add(f"seed {seed}", f"no figures\n\n```\n{done.stderr[-2000:]}\n```", False)
-            continue
-        findings = figures.pop("findings")
-        rows = [f"| {name} | {value} |" for name, value in figures.items()]
-        listed = "".join(f"\n- {one}" for one in findings[:20])
-        body = "| figure | value |\n|---|---|\n" + "\n".join([*rows, f"| findings | {len(findings)} |"])
-        result.add(f"seed {seed}", body + (f"\n{listed}" if listed else ""), done.returncode == 0)
+        _world(result, f"seed {seed}", "tests/contact_world.py", "--seed", seed)
+
+
+def tokens(result: Result) -> None:
+    """1,000 shops, tokens of an hour, 24 virtual hours, 5 % of refresh answers lost: no expired call, no shop lost"""
+    _world(result, "SQLite", "tests/token_world.py", "--tenants", "1000")
+    with postgresql() as address:
+        _world(result, "PostgreSQL", "tests/token_world.py", "--tenants", "200", "--url", address("tokens"))
+
+
+def _world(result: Result, title: str, *arguments: str) -> None:
+    """A program of the tests that prints its figures and `findings` as one JSON object; it holds when it exits 0."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, capture_output=True, text=True)
+    try:
+        figures: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        result.add(title, f"no figures\n\n```\n{done.stderr[-2000:]}\n```", False)
+        return
+    findings = figures.pop("findings")
+    rows = [f"| {name} | {value} |" for name, value in figures.items()]
+    listed = "".join(f"\n- {one}" for one in findings[:20])
+    body = "| figure | value |\n|---|---|\n" + "\n".join([*rows, f"| findings | {len(findings)} |"])
+    result.add(title, body + (f"\n{listed}" if listed else ""), done.returncode == 0)
 
 
 def rotation(result: Result) -> None:
@@ -197,7 +208,8 @@ def _code(text: str) -> str:
 
 
 LINES: dict[str, Callable[[Result], None]] = {
-    line.__name__: line for line in (day, kill, postgres, lives, verifier, contacts, rotation, chaos, ingest, mutation)
+    line.__name__: line
+    for line in (day, kill, postgres, lives, verifier, contacts, rotation, tokens, chaos, ingest, mutation)
 }
 
 

@@ -59,7 +59,7 @@ class Web:
             **settings,
         }
         http = httpx2.Client(transport=SimTransport([Route("http://shopify.test/", self.wire)]))
-        self.vault = Vault(KeyRing.parse(KEY))
+        self.vault = Vault(KeyRing.parse(KEY), database)
         ids = itertools.count(1)
         self.house = Ladenbuch(
             Settings.read({name: value for name, value in given.items() if value}),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from granted import APP, OTHER, SECRET, SHOP, Stage, code_of
-from ladenbuch import tenants
-from ladenbuch.db import Database, Store
+from ladenbuch import grants, tenants
+from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.errors import Rejected, Retryable
+from ladenbuch.grants import Grant, Kind
 from ladenbuch.shopify.token_endpoint import App
 from ladenbuch.simulators.http import SimRequest
 from ladenbuch.simulators.shopify import Shop
@@ -40,6 +42,40 @@ def test_s133_a_granted_pair_is_stored_with_its_grant_and_one_audit_row(stage: S
     assert grant.refresh_expires_at == stage.clock.now() + timedelta(days=90)
     assert "write_orders" in grant.scopes
     assert stage.said(T).count("ACCESS_TOKEN_STORED") == 1
+
+
+@pytest.mark.parametrize("kind", ["authorization_code", "token_exchange", "client_credentials", "permanent"])
+def test_a_grant_comes_back_as_it_was_stored(stage: Stage, kind: Kind) -> None:
+    now = stage.clock.now()
+    paired = kind in ("authorization_code", "token_exchange")
+    expires = None if kind == "permanent" else now + HOUR
+    until = now + timedelta(days=90) if paired else None
+    put = Grant(T, kind, frozenset({"read_orders", "write_products"}), now, now, expires, until)
+
+    def write(tx: Transaction) -> Grant | None:
+        grants.put(tx, T, kind, put.scopes, now, expires_at=expires, refresh_expires_at=until)
+        return grants.get(tx, T)
+
+    assert stage.database.tenant(T).run(Store.BOOKS, write) == put
+    later = now + HOUR
+
+    def lose(tx: Transaction) -> list[object]:
+        return [grants.lose(tx, T, "why", later), grants.lose(tx, T, "again", later), grants.get(tx, T)]
+
+    lost = replace(put, needs_reconnect="why", lost_at=later)
+    assert stage.database.tenant(T).run(Store.BOOKS, lose) == [True, False, lost]
+    assert stage.database.system("keep alive").read(Store.BOOKS, lambda tx: grants.lost(tx, kind)) == [lost]
+
+
+def test_s10_a_state_is_used_up_once_and_forgotten_when_its_cookie_is_too_old(stage: Stage) -> None:
+    door, now = stage.database.system("lifecycle"), stage.clock.now()
+
+    def use(state: str, at: datetime) -> bool:
+        until = at + timedelta(minutes=10)
+        return door.run(Store.BOOKS, lambda tx: grants.use_state(tx, state, at, until))
+
+    assert [use("one", now), use("two", now), use("one", now), use("two", now + HOUR / 7)] == [True, True, False, False]
+    assert use("one", now + HOUR)
 
 
 def test_s51_a_token_is_refreshed_when_less_than_five_minutes_are_left(stage: Stage) -> None:
@@ -184,11 +220,13 @@ def test_whoever_stalls_beyond_the_lease_takes_the_token_of_who_was_quicker(stag
 def test_an_idle_shop_is_kept_alive_every_week(stage: Stage) -> None:
     """Facts 4.4: 90 days without a refresh and the merchant must agree again."""
     stage.install()
-    kept = 0
-    for _ in range(200):
-        stage.clock.advance(86_400)
-        kept += stage.tokens.keep_alive()
-    assert kept == 200 // 7 - (200 // 7) // 8  # every eighth day: a week must be over
+    stage.clock.advance(7 * 86_400)
+    assert stage.tokens.keep_alive() == 0  # not before the week is over
+    for _ in range(15):
+        stage.clock.advance(7 * 86_400 + 1)
+        assert stage.tokens.keep_alive() == 1
+        assert stage.tokens.keep_alive() == 0
+    assert len(refreshes(stage)) == 15
     assert stage.works(stage.tokens.access_token(T, SHOP))
     assert stage.grant(T) is not None and stage.state(T)[0] == "installing"
 
@@ -229,6 +267,34 @@ def test_a_permanent_token_is_used_until_it_is_refused(stage: Stage) -> None:
     assert stage.tokens.access_token(T, SHOP) == "shpat_old"
     assert code_of(lambda: stage.tokens.access_token(T, SHOP, refused="shpat_old")) == "SHOPIFY-RECONNECT"
     assert code_of(lambda: stage.tokens.access_token(T, SHOP)) == "SHOPIFY-RECONNECT"
+
+
+def test_an_old_token_is_migrated_once_and_lives_on_as_a_pair(stage: Stage) -> None:
+    """Facts 4.4: irreversible, `expiring=1`; afterwards it is refreshed like any other."""
+    stage.add(T, SHOP)
+    old = stage.permanent()
+    stage.put(T, shopify_access_token=old)
+    assert stage.tokens.migrate(T, SHOP)
+    assert (stage.wire.asked[-1]["subject_token"], stage.wire.asked[-1]["expiring"]) == (old, "1")
+    assert not stage.works(old)
+    assert not stage.tokens.migrate(T, SHOP)
+    stage.clock.advance(3600)
+    assert stage.works(stage.tokens.access_token(T, SHOP))
+    assert stage.said(T).count("ACCESS_TOKEN_STORED") == 2
+
+
+def test_a_migration_that_is_refused_or_lost_changes_nothing_here(stage: Stage) -> None:
+    stage.add(T, SHOP)
+    assert code_of(lambda: stage.tokens.migrate(T, SHOP)) == "SHOPIFY-TOKEN"
+    stage.put(T, shopify_access_token="shpat_unknown")
+    assert code_of(lambda: stage.tokens.migrate(T, SHOP)) == "OAUTH-SESSION"
+    old = stage.permanent()
+    stage.put(T, shopify_access_token=old)
+    stage.shops.lose_grants(1)
+    assert code_of(lambda: stage.tokens.migrate(T, SHOP)) == "SHOPIFY-UNREACHABLE"
+    assert stage.tokens.access_token(T, SHOP) == old  # what Shopify thinks of it shows with the next call
+    assert code_of(lambda: stage.tokens.access_token(T, SHOP, refused=old)) == "SHOPIFY-RECONNECT"
+    assert stage.works(stage.install())
 
 
 def test_s131_an_online_token_is_never_stored(stage: Stage) -> None:

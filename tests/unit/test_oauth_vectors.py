@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -416,6 +417,73 @@ def test_shops_are_sanitised(text: str) -> None:
 )
 def test_traps_are_not_shops(text: str) -> None:
     assert oauth.sanitise_shop(text) is None
+
+
+# -- the host parameter, and who is asking ----------------------------------------------------------------------------
+
+
+def encoded(host: str) -> str:
+    return base64.b64encode(host.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["admin.shopify.com/store/my-shop", "my-shop.myshopify.com/admin", "my-shop.myshopify.com", "admin.shopify.com"],
+)
+def test_a_host_parameter_of_shopify_is_decoded(host: str) -> None:
+    assert oauth.sanitise_host(encoded(host)) == host
+    padded = encoded(host) + "=" * (-len(encoded(host)) % 4)
+    assert oauth.sanitise_host(padded) == host
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example.com/admin",
+        "admin.shopify.com.evil.example.com/store/x",
+        "evil.example.com/admin.shopify.com",
+        "admin.shopify.com@evil.example.com",
+        "admin.shopify.com:8080/store/x",
+        "admin.shopify.com/store/x?next=//evil",
+        "https://admin.shopify.com/store/x",
+        "MY-SHOP.myshopify.com/admin",
+        "-x.myshopify.com/admin",
+        "",
+    ],
+)
+def test_a_host_parameter_with_another_suffix_is_refused(host: str) -> None:
+    assert oauth.sanitise_host(encoded(host)) is None
+
+
+@pytest.mark.parametrize("text", ["", "====", "YWR taW4", "YWRtaW4=x", "\u00e9", "YWRtaW4\n", "Y" * 600, "/////w"])
+def test_a_host_parameter_that_is_no_base64_is_refused(text: str) -> None:
+    assert oauth.sanitise_host(text) is None
+
+
+@pytest.mark.parametrize(
+    ("agent", "bot"),
+    [
+        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", True),
+        ("Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", True),
+        ("facebookexternalhit/1.1", True),
+        ("Mozilla/5.0 (compatible; YandexBot/3.0)", True),
+        ("Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/140.0", True),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1", False),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Edg/140.0", False),
+        ("Mozilla/5.0 (Linux; Android 16; CUBOT X30) AppleWebKit/537.36 Chrome/140.0 Mobile", False),
+        (None, False),
+        ("", False),
+    ],
+)
+def test_bots_are_told_from_browsers(agent: str | None, bot: bool) -> None:
+    assert oauth.looks_like_a_bot(agent) is bot
+
+
+def test_the_claimed_shop_is_read_without_being_believed() -> None:
+    forged = jwt.encode(token_claims(), "x" * 40, algorithm="HS256")
+    assert oauth.claimed_shop(forged) == SHOP
+    for text in ("", "a.b.c", "\u00e9", jwt.encode({"dest": "https://evil.example.com"}, "x" * 40, algorithm="HS256")):
+        assert oauth.claimed_shop(text) is None
 
 
 # -- session tokens --------------------------------------------------------------------------------------------------

@@ -18,7 +18,9 @@ keys = typer.Typer(help="Encryption keys.", no_args_is_help=True)
 tenants = typer.Typer(help="Shops and the sevdesk accounts their books are kept in.", no_args_is_help=True)
 simulate = typer.Typer(help="Stand-ins for Shopify, sevdesk, VIES and a mail relay, on loopback.", no_args_is_help=True)
 audit = typer.Typer(help="The audit chain.", no_args_is_help=True)
+grants = typer.Typer(help="How shops let us in: kinds, scopes, expiries.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(grants, name="grants")
 app.add_typer(tenants, name="tenants")
 app.add_typer(simulate, name="simulate")
 app.add_typer(audit, name="audit")
@@ -253,6 +255,22 @@ def keys_rotate(
     from ladenbuch.cli.rotating import rotate_keys
 
     raise typer.Exit(rotate_keys(tenant, data_keys=data_keys, as_json=as_json))
+
+
+@grants.command("list")
+def grants_list(as_json: Json = False) -> None:
+    """List every shop's grant and what its scopes leave off; exit 1 when a shop has to be connected again."""
+    from ladenbuch.cli.granting import list_grants
+
+    raise typer.Exit(list_grants(as_json=as_json))
+
+
+@grants.command("migrate")
+def grants_migrate(tenant: TenantOption = None) -> None:
+    """Exchange a permanent access token for an expiring one, for good; Shopify takes the old one no more."""
+    from ladenbuch.cli.granting import migrate
+
+    raise typer.Exit(migrate(tenant))
 
 
 @tenants.command("add")

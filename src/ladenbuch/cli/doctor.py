@@ -11,6 +11,7 @@ import typer
 from ladenbuch import tenants
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.files import say_json
+from ladenbuch.cli.granting import check_scopes
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store
 from ladenbuch.domain.connected import Area, Finding, Language
@@ -57,6 +58,7 @@ def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
         for owner in chosen_ones:
             _switches(house, owner, check)
             found[owner.id] = examined(house.context, owner.id, mail_of(house))
+            check_scopes(house, owner.id, check)
     told = [*checks, *(_told(name, item) for name, items in found.items() for item in items)]
     bad = [item for item in told if not item["ok"]]
     if as_json:

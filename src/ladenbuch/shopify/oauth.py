@@ -42,7 +42,7 @@ _INTEGER = re.compile(r"[0-9]{1,12}", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{1,500}={0,2}", re.ASCII)
 _PATH = re.compile(r"[a-zA-Z0-9/_-]{0,200}", re.ASCII)
 _BOT = re.compile(
-    r"bot\b|bots\b|crawl|spider|slurp|preview|facebookexternalhit|whatsapp|embedly|headless|scan(?:ner|ning)\b|archiver",
+    r"(?<!cu)bots?\b|crawl|spider|slurp|preview|facebookexternalhit|whatsapp|embedly|headless|scan(?:ner|ning)\b|archiver",
     re.IGNORECASE | re.ASCII,
 )
 _TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"

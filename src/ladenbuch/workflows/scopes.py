@@ -31,7 +31,7 @@ def note(tx: Transaction, tenant: str, shop: str, scopes: Iterable[str], now: da
     parts = [f"now also {', '.join(new)}"] * bool(new) + [f"no longer {', '.join(gone)}"] * bool(gone)
     before = {switch.capability for switch in switched(known.scopes) if switch.on}
     changed = [item.sentence for item in switched(found) if item.on is not (item.capability in before)]
-    sentence = ". ".join([f"{shop} grants {' and '.join(parts)}", *(text.capitalize() for text in changed)])
+    sentence = ". ".join([f"{shop} grants {' and '.join(parts)}", *(text[:1].upper() + text[1:] for text in changed)])
     audit.append(tx, tenant, now, actor="scopes", event="SCOPES_CHANGED", subject=shop, sentence=f"{sentence}.")
     return True
 
@@ -48,6 +48,8 @@ def reread(ctx: Context, tenant: str) -> bool:
     now = ctx.clock()
 
     def write(tx: Transaction) -> bool:
+        if grants.get(tx, tenant) is None:  # a token that was brought, and never asked for or renewed
+            grants.put(tx, tenant, "permanent", (), now)
         return note(tx, tenant, tenants.get(tx, tenant).shop, found, now)
 
     return ctx.door(tenant).run(Store.BOOKS, write)

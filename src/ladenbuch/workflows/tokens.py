@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ladenbuch import audit, books, grants, inbox, tenants
@@ -52,13 +52,13 @@ _IDLE = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What is stored for a tenant at one instant."""
+    """What is stored for a tenant at one instant; what renews it only where it was asked for."""
 
     grant: Grant | None
     access: Secret | None
-    refresh: Secret | None
-    previous: Secret | None
-    own: App | None
+    refresh: Secret | None = None
+    previous: Secret | None = None
+    own: App | None = None
 
     def serves(self, now: datetime, refused: str | None, margin: timedelta) -> bool:
         """Whether the access token is not the refused one and has more than `margin` left."""
@@ -107,8 +107,43 @@ class Tokens:
         """
         return self._token(tenant, shop, lambda held: held.serves(self._ctx.clock(), refused, MARGIN), refused)
 
-    def _token(self, tenant: str, shop: str, good: Callable[[_Held], bool], refused: str | None = None) -> str:
-        """The token that is stored, if it is `good`, else a new one."""
+    def migrate(self, tenant: str, shop: str) -> bool:
+        """Exchange a token that never expires for an expiring pair; False when the tenant's does expire.
+
+        Irreversible: Shopify takes the old token no more. Where the answer is lost, so is the pair, and the merchant
+        connects again. Raises Rejected("SHOPIFY-TOKEN") without a token, "OAUTH-CLIENT" without an app.
+        """
+
+        def renew(held: _Held) -> str:
+            app = held.own or self._app
+            if held.access is None:
+                raise Rejected("SHOPIFY-TOKEN", "no access token is stored for this tenant")
+            if app is None:
+                raise Rejected("OAUTH-CLIENT", "no client id and secret are stored to migrate the token with")
+            token, now = self.endpoint.migrate(app, shop, held.access.value), self._ctx.clock()
+            write = self._ctx.door(tenant).run
+            write(Store.BOOKS, lambda tx: self.store(tx, tenant, shop, "authorization_code", token, now))
+            return token.access_token
+
+        held = self._held(tenant)
+        if held.access is not None and held.access.expires_at is not None:
+            return False
+        self._token(tenant, shop, lambda now: now.access is not None and now.access.expires_at is not None, renew=renew)
+        self._ctx.forget(tenant)
+        return True
+
+    def _token(
+        self,
+        tenant: str,
+        shop: str,
+        good: Callable[[_Held], bool],
+        refused: str | None = None,
+        renew: Callable[[_Held], str] | None = None,
+    ) -> str:
+        """The token that is stored, if it is `good`, else a new one by `renew`, else as its kind is renewed.
+
+        Where that fails for now, what is left of the old one, except where `renew` was what the caller wanted.
+        """
         ctx, door = self._ctx, self._ctx.door(tenant)
         holder = f"{ctx.executor}:{ctx.new_id()}"
 
@@ -121,32 +156,34 @@ class Tokens:
                 return _value(held)
             if door.run(Store.BOOKS, take):
                 break
-            if held.serves(ctx.clock(), refused, _SPARE):
+            if renew is None and held.serves(ctx.clock(), refused, _SPARE):
                 return _value(held)  # somebody is at it, and this one is still good
             ctx.sleep(0.05)
         else:
             raise Retryable("LEASE-BUSY", "another run is fetching the token", after=1.0)
         try:
-            held = self._held(tenant)
+            held = self._held(tenant, to_renew=True)
             if _served(held, good):
                 return _value(held)
-            return self._renew(tenant, shop, held)
+            return self._renew(tenant, shop, held) if renew is None else renew(held)
         except (Rejected, Retryable) as error:
-            if error.code == "SHOPIFY-RECONNECT" or not held.serves(ctx.clock(), refused, _SPARE):
+            lasting = renew is None and error.code != "SHOPIFY-RECONNECT"
+            if not (lasting and held.serves(ctx.clock(), refused, _SPARE)):
                 raise
             log.warning("a token could not be renewed yet", extra={"tenant": tenant, "code": error.code})
             return _value(held)
         finally:
             door.run(Store.BOOKS, lambda tx: books.give_lease(tx, tenant, "token", holder))
 
-    def _held(self, tenant: str) -> _Held:
+    def _held(self, tenant: str, *, to_renew: bool = False) -> _Held:
         vault = self._ctx.vault
 
         def read(tx: Transaction) -> _Held:
-            access, refresh, previous = (
-                vault.get_secret(tx, tenant, name) for name in (SHOPIFY_TOKEN, REFRESH_TOKEN, PREVIOUS_REFRESH_TOKEN)
-            )
-            return _Held(grants.get(tx, tenant), access, refresh, previous, self._own_app(tx, tenant))
+            found = _Held(grants.get(tx, tenant), vault.get_secret(tx, tenant, SHOPIFY_TOKEN))
+            if not to_renew:
+                return found
+            refresh, previous = (vault.get_secret(tx, tenant, name) for name in (REFRESH_TOKEN, PREVIOUS_REFRESH_TOKEN))
+            return replace(found, refresh=refresh, previous=previous, own=self._own_app(tx, tenant))
 
         return self._ctx.door(tenant).read(Store.BOOKS, read)
 
@@ -330,7 +367,7 @@ class Tokens:
             return held.grant is not None and held.grant.refreshed_at >= before and held.access is not None
 
         def once_more(tenant: str, shop: str) -> None:
-            self._ask_by_credentials(tenant, shop, self._held(tenant))
+            self._ask_by_credentials(tenant, shop, self._held(tenant, to_renew=True))
             self._regained(tenant)
             self.due_again(tenant)
 
