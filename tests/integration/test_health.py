@@ -24,7 +24,9 @@ from ladenbuch.cli.serve import make_app
 from ladenbuch.db import Database, Store
 from ladenbuch.errors import Retryable
 from ladenbuch.simulators.http import SimRequest, SimResponse
-from ladenbuch.web.health import Patient
+from ladenbuch.telemetry.calls import Pulse
+from ladenbuch.telemetry.work import Work
+from ladenbuch.web.health import Health, Patient
 
 START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 
@@ -197,6 +199,36 @@ def test_s57_a_service_that_answers_nothing(house: House, service: str) -> None:
 def want_gid(house: House, order: str) -> None:
     now = house.clock.now()
     house.database.tenant(TENANT).run(Store.INBOX, lambda tx: inbox.want(tx, TENANT, order, now))
+
+
+@pytest.mark.parametrize(
+    ("states", "failing", "stalled"),
+    [
+        ({"open": 2}, 61, True),
+        ({"open": 2}, 3, False),  # it may close at its first probe
+        ({"open": 1, "half_open": 1}, 400, True),  # nobody calls any more, which says nothing good
+        ({"open": 1, "closed": 1}, 400, False),  # one tenant's token is not the service
+        ({"open": 1}, None, True),  # refused: it answers, with no
+        ({}, 400, False),
+    ],
+)
+def test_s57_breakers_open_for_all_tenants(
+    database: Database, states: dict[str, int], failing: float | None, stalled: bool
+) -> None:
+    since = None if failing is None else START - timedelta(seconds=failing)
+    pulse = Pulse(failing_since=since, failed_at=since, failures=9, code="HTTP-503")
+
+    class Calls:
+        def pulse(self, service: str) -> Pulse:
+            return pulse if service == "sevdesk" else Pulse()
+
+    circuits = {("sevdesk", state): count for state, count in states.items()} | {("shopify", "closed"): 3}
+    health = Health(
+        database, lambda: START, Work(), Calls(), role="worker", process="p", stall=60, circuits=lambda: circuits
+    )
+    found = health.look().as_json()
+    assert found["stalled"] == (["sevdesk"] if stalled else [])
+    assert not stalled or found["code"] == "SEVDESK-BREAKER"
 
 
 # -- the database -------------------------------------------------------------------------------------------------

@@ -171,6 +171,8 @@ class GroupCommit:
             end = start + len(group.events)
             _answer(group, answers[start:end])
             start = end
+        if log.isEnabledFor(logging.INFO):  # after the answers: nobody waits for the log
+            _tell(events, answers)
 
     def _alone(self, event: Delivery) -> bool | Exception:
         try:
@@ -191,10 +193,7 @@ class GroupCommit:
             want_all(tx, marks, self._clock(), traces=marks)
             return new
 
-        new = self._door.run(Store.INBOX, write)
-        if log.isEnabledFor(logging.INFO):
-            _tell(events_, new)
-        return new
+        return self._door.run(Store.INBOX, write)
 
     def _on_commit_safely(self) -> None:
         try:
@@ -203,7 +202,7 @@ class GroupCommit:
             log.error("waking the dispatcher failed with %s", type(error).__name__)
 
 
-def _tell(events: Sequence[Delivery], new: Sequence[bool]) -> None:
+def _tell(events: Sequence[Delivery], answers: Sequence[bool | Exception]) -> None:
     """One line for all that were written together: a line each would cost the ingest more than the disk does."""
     told = [
         {
@@ -211,11 +210,13 @@ def _tell(events: Sequence[Delivery], new: Sequence[bool]) -> None:
             "tenant": one.tenant,
             "topic": one.topic,
             "order": one.order_id,
-            "new": is_new,
+            "new": answer,
         }
-        for one, is_new in zip(events, new, strict=True)
+        for one, answer in zip(events, answers, strict=True)
+        if not isinstance(answer, Exception)
     ]
-    log.info("webhooks on disk", extra=told[0] if len(told) == 1 else {"webhooks": told})
+    if told:
+        log.info("webhooks on disk", extra=told[0] if len(told) == 1 else {"webhooks": told})
 
 
 def _answer(group: _Group, answers: Sequence[bool | Exception]) -> None:

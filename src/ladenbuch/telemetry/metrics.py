@@ -40,6 +40,7 @@ GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "dead_letters": (("kind",), "What gave up and waits for a person, by kind"),
     "letters": (("state",), "Letters to buyers, by how far they came"),
     "rate_limit_utilization": (("service",), "Used share of the other side's budget, 0 to 1, of the busiest tenant"),
+    "circuits": (("service", "state"), "Circuit breakers of tenants: closed, open, half_open"),
     "active_connections": (("pool", "state"), "Open connections by pool: to each service, and to each store"),
     "dispatcher_heartbeat_seconds": ((), "Since the dispatcher of this process last looked for work to the end"),
     "last_successful_poll_seconds": ((), "Since the last successful poll, of the tenant for whom that is longest ago"),

@@ -36,7 +36,8 @@ class Lines(Protocol):
 
 
 class Gauges:
-    """Call it for the readings. `budgets` gives the used share (0 to 1) of each tenant's bucket by service."""
+    """Call it for the readings. `budgets` gives the used share (0 to 1) of each tenant's bucket by service, `circuits`
+    how many tenants' breakers are in each state."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Gauges:
         health: Health,
         budgets: Callable[[], Mapping[str, Iterable[float]]],
         *,
+        circuits: Callable[[], Mapping[tuple[str, str], int]] = dict,
         in_thread: bool = True,
     ) -> None:
         self._database = database
@@ -55,6 +57,7 @@ class Gauges:
         self._calls = calls
         self._health = health
         self._budgets = budgets
+        self._circuits = circuits
         self._begun = clock()
         self._stores = Patient(self._read_stores, in_thread)
 
@@ -86,7 +89,8 @@ class Gauges:
 
     def _buckets(self) -> dict[str, _Values]:
         return {
-            "rate_limit_utilization": [((name,), max(shares, default=0.0)) for name, shares in self._budgets().items()]
+            "rate_limit_utilization": [((name,), max(shares, default=0.0)) for name, shares in self._budgets().items()],
+            "circuits": list(self._circuits().items()),
         }
 
     def _ages(self) -> dict[str, _Values]:

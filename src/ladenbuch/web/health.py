@@ -5,7 +5,8 @@
     dispatcher    its tick did not come to its end for `stall` seconds
     engine        it takes no run for so long
     queue         the oldest untried order waits for so long, and no run began or ended meanwhile
-    shopify …     none of at least `_FEW` calls in a row was answered for so long
+    shopify …     none of at least `_FEW` calls in a row was answered for so long, or they are kept back by the
+                  breaker of every tenant we know of
 
 Each process answers for what it does itself: one that only takes webhooks (role web) has neither dispatcher nor
 engine, and says of the queue what it sees without counting it, because taking it out of service would lose webhooks
@@ -113,8 +114,9 @@ class Pulses(Protocol):
 class Health:
     """Looks at one process. Thread-safe; a look that hangs holds up nobody for longer than `_PATIENCE` seconds.
 
-    `process` names the row each look writes, `stall` is in seconds; `in_thread` False asks the stores in the caller's
-    thread, for a clock that does not pass while a thread waits.
+    `process` names the row each look writes, `stall` is in seconds; `circuits` counts breakers by (service, state):
+    closed, open, half_open. `in_thread` False asks the stores in the caller's thread, for a clock that does not pass
+    while a thread waits.
     """
 
     def __init__(
@@ -127,11 +129,13 @@ class Health:
         role: str,
         process: str,
         stall: float,
+        circuits: Callable[[], Mapping[tuple[str, str], int]] = dict,
         in_thread: bool = True,
     ) -> None:
         self._database = database
         self._clock = clock
         self._work = work
+        self._circuits = circuits
         self._calls = calls
         self._role = role
         self._process = f"{role}:{process}"
@@ -222,8 +226,14 @@ class Health:
 
     def _service(self, name: str, now: datetime) -> Part:
         counts = name in _NEEDED
-        seconds = failing_seconds(self._calls.pulse(name), now, _RECENT * self._stall)
         pulse = self._calls.pulse(name)
+        seconds = failing_seconds(pulse, now, _RECENT * self._stall)
+        states = {state: count for (service, state), count in self._circuits().items() if service == name and count}
+        # Open circuits keep the calls away that would tell; one that opened just now may close at its first probe.
+        long = pulse.failing_since is None or (now - pulse.failing_since).total_seconds() > self._stall
+        if states and "closed" not in states and long:
+            values = {"name": name, "tenants": sum(states.values())}
+            return Part(name, "stall.breaker", values, f"{name.upper()}-BREAKER", counts)
         if pulse.failures < _FEW or seconds <= self._stall:
             return Part(name, counts=counts)
         values = {"name": name, "calls": pulse.failures, "n": f"{seconds:.0f}", "code": pulse.code}

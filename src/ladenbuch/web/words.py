@@ -159,6 +159,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Die älteste Bestellung wartet seit {n} s auf ihren ersten Versuch, und seit {still} s bewegt sich nichts.",
         "The oldest order has waited {n} s for its first try, and nothing has moved for {still} s.",
     ),
+    "stall.breaker": (
+        "{name} wird in Ruhe gelassen: Alle {tenants} Verbindungen sind nach Fehlern unterbrochen.",
+        "{name} is left alone: the breakers of all {tenants} connections are open after failures.",
+    ),
     "stall.service": (
         "{name} hat {calls} Aufrufe hintereinander seit {n} s nicht beantwortet (zuletzt {code}).",
         "{name} has answered none of {calls} calls in a row for {n} s (last: {code}).",
