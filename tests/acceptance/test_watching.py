@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import resource
 import sqlite3
 import time
 from collections import Counter
@@ -20,7 +21,7 @@ import pytest
 from acceptance.connector import Connector, raise_curtain, wait_for
 from ladenbuch.simulators.lives import Life
 
-ORDERS = 24
+ORDERS = 16
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,7 @@ def open_ones(shown: dict[str, float], pool: str) -> float:
 
 @pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="reads connections as Linux tells them")
 def test_s56_gauges_equal_the_truth_at_random_instants_under_load(shop: Connector) -> None:
-    shop.play(ORDERS, 6)
+    shop.play(ORDERS, 4)
     chance = random.Random(56)
     seen: dict[Callable[[Connector], Truth], list[dict[str, float]]] = {marks: [], sockets: [], files: []}
     until = time.monotonic() + 60
@@ -162,7 +163,7 @@ def test_p6_the_whole_log_names_no_buyer_and_shows_no_secret(shop: Connector) ->
     wait_for("rest", shop.idle)
     text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines(shop))
     told = set(strings(shop.told))  # type: ignore[attr-defined]
-    assert len(told) > 50, "there are buyers to look for"
+    assert len(told) > 40, "there are buyers to look for"
     assert sorted(word for word in told if word in text) == []
     secrets = [shop.ports["sevdesk_token"], "simulated-secret", shop.env["LADENBUCH_KEYS"].split(":")[1]]
     assert [secret for secret in secrets if secret in text] == []
@@ -198,17 +199,40 @@ def test_s53_s55_what_is_counted_of_a_rainy_day(shop: Connector) -> None:
     assert len(codes & {"HTTP-429", "HTTP-500", "HTTP-502", "HTTP-503", "CUT"}) >= 3, codes
     sent = sum(shown[name] for name in shown if name.startswith("api_calls_total{") and 'service="mail"' in name)
     assert sent >= len(shop.control("inbox", "messages")["messages"])
-    assert not [name for name in shown if re.search(r"gid:|myshopify|demo|@|[0-9]{5}|https?:", name)]
+    labels = {re.sub(r'le="[^"]*"', "", name) for name in shown}
+    assert not [name for name in labels if re.search(r"gid:|myshopify|demo|@|[0-9]{4}|https?:", name)]
     assert len([name for name in shown if name.startswith("api_calls_total{")]) < 60
+
+
+def test_s57_a_full_disk_turns_readyz_to_503_and_it_comes_back(shop: Connector) -> None:
+    """While no file may grow, reading still works; only writing shows it."""
+    wait_for("rest", shop.idle)
+    assert shop.connector is not None
+    before = resource.prlimit(shop.connector.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(shop.connector.pid, resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        answer = wait_for("the full disk", lambda: not_ready(shop), seconds=20)
+    finally:
+        resource.prlimit(shop.connector.pid, resource.RLIMIT_FSIZE, before)
+    assert {"inbox", "books"} & set(answer["stalled"]), answer
+    assert answer["code"] == "DB-UNWRITABLE"
+    assert str(shop.folder) not in answer["why"]
+    wait_for("readiness", lambda: not not_ready(shop), seconds=40)
+
+
+def not_ready(stage: Connector) -> dict[str, Any] | None:
+    """The body of /readyz while it is a 503."""
+    answer = httpx2.get(f"{stage.url}/readyz", timeout=20)
+    body: dict[str, Any] = answer.json()
+    return body if answer.status_code == 503 else None
 
 
 def test_s57_a_locked_database_turns_readyz_to_503_and_it_comes_back(shop: Connector) -> None:
     wait_for("rest", shop.idle)
     with closing(sqlite3.connect(shop.folder / "data" / "inbox.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        answer = httpx2.get(f"{shop.url}/readyz", timeout=20)
-        assert answer.status_code == 503
-        assert answer.json()["stalled"] == ["stores"]
+        answer = wait_for("the lock", lambda: not_ready(shop), seconds=20)
+        assert answer["stalled"] == ["stores"], answer
         assert httpx2.get(f"{shop.url}/healthz", timeout=5).status_code == 200
         other.execute("ROLLBACK")
-    wait_for("readiness", lambda: httpx2.get(f"{shop.url}/readyz", timeout=20).status_code == 200, seconds=40)
+    wait_for("readiness", lambda: not not_ready(shop), seconds=40)
