@@ -51,9 +51,12 @@ class Wire:
         self._execute = house.ladenbuch.shopify(TENANT).execute
         self.sent: list[str] = []
         self.lose: list[int] = []  # which mutations' answers are lost, counted from 1
+        self.cut: list[int] = []  # which mutations never arrive
 
     def __call__(self, name: str, variables: Mapping[str, object]) -> Result:
         self.sent.append(name)
+        if name != "webhook_list" and self.mutations in self.cut:
+            raise Ambiguous("SHOPIFY-UNREACHABLE", "lost on the way")
         result = self._execute(name, variables)
         if name != "webhook_list" and self.mutations in self.lose:
             raise Ambiguous("SHOPIFY-UNREACHABLE", "lost on the way back")
@@ -109,13 +112,25 @@ def test_s79_a_changed_address_is_created_before_the_old_one_goes(house: House) 
     assert {item.uri for item in report.actual} == {ADDRESS + "/new"}
 
 
-@pytest.mark.parametrize("lost", [[1], [3, 4], [2, 26]])
-def test_s79_a_lost_answer_makes_no_second_subscription(house: House, lost: list[int]) -> None:
+@pytest.mark.parametrize("lost", [[1], [3, 4], [2, 26], list(range(2, 60, 3))])
+@pytest.mark.parametrize("way", ["lose", "cut"])
+def test_s79_a_lost_answer_makes_no_second_subscription_and_forgets_none(
+    house: House, lost: list[int], way: str
+) -> None:
     wire = Wire(house)
-    wire.lose = lost
+    setattr(wire, way, lost)
     report = ensure(wire, want())
     assert report.ok
     assert max(Counter(item.topic for item in listed(wire)).values()) == 1
+
+
+def test_s79_a_line_that_stays_dead_is_left_alone_soon(house: House) -> None:
+    wire = Wire(house)
+    wire.cut = list(range(5, 1000))
+    report = ensure(wire, want())
+    assert (report.ok, len(report.actual), wire.mutations) == (False, 4, 8)
+    wire.cut = []
+    assert ensure(wire, want()).ok
 
 
 def test_s79_user_errors_are_reported_and_the_rest_is_done(house: House) -> None:

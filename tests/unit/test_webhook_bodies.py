@@ -218,7 +218,7 @@ _LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10)
         "<order><id>1</id><id>2</id></order>",
         '<order><id type="integer">1<x/></id></order>',
         "<order>" + "<a>" * DEEPEST + "</a>" * DEEPEST + "</order>",
-        "<order>" + "<a/>" * MOST_ELEMENTS + "</order>",
+        '<order><a type="array">' + "<b/>" * MOST_ELEMENTS + "</a></order>",
         f"<order><{'a' * 101}>1</{'a' * 101}></order>",
         "<order>" + "x" * LARGEST + "</order>",
         "<order><id>1</id>",

@@ -18,7 +18,8 @@ from ladenbuch.shopify.subscriptions import Actual, Change, Subscription, change
 #: `Admin.execute`: the name of a document and its variables.
 Execute = Callable[[str, Mapping[str, object]], Result]
 
-_ROUNDS = 4
+#: So many times in a row an answer may be lost before the rest is left for the next run.
+_PATIENCE = 3
 _UNDONE = "Shopify took it, and it is not there"
 
 
@@ -64,13 +65,13 @@ def ensure(execute: Execute, wanted: Sequence[Subscription]) -> Report:
 
     Raises what `execute` raises, except `Ambiguous`: then the list is read again.
     """
-    mutations, done = 0, list[str]()
+    mutations, idle, done = 0, 0, list[str]()
     tried: dict[tuple[str, ...], tuple[Change, str]] = {}
-    for _ in range(_ROUNDS):
+    while True:
         actual = listed(execute)
         left = changes(wanted, actual)
         todo = [change for change in left if _key(change) not in tried]
-        if not todo:
+        if not todo or idle == _PATIENCE:
             break
         before = len(done)
         for change in todo:
@@ -90,9 +91,9 @@ def ensure(execute: Execute, wanted: Sequence[Subscription]) -> Report:
             done.append(f"{change.verb} {change.topic}")
         if len(done) > before:  # a name or address may be free now
             tried = {key: found for key, found in tried.items() if found[1] == _UNDONE}
-    else:
-        actual = listed(execute)
-        left = changes(wanted, actual)
+            idle = 0
+        else:
+            idle += 1
     refused = tuple(tried[_key(change)] for change in left if _key(change) in tried)
     return Report(mutations, tuple(done), refused, left, actual)
 
