@@ -151,6 +151,32 @@ def test_s57_a_web_process_does_not_answer_for_the_workers(house: House) -> None
     assert "waited 100 s" in body["parts"]["queue"], "it says what it sees"
 
 
+def test_figures_that_only_a_worker_has_are_not_shown_by_others(house: House) -> None:
+    """A figure that only grows would be an alarm."""
+    front = gauges(web(house, "web"))
+    house.clock.advance(3600)
+    tick(house)
+    worker = gauges(web(house))
+    assert "dispatcher_heartbeat_seconds" not in front
+    assert "last_successful_poll_seconds" not in front
+    assert (worker["dispatcher_heartbeat_seconds"], worker["last_successful_poll_seconds"]) == (0, 0)
+    house.shopify.handle = lambda request: SimResponse(503, {}, b"")  # type: ignore[method-assign]
+    tick(house, 90)
+    assert gauges(web(house))["last_successful_poll_seconds"] == 90
+
+
+def test_nobody_to_poll_is_no_poll_that_is_late() -> None:
+    work = Work()
+    assert work.oldest_poll(START) == START, "not looked yet"
+    work.polling(set(), START)
+    assert work.oldest_poll(START) is None
+    work.polling({"a", "b"}, START + timedelta(seconds=5))
+    work.polled("a", START + timedelta(seconds=9))
+    assert work.oldest_poll(START) == START + timedelta(seconds=5)
+    work.polling({"a"}, START + timedelta(seconds=10))
+    assert work.oldest_poll(START) == START + timedelta(seconds=9)
+
+
 def test_s57_an_engine_that_takes_no_run(house: House) -> None:
     client = web(house)
     start = house.engine.start

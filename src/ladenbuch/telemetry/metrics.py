@@ -39,6 +39,7 @@ GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "needs_attention": (("code",), "Open questions to a person, by code"),
     "dead_letters": (("kind",), "What gave up and waits for a person, by kind"),
     "letters": (("state",), "Letters to buyers, by how far they came"),
+    "oldest_letter_seconds": ((), "Age of the oldest letter that was promised and no relay has yet; 0: none"),
     "rate_limit_utilization": (("service",), "Used share of the other side's budget, 0 to 1, of the busiest tenant"),
     "circuits": (("service", "state"), "Circuit breakers of tenants: closed, open, half_open"),
     "active_connections": (("pool", "state"), "Open connections by pool: to each service, and to each store"),

@@ -15,7 +15,7 @@ class Work:
         self._metrics = metrics
         self._lock = threading.Lock()
         self._ticked: dict[str, datetime] = {}
-        self._polled: dict[str, datetime] = {}
+        self._polled: dict[str, datetime] | None = None  # None: nobody has looked yet who is to be polled
         self._moved: datetime | None = None
         self._refused: tuple[datetime, str] | None = None
 
@@ -29,12 +29,14 @@ class Work:
     def polled(self, tenant: str, now: datetime) -> None:
         """A tenant's poll came to its end."""
         with self._lock:
-            self._polled[tenant] = now
+            if self._polled is not None:
+                self._polled[tenant] = now
 
     def polling(self, tenants: set[str], now: datetime) -> None:
         """Who is polled from now on; the others are forgotten, and whoever is new counts from now."""
         with self._lock:
-            self._polled = {tenant: self._polled.get(tenant, now) for tenant in tenants}
+            known = self._polled or {}
+            self._polled = {tenant: known.get(tenant, now) for tenant in tenants}
 
     def moved(self, now: datetime) -> None:
         """A run began or ended."""
@@ -74,10 +76,11 @@ class Work:
         with self._lock:
             return self._moved
 
-    def oldest_poll(self) -> datetime | None:
-        """Of the last successful polls of all tenants, the one longest ago."""
+    def oldest_poll(self, begun: datetime) -> datetime | None:
+        """Of the last successful polls of all tenants, the one longest ago; `begun` before the first, None where nobody
+        is to be polled."""
         with self._lock:
-            return min(self._polled.values(), default=None)
+            return begun if self._polled is None else min(self._polled.values(), default=None)
 
     def refusing(self) -> tuple[datetime, str] | None:
         """Since when the engine takes no run, and the last code; None while it does."""

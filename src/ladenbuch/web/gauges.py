@@ -14,8 +14,8 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from ladenbuch import books, deadletters
-from ladenbuch.db import Database, Store, Transaction
+from ladenbuch import books, deadletters, outbox
+from ladenbuch.db import Database, Store, Transaction, from_micros
 from ladenbuch.telemetry.calls import SERVICES, Pulse
 from ladenbuch.telemetry.metrics import Readings
 from ladenbuch.telemetry.work import Work
@@ -100,12 +100,16 @@ class Gauges:
                 ((name,), failing_seconds(self._calls.pulse(name), now, float("inf"))) for name in SERVICES[:-1]
             ]
         }
-        for name, at in (
-            ("dispatcher_heartbeat_seconds", self._work.last_tick("dispatch")),
-            ("last_successful_poll_seconds", self._work.oldest_poll()),
-        ):
-            found[name] = [((), (now - (at or self._begun)).total_seconds())]
+        if self._health.role == "web":
+            return found  # it has neither, and a figure that only grows would be an alarm
+        found["dispatcher_heartbeat_seconds"] = [((), self._age(self._work.last_tick("dispatch") or self._begun, now))]
+        poll = self._work.oldest_poll(self._begun)
+        if poll is not None:
+            found["last_successful_poll_seconds"] = [((), self._age(poll, now))]
         return found
+
+    def _age(self, at: datetime, now: datetime) -> float:
+        return max(0.0, (now - at).total_seconds())
 
     def _of_stores(self) -> dict[str, _Values]:
         answer = self._stores.ask(_PATIENCE)
@@ -114,12 +118,14 @@ class Gauges:
         return answer
 
     def _read_stores(self) -> dict[str, _Values]:
-        queue: Queue = read_queue(self._database, self._clock())
-        asked, dead = self._database.system("metrics").read(Store.BOOKS, _counts)
+        now = self._clock()
+        queue: Queue = read_queue(self._database, now)
+        asked, dead, promised = self._database.system("metrics").read(Store.BOOKS, _counts)
         return {
             "webhook_queue_depth": [(("waiting",), queue.waiting), (("running",), queue.running)],
             "oldest_unattempted_seconds": [((), queue.oldest_unattempted_seconds)],
             "letters": [((state,), count) for state, count in queue.letters.items()],
+            "oldest_letter_seconds": [((), 0.0 if promised is None else self._age(promised, now))],
             "needs_attention": asked,
             "dead_letters": dead,
         }
@@ -128,11 +134,13 @@ class Gauges:
         return {"ready": [((part.name,), float(part.fine)) for part in self._health.look().parts]}
 
 
-def _counts(tx: Transaction) -> tuple[_Values, _Values]:
-    asked, dead = books.attention, deadletters.dead_letters
+def _counts(tx: Transaction) -> tuple[_Values, _Values, datetime | None]:
+    asked, dead, letters = books.attention, deadletters.dead_letters, outbox.letters
+    oldest = tx.execute(sa.select(sa.func.min(letters.c.promised_at)).where(letters.c.state == "promised")).scalar()
     by_code = sa.select(asked.c.code, sa.func.count()).group_by(asked.c.code).order_by(asked.c.code)
     by_kind = sa.select(dead.c.kind, sa.func.count()).where(dead.c.state == "open").group_by(dead.c.kind)
     return (
         [((code,), int(count)) for code, count in tx.execute(by_code)],
         [((kind,), int(count)) for kind, count in tx.execute(by_kind.order_by(dead.c.kind))],
+        None if oldest is None else from_micros(oldest),
     )

@@ -137,7 +137,7 @@ class Health:
         self._work = work
         self._circuits = circuits
         self._calls = calls
-        self._role = role
+        self.role = role
         self._process = f"{role}:{process}"
         self._stall = stall
         self._begun = clock()
@@ -156,12 +156,12 @@ class Health:
 
     def _look(self, now: datetime) -> Report:
         parts, queue = self._stores()
-        if self._role != "web":
+        if self.role != "web":
             parts += [self._dispatcher(now), self._engine(now)]
         if queue is not None:
             parts.append(self._queue(queue, now))
         parts += [self._service(name, now) for name in _SERVICES]
-        return Report(self._role, now, tuple(parts), queue)
+        return Report(self.role, now, tuple(parts), queue)
 
     # -- the stores ------------------------------------------------------------------------------------------------
 
@@ -215,7 +215,7 @@ class Health:
         return Part("engine", "stall.engine", {"n": f"{seconds:.0f}", "code": refusing[1]}, refusing[1])
 
     def _queue(self, queue: Queue, now: datetime) -> Part:
-        counts = self._role != "web"
+        counts = self.role != "web"
         moves = [at for at in (self._work.last_move(), queue.last_claim) if at is not None]
         still = self._since(max(moves, default=None), now)
         waited = queue.oldest_unattempted_seconds
