@@ -227,6 +227,19 @@ def test_the_install_step_registers_and_does_not_fail_where_shopify_refuses(hous
     house.ladenbuch.subscribe(TENANT)
 
 
+def test_s129_a_scope_granted_later_brings_its_topics(house: House) -> None:
+    """Shopify tells by app/scopes_update; the shop's installation is asked, then its subscriptions are put in order."""
+    house.ladenbuch.settings = house.ladenbuch.settings.model_copy(update={"webhooks_url": ADDRESS})
+    house.ladenbuch.subscribe(TENANT)
+    assert not any(item["topic"].startswith("DISPUTES") for item in house.shopify.subscriptions(SHOP))
+    house.shopify.set_scopes(SHOP, [*SCOPES, "read_shopify_payments_disputes"])
+    with ears(house) as (ingest, settle):
+        for delivery in house.shopify.due_deliveries(house.clock.now()):
+            assert asyncio.run(post(ingest, delivery)) == 200
+        settle()
+    assert {"DISPUTES_CREATE", "DISPUTES_UPDATE"} <= {item["topic"] for item in house.shopify.subscriptions(SHOP)}
+
+
 # -- the commands ------------------------------------------------------------------------------------------------------
 
 

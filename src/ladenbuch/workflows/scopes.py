@@ -66,7 +66,10 @@ def _scopes_changed(ctx: Context, news: News) -> str:
     owner = ctx.door(news.tenant).read(Store.BOOKS, lambda tx: tenants.get(tx, news.tenant))
     if owner.state in ("uninstalled", "redacted"):
         return "NOTHING-TO-DO"
-    return "SCOPES-CHANGED" if reread(ctx, news.tenant) else "NOTHING-TO-DO"
+    if not reread(ctx, news.tenant):
+        return "NOTHING-TO-DO"
+    ctx.subscribe(news.tenant)  # a topic may be heard now that was not before
+    return "SCOPES-CHANGED"
 
 
 #: What is done because of which topic.
