@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from acceptance.invoice_cases import mixed_rates
@@ -24,7 +25,8 @@ from ladenbuch.cli.serve import make_app
 from ladenbuch.db import Database, Store
 from ladenbuch.errors import Retryable
 from ladenbuch.simulators.http import SimRequest, SimResponse
-from ladenbuch.telemetry.calls import Pulse
+from ladenbuch.telemetry import Metrics
+from ladenbuch.telemetry.calls import Calls, Pulse
 from ladenbuch.telemetry.work import Work
 from ladenbuch.web.health import Health, Patient
 
@@ -244,13 +246,13 @@ def test_s57_breakers_open_for_all_tenants(
     since = None if failing is None else START - timedelta(seconds=failing)
     pulse = Pulse(failing_since=since, failed_at=since, failures=9, code="HTTP-503")
 
-    class Calls:
+    class Told:
         def pulse(self, service: str) -> Pulse:
             return pulse if service == "sevdesk" else Pulse()
 
     circuits = {("sevdesk", state): count for state, count in states.items()} | {("shopify", "closed"): 3}
     health = Health(
-        database, lambda: START, Work(), Calls(), role="worker", process="p", stall=60, circuits=lambda: circuits
+        database, lambda: START, Work(), Told(), role="worker", process="p", stall=60, circuits=lambda: circuits
     )
     found = health.look().as_json()
     assert found["stalled"] == (["sevdesk"] if stalled else [])
@@ -272,6 +274,31 @@ def test_s57_a_read_only_database_is_found_by_writing_to_it(house: House, tmp_pa
         other.execute("DROP TRIGGER full_too")
     tick(house, 2)
     assert ready(client)[0] == 200
+
+
+def test_s57_a_server_that_only_reads_is_found_by_writing_to_it(database: Database) -> None:
+    """A standby after a switch-over, or a managed server whose disk is full."""
+    if database.is_sqlite:
+        pytest.skip("see above")
+    now = START
+    calls = Calls(Metrics(), lambda: now, {})
+    health = Health(database, lambda: now, Work(), calls, role="web", process="p", stall=60)
+    assert health.look().ready
+    url = database._engines[Store.BOOKS].url
+    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        for wish, stalled in (("on", ["inbox", "books"]), ("off", [])):
+            with admin.connect() as tx:
+                tx.exec_driver_sql("SET default_transaction_read_only = off")
+                tx.exec_driver_sql(f'ALTER DATABASE "{url.database}" SET default_transaction_read_only = {wish}')
+            for engine in database._engines.values():
+                engine.dispose()
+            now += timedelta(seconds=2)
+            body = health.look().as_json()
+            assert body["stalled"] == stalled
+            assert body.get("code", "DB-UNWRITABLE") == "DB-UNWRITABLE"
+    finally:
+        admin.dispose()
 
 
 def test_s57_a_store_that_hangs_does_not_hang_who_asks() -> None:
