@@ -130,6 +130,12 @@ def entries(tx: Transaction, tenant: str, subject: str | None = None, limit: int
     return [_entry(row) for row in reversed(rows)]
 
 
+def head(tx: Transaction, tenant: str) -> str:
+    """The hash at the end of the tenant's chain; 64 zeros before the first entry."""
+    row = tx.execute(sa.select(audit_heads.c.hash).where(audit_heads.c.tenant == tenant)).first()
+    return GENESIS if row is None else str(row.hash)
+
+
 def export(tx: Transaction, tenant: str) -> Iterator[str]:
     """The whole chain as JSON lines without line ends, closed by one line with its length and last hash.
 

@@ -62,7 +62,7 @@ def connect_sevdesk(tenant: str, *, as_json: bool) -> int:
     """Try a token at sevdesk and keep it for a tenant. Nothing is stored when it is refused."""
     from ladenbuch.workflows.readiness import connect_sevdesk as connect
 
-    token = _given().get(SEVDESK_TOKEN, "").strip()
+    token = given_secrets().get(SEVDESK_TOKEN, "").strip()
     if not token:
         raise UsageError("SECRETS", "sevdesk_token is missing (standard input, or LADENBUCH_TENANT_SEVDESK_TOKEN)")
     with opened() as house:
@@ -85,7 +85,7 @@ def connect_sevdesk(tenant: str, *, as_json: bool) -> int:
 
 def _secrets() -> dict[str, str]:
     """The secrets of a new tenant, with what cannot be missing."""
-    found = _given()
+    found = given_secrets()
     if SEVDESK_TOKEN not in found:
         raise UsageError("SECRETS", "sevdesk_token is missing (standard input, or LADENBUCH_TENANT_SEVDESK_TOKEN)")
     if SHOPIFY_TOKEN not in found and not (CLIENT_ID in found and CLIENT_SECRET in found):
@@ -93,7 +93,7 @@ def _secrets() -> dict[str, str]:
     return found
 
 
-def _given() -> dict[str, str]:
+def given_secrets() -> dict[str, str]:
     """Secrets from standard input (a JSON object) or the environment; never from arguments."""
     given: Any = {}
     if not sys.stdin.isatty():

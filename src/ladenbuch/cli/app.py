@@ -332,6 +332,70 @@ def tenants_sevdesk(tenant: str, as_json: Json = False) -> None:
     raise typer.Exit(connect_sevdesk(tenant, as_json=as_json))
 
 
+@tenants.command("configure")
+def tenants_configure(
+    tenant: str,
+    profile: Annotated[Path | None, typer.Option(help="Accounting profile (JSON), if there is none yet.")] = None,
+    create_accounts: Annotated[bool, typer.Option(help="Create missing clearing accounts in sevdesk.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring what an installed shop is missing; secrets as with `tenants add`. Exit 1 while something still is."""
+    from ladenbuch.cli.life import configure
+
+    raise typer.Exit(configure(tenant, profile, create_accounts=create_accounts, as_json=as_json))
+
+
+@tenants.command("suspend")
+def tenants_suspend(tenant: str, reason: Annotated[str, typer.Option(help="Why, for the audit log.")]) -> None:
+    """Read and write nothing for a tenant; its webhooks wait until `resume`."""
+    from ladenbuch.cli.life import suspend
+
+    raise typer.Exit(suspend(tenant, reason))
+
+
+@tenants.command("resume")
+def tenants_resume(tenant: str) -> None:
+    """Let a suspended tenant work again. Exit 1 while something is missing."""
+    from ladenbuch.cli.life import resume
+
+    raise typer.Exit(resume(tenant))
+
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@tenants.command("uninstall")
+def tenants_uninstall(tenant: str, yes: Yes = False) -> None:
+    """Delete a shop's tokens and end its work, as Shopify's app/uninstalled does; the books are kept."""
+    from ladenbuch.cli.life import uninstall
+
+    raise typer.Exit(uninstall(tenant, yes=yes))
+
+
+@tenants.command("export")
+def tenants_export(
+    tenant: str, to: Annotated[Path, typer.Option("--to", help="The file to write (zip).")], as_json: Json = False
+) -> None:
+    """Write everything that is held of a tenant into one file, readable; secrets are left out."""
+    from ladenbuch.cli.life import export
+
+    raise typer.Exit(export(tenant, to, as_json=as_json))
+
+
+@tenants.command("delete")
+def tenants_delete(
+    tenant: str,
+    export: Annotated[Path | None, typer.Option(help="The export that was made of it; checked first.")] = None,
+    without_export: Annotated[bool, typer.Option("--without-export", help="There is none, and that is meant.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Erase an uninstalled tenant from every table, with a proof that nothing is left. Exit 1 when something is."""
+    from ladenbuch.cli.life import delete
+
+    raise typer.Exit(delete(tenant, export=export, without_export=without_export, yes=yes, as_json=as_json))
+
+
 @tenants.command("profile")
 def tenants_profile(
     tenant: str,
