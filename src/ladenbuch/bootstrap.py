@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 #: How long a secret read from the vault is used before it is read again.
 _SECRET_AGE = timedelta(seconds=5)
 #: Seconds between two firings of each tick; `poll` is a setting. A wake makes them fire at once.
-TICKS = {"dispatch": 0.25, "deliver": 0.5, "sweep": 10.0, "tokens": 3600.0, "webhooks": 300.0}
+TICKS = {"dispatch": 0.25, "deliver": 0.5, "sweep": 10.0, "install": 20.0, "tokens": 3600.0, "webhooks": 300.0}
 
 
 def utc_now() -> datetime:
@@ -462,6 +462,7 @@ class Ladenbuch:
         from ladenbuch.workflows.dispatch import SETTLE, dispatch, sweep, take_over
         from ladenbuch.workflows.hearing import hear
         from ladenbuch.workflows.lifecycle import HANDLERS as OF_LIFE
+        from ladenbuch.workflows.lifecycle import finish_all
         from ladenbuch.workflows.poll import poll_all
         from ladenbuch.workflows.scopes import HANDLERS as OF_SCOPES
         from ladenbuch.workflows.settle import settle
@@ -490,6 +491,7 @@ class Ladenbuch:
             "deliver": lambda: deliver_all(ctx),
             "poll": lambda: poll_all(ctx),
             "sweep": lambda: sweep(ctx),
+            "install": lambda: finish_all(ctx),
             "tokens": tokens.keep_alive,
         }
         here = place(self.settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +16,10 @@ from acceptance.invoice_cases import mixed_rates
 from house import SHOP, TENANT, House
 from ladenbuch import audit, erasure, inbox, tenants
 from ladenbuch.db import Store
-from ladenbuch.errors import Rejected
+from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.inbox.marks import order_marks
-from ladenbuch.workflows import lifecycle
+from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN
+from ladenbuch.workflows import exporting, lifecycle
 from ladenbuch.workflows.lifecycle import ShopIdentity
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN, SHOPIFY_TOKEN
 
@@ -217,3 +219,30 @@ def test_a_deleted_tenant_leaves_no_row_and_one_proof(house: House) -> None:
     assert proof.rows["books.audit_entries"] == len(said) - 1
     kept = house.database.system("operator").read(Store.BOOKS, erasure.erased)
     assert kept == [proof]
+
+
+def test_an_export_holds_everything_in_the_clear_but_no_secret(house: House, tmp_path: Path) -> None:
+    """One file a person can open: rows of both stores, what was sealed opened, each file with its hash."""
+    order_id = house.lived(mixed_rates)
+    hear(house, "shop/update", {"id": 1})
+    path = tmp_path / "export.zip"
+    manifest = exporting.export(house.ladenbuch.context, TENANT, path)
+    assert exporting.check(path) == manifest
+    assert path.stat().st_mode & 0o777 == 0o600
+    with zipfile.ZipFile(path) as file:
+        content = {name: file.read(name).decode() for name in file.namelist()}
+    (order,) = [json.loads(line) for line in content["books/orders.jsonl"].splitlines()]
+    assert order["order_id"] == order_id and order["snapshot"]["order"]["id"] == order_id
+    (document,) = [json.loads(line) for line in content["books/documents.jsonl"].splitlines()]
+    assert "Erika" in json.dumps(document["pins"])
+    heard = [json.loads(line) for line in content["inbox/events.jsonl"].splitlines()]
+    assert [item["body"] for item in heard] == [{"id": 1}]
+    tables = {f"{store}/{table.name}.jsonl" for store in Store for table in erasure.tables_of_tenants(store)}
+    assert set(content) - {"manifest.json"} == tables - {f"books/{name}.jsonl" for name in manifest["not_exported"]}
+    whole = "".join(content.values())
+    assert DEFAULT_TOKEN not in whole and "shpat_" not in whole and "a-secret-of-nobody" not in whole
+    with pytest.raises(UsageError):
+        exporting.export(house.ladenbuch.context, TENANT, path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UsageError):
+        exporting.check(path)

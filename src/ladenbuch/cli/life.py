@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import typer
 
 from ladenbuch import audit, erasure, tenants
 from ladenbuch.bootstrap import Ladenbuch, utc_now
-from ladenbuch.cli.admin import create_accounts_for
 from ladenbuch.cli.adding import given_secrets
+from ladenbuch.cli.admin import create_accounts_for
 from ladenbuch.cli.files import read_json, say_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store, Transaction
@@ -22,7 +23,6 @@ from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.workflows import lifecycle
 from ladenbuch.workflows.exporting import check
 from ladenbuch.workflows.exporting import export as write_export
-from ladenbuch.workflows.tokens import SEVDESK_TOKEN
 
 
 def configure(tenant: str, profile: Path | None, *, create_accounts: bool, as_json: bool) -> int:
@@ -33,7 +33,8 @@ def configure(tenant: str, profile: Path | None, *, create_accounts: bool, as_js
         _write(house, owner, data, given_secrets())
         if create_accounts:
             create_accounts_for(house, owner.id, _profile_of(house, owner.id))
-        missing = lifecycle.finish(house.context, owner.id)
+        with _possible():
+            missing = lifecycle.finish(house.context, owner.id)
         state = _state(house, owner.id)
     if as_json:
         say_json({"tenant": owner.id, "state": state, "missing": missing})
@@ -78,7 +79,8 @@ def suspend(tenant: str, reason: str) -> int:
     """Nothing is read or written for the tenant from now on; its webhooks wait."""
     with opened() as house:
         owner = chosen(house, tenant).id
-        lifecycle.suspend(house.context, owner, reason, by=_operator())
+        with _possible():
+            lifecycle.suspend(house.context, owner, reason, by=_operator())
     typer.echo(f"{owner}: suspended; `ladenbuch tenants resume {owner}` lets it go on")
     return 0
 
@@ -87,7 +89,8 @@ def resume(tenant: str) -> int:
     """Let it work again; exit 1 while something is missing."""
     with opened() as house:
         owner = chosen(house, tenant).id
-        missing = lifecycle.resume(house.context, owner, by=_operator())
+        with _possible():
+            missing = lifecycle.resume(house.context, owner, by=_operator())
         state = _state(house, owner)
     typer.echo(f"{owner}: {state}" + (f"; still missing: {', '.join(missing)}" if missing else ""))
     return 1 if missing else 0
@@ -113,7 +116,9 @@ def export(tenant: str, path: Path, *, as_json: bool) -> int:
         say_json(manifest)
     else:
         rows = sum(item["rows"] for item in manifest["files"].values())
-        typer.echo(f"{owner.id}: {rows} rows of {len(manifest['files'])} tables written to {path}; secrets are left out")
+        typer.echo(
+            f"{owner.id}: {rows} rows of {len(manifest['files'])} tables written to {path}; secrets are left out"
+        )
     return 0
 
 
@@ -124,7 +129,7 @@ def delete(tenant: str, *, export: Path | None, without_export: bool, yes: bool,
     with opened() as house:
         owner = chosen(house, tenant)
         if owner.state not in ("uninstalled", "redacted", "installing"):
-            raise Rejected("TENANT-STATE", f"the tenant is {owner.state}: uninstall it first")
+            raise UsageError("TENANT-STATE", f"the tenant is {owner.state}: uninstall it first")
         if export is not None and check(export)["tenant"] != owner.id:
             raise UsageError("FILE", f"{export} is the export of another tenant")
         if not yes and typer.prompt(f"This erases all books of {owner.shop}. Type the tenant's id") != owner.id:
@@ -146,6 +151,17 @@ def delete(tenant: str, *, export: Path | None, without_export: bool, yes: bool,
         total = sum(proof.rows.values())
         typer.echo(f"{owner.id}: {total} rows of {len(proof.rows)} tables erased, {sum(left.values())} left")
     return 1 if left else 0
+
+
+@contextmanager
+def _possible() -> Iterator[None]:
+    """What the tenant's state does not allow is a wrong command here, not a refusal of somebody else's."""
+    try:
+        yield
+    except Rejected as refusal:
+        if refusal.code != "TENANT-STATE":
+            raise
+        raise UsageError(refusal.code, refusal.message) from None
 
 
 def _state(house: Ladenbuch, tenant: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from ladenbuch import audit, grants, inbox, tenants
 from ladenbuch.db import Store, Transaction
-from ladenbuch.errors import Rejected, Retryable
+from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.hearing import Handler, News
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, SEVDESK_TOKEN
@@ -117,6 +117,20 @@ def finish(ctx: Context, tenant: str) -> list[str]:
     elif owner.state != "active":
         _activate(ctx, tenant, "Everything is there: the tenant is active.")
     return missing
+
+
+def finish_all(ctx: Context) -> int:
+    """A tick: go on with installations that stopped between two steps; how many are whole now."""
+    last, done = STEPS[-1][0], 0
+    for owner in ctx.database.system("lifecycle").read(Store.BOOKS, tenants.all):
+        if owner.state != "installing" or owner.installed_step == last:
+            continue
+        try:
+            finish(ctx, owner.id)
+            done += 1
+        except LadenbuchError as error:
+            log.warning("an installation waits", extra={"tenant": owner.id, "code": error.code})
+    return done
 
 
 def _identify(ctx: Context, tenant: str) -> None:
