@@ -14,6 +14,10 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import httpx2
 import jwt
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as Page
 from starlette.testclient import TestClient
 
 from granted import APP_URL, CALLBACK, OTHER, SECRET, SHOP, Wire
@@ -22,11 +26,12 @@ from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.serve import make_app
 from ladenbuch.db import Database, Store
 from ladenbuch.engine.inline import VirtualClock
+from ladenbuch.errors import Rejected
 from ladenbuch.settings import Settings
 from ladenbuch.simulators.http import Route, SimTransport
 from ladenbuch.simulators.shopify import Shop, ShopifySimulator
 from ladenbuch.vault import KeyRing, Vault
-from ladenbuch.web.install import COOKIE
+from ladenbuch.web.install import COOKIE, refused_session, session_of
 from ladenbuch.workflows import lifecycle, scopes
 from ladenbuch.workflows.hearing import News
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, SHOPIFY_TOKEN
@@ -149,6 +154,7 @@ def test_s10_from_the_install_link_over_the_consent_page_to_a_connected_shop(web
     assert all(f"<li>{scope}</li>" in page for scope in SCOPES.split(","))
     done = web.browser.get(web.agreed(begun.headers["location"]))
     assert (done.status_code, "is connected" in done.text) == (200, True)
+    assert 'href="https://admin.shopify.com/store/seifenladen"' in done.text
     grant = web.grant()
     assert grant is not None and grant.kind == "authorization_code"
     assert ",".join(sorted(grant.scopes)) == SCOPES
@@ -488,6 +494,29 @@ def test_the_bounce_page_goes_back_to_a_path_of_ours_only(web: Web) -> None:
     assert page.status_code == 200 and "app-bridge.js" in page.text
     for trap in ("https://evil.example.com", "//evil.example.com", "/\\evil.example.com", ""):
         assert web.browser.get("/auth/bounce", params={"shopify-reload": trap}).status_code == 404
+
+
+def test_an_embedded_page_without_a_good_session_goes_to_fetch_one_and_a_fetch_is_told_to(web: Web) -> None:
+    """What every later embedded route does: a page is redirected, a fetch gets 401 with the header (facts 4.3)."""
+    door = web.house.install_door()
+    assert door is not None
+
+    def page(request: Request) -> Response:
+        try:
+            return Response(session_of(door, request).shop)
+        except Rejected as error:
+            return refused_session(door, request, error)
+
+    client = TestClient(Starlette(routes=[Page("/embedded", page)]), APP_URL, follow_redirects=False)
+    good, bad = web.session(), web.session(exp=1, nbf=1)
+    assert client.get(f"/embedded?id_token={good}&shop={SHOP}").text == SHOP
+    assert client.get("/embedded", headers={"authorization": f"Bearer {good}"}).text == SHOP
+    sent = client.get(f"/embedded?a=1%262&id_token={bad}")
+    assert sent.status_code == 302
+    reload = parse_qs(urlsplit(sent.headers["location"]).query)["shopify-reload"]
+    assert reload == ["/embedded?a=1%262"]  # without the token that was no good
+    fetched = client.get("/embedded", headers={"authorization": f"Bearer {bad}"})
+    assert (fetched.status_code, fetched.headers["x-shopify-retry-invalid-session-request"]) == (401, "1")
 
 
 # -- scopes ----------------------------------------------------------------------------------------------------------

@@ -355,11 +355,15 @@ _TEXTS = {
 
 
 def _said(request: Request, what: str, about: str, more: Sequence[str] = ()) -> Response:
-    """A page of two sentences, and what the shop's scopes leave switched off."""
+    """A page of two sentences, what the shop's scopes leave switched off, and the way back to where one came from."""
     language = language_of(request.headers.get("accept-language", ""))
     german = language == "de"
     title, text = _TEXTS[what][:2] if german else _TEXTS[what][2:]
     rest = "".join(f"<li>{escape(item)}</li>" for item in more)
     body = f"<h1>{escape(title.format(about))}</h1><p>{escape(text.format(about))}</p>" + (rest and f"<ul>{rest}</ul>")
+    host = oauth.sanitise_host(request.query_params.get("host", ""))
+    if host is not None and what in ("installed", "connected"):
+        back = "Zurück zu Shopify" if german else "Back to Shopify"
+        body += f'<p><a href="https://{escape(host)}">{back}</a></p>'
     head = f'<!doctype html><html lang="{language}"><meta charset=utf-8><title>{escape(title.format(about))}</title>'
     return HTMLResponse(head + body, headers=_HEADERS)
