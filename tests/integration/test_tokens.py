@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from granted import APP, OTHER, SECRET, SHOP, Stage, code_of
-from ladenbuch import grants, tenants
+from ladenbuch import books, grants, tenants
 from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.errors import Rejected, Retryable
 from ladenbuch.grants import Grant, Kind
@@ -17,6 +18,7 @@ from ladenbuch.shopify.token_endpoint import App
 from ladenbuch.simulators.http import SimRequest
 from ladenbuch.simulators.shopify import Shop
 from ladenbuch.workflows import lifecycle
+from ladenbuch.workflows.tokens import Tokens
 
 T = "seifenladen"
 HOUR = timedelta(hours=1)
@@ -217,6 +219,54 @@ def test_whoever_stalls_beyond_the_lease_takes_the_token_of_who_was_quicker(stag
     assert stage.said(T).count("RECONNECT_NEEDED") == 0
 
 
+def test_whoever_comes_too_late_looks_again_before_asking(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the first look and the lease, another process renewed the token."""
+    stage.install()
+    stage.clock.advance(3600)
+    other, real, seen = stage.process("two"), books.take_lease, []
+
+    def late(tx: Transaction, *given: Any) -> bool:
+        return bool(seen or not given[2].startswith("one:")) and real(tx, *given)  # somebody has it, and then is done
+
+    def meanwhile(seconds: float) -> None:
+        seen.append(other.access_token(T, SHOP))
+
+    monkeypatch.setattr(books, "take_lease", late)
+    mine = stage.process("one", sleep=meanwhile)
+    monkeypatch.setattr(mine, "_held", _blind_once(mine))
+    assert mine.access_token(T, SHOP) == seen[-1]
+    assert len(refreshes(stage)) == 1
+
+
+def _blind_once(door: Tokens) -> Callable[..., Any]:
+    """What `_held` says, but the second look still sees what the first saw: the renewal fell between look and lease."""
+    real, looks = door._held, []
+
+    def held(tenant: str, **more: Any) -> Any:
+        looks.append(real(tenant, **more))
+        return looks[0] if len(looks) == 2 and not more else looks[-1]
+
+    return held
+
+
+def test_a_refusal_that_came_too_late_loses_nobody(stage: Stage) -> None:
+    """Our refresh token was used up by a process that was quicker, twice: that is no lost shop."""
+    stage.install()
+    stage.clock.advance(3600)
+    other = stage.process("two")
+
+    def meanwhile(request: SimRequest) -> None:
+        stage.wire.before = lambda request: None
+        for _ in range(2):
+            stage.clock.advance(3600)
+            other.access_token(T, SHOP)
+
+    stage.wire.before = meanwhile
+    assert code_of(lambda: stage.tokens.access_token(T, SHOP)) == "LEASE-BUSY"
+    assert stage.works(stage.tokens.access_token(T, SHOP))
+    assert "RECONNECT_NEEDED" not in stage.said(T) and stage.state(T)[0] == "installing"
+
+
 def test_an_idle_shop_is_kept_alive_every_week(stage: Stage) -> None:
     """Facts 4.4: 90 days without a refresh and the merchant must agree again."""
     stage.install()
@@ -304,6 +354,9 @@ def test_s131_an_online_token_is_never_stored(stage: Stage) -> None:
     session = stage.redeemed()
     person = type(session)(**{name: getattr(session, name) for name in session.__slots__} | {"user_id": "42"})
     assert code_of(lambda: stage.granted(SHOP, "authorization_code", person)) == "OAUTH-ONLINE"
+    door, now = stage.database.tenant(T), stage.clock.now()
+    with pytest.raises(Rejected, match="OAUTH-ONLINE"):
+        door.run(Store.BOOKS, lambda tx: stage.tokens.store(tx, T, SHOP, "token_exchange", person, now))
     assert stage.secret(T, "shopify.access_token") is None
 
 
