@@ -104,3 +104,9 @@ def _name(row: sa.Row[tuple[object, ...]], unseal: Unseal) -> str | None:
         if refusal.code != "VAULT-FORGOTTEN":
             raise
         return None
+
+
+def forget_names(tx: Transaction, tenant: str, vat_id: str) -> int:
+    """The names that answers gave for an id are deleted; that it was asked, and the verdict, stay."""
+    mine = (vat_names.c.tenant == tenant) & (vat_names.c.vat_id == vat_id)
+    return int(tx.execute(sa.delete(vat_names).where(mine)).rowcount)

@@ -236,6 +236,18 @@ def failed(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datet
     return _FAIL.change(tx, **which, reason_=_without_addresses(reason)) == 1
 
 
+def withdraw(tx: Transaction, tenant: str, order_id: str, now: datetime, reason: str) -> int:
+    """What was promised for an order and not begun is not sent any more; how many letters that were."""
+    waiting = (_c.tenant == tenant) & (_c.order_id == order_id) & (_c.state == "promised")
+    values = {"state": "failed", "reason": reason, "changed_at": to_micros(now), **_FREE}
+    return int(tx.execute(sa.update(letters).where(waiting).values(values)).rowcount)
+
+
+def erase_all(tx: Transaction, tenant: str) -> int:
+    """A tenant leaves: its letters are deleted. That one was promised stays known by its intent."""
+    return int(tx.execute(sa.delete(letters).where(_c.tenant == tenant)).rowcount)
+
+
 def release_executor(tx: Transaction, executor: str, now: datetime) -> list[Letter]:
     """At start: what this executor's dead predecessor held. Promised letters are free again; those in
     `sending` become uncertain and come back."""

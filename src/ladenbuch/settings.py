@@ -136,6 +136,14 @@ class Settings(BaseSettings):
     )
     sevdesk_rate: float = Field(10.0, gt=0, description="Most requests per second to one sevdesk account.")
     mail_from: str | None = Field(None, description="Sender of the letters, for instance 'Shop <shop@example.org>'.")
+    retention_years: int = Field(
+        8, ge=8, le=30, description="Years a document's data is kept, from the end of its calendar year."
+    )
+    inbox_days: float = Field(
+        60.0,
+        ge=7,
+        description="Days the bodies of webhooks are kept, sealed; what they led to is kept as long as it must.",
+    )
     stall_seconds: float = Field(
         60.0, gt=0, description="After how many seconds without movement /readyz says that a part stalls."
     )

@@ -16,7 +16,7 @@ from ladenbuch.workflows.rotation import COLUMNS, Rotated, Rotation
 from rotation_world import TENANTS, World, rows_of
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
-ROWS = 360
+ROWS = 420
 
 
 @pytest.fixture

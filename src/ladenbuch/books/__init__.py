@@ -14,11 +14,47 @@ Functions take an open transaction of the books store and never open one. Amount
 
 from __future__ import annotations
 
-from ladenbuch.books.asking import Question, attention, questions, record_attention, resolutions, resolve
-from ladenbuch.books.buyers import KnownContact, contact, contact_carries, contact_finished, contact_known, contacts
+from ladenbuch.books.asking import (
+    Question,
+    attention,
+    drop_questions,
+    questions,
+    record_attention,
+    resolutions,
+    resolve,
+)
+from ladenbuch.books.buyers import (
+    KnownContact,
+    contact,
+    contact_carries,
+    contact_finished,
+    contact_known,
+    contacts,
+    forget_contact,
+    forget_contacts,
+)
 from ladenbuch.books.columns import Seal, Unseal
-from ladenbuch.books.fence import check_fence, drop_leases, fences, give_lease, leases, take_fence, take_lease
-from ladenbuch.books.intending import Intent, call_again, done, intend, intent, intents, refuse, take_over
+from ladenbuch.books.fence import (
+    check_fence,
+    drop_leases,
+    drop_leases_of,
+    fences,
+    give_lease,
+    leases,
+    take_fence,
+    take_lease,
+)
+from ladenbuch.books.intending import (
+    Intent,
+    call_again,
+    done,
+    forget_contact_steps,
+    intend,
+    intent,
+    intents,
+    refuse,
+    take_over,
+)
 from ladenbuch.books.loading import load
 from ladenbuch.books.posted import (
     PINS,
@@ -34,6 +70,7 @@ from ladenbuch.books.posted import (
     has_documents,
     line_written,
     money_lines,
+    orders_before,
     pin_document,
     record_hands,
     taken_lines,
@@ -66,9 +103,14 @@ __all__ = [
     "done",
     "drafted",
     "drop_leases",
+    "drop_leases_of",
+    "drop_questions",
     "eu_sales",
     "fences",
     "finalised",
+    "forget_contact",
+    "forget_contact_steps",
+    "forget_contacts",
     "give_lease",
     "hands",
     "has_documents",
@@ -80,6 +122,7 @@ __all__ = [
     "load",
     "money_lines",
     "orders",
+    "orders_before",
     "pin_document",
     "questions",
     "record_attention",

@@ -109,3 +109,8 @@ def resolve(tx: Transaction, tenant: str, question: Question, choice: str, actor
         actor=actor,
         at=to_micros(now),
     )
+
+
+def drop_questions(tx: Transaction, tenant: str) -> None:
+    """A tenant leaves: nobody is asked any more. What was answered stays."""
+    tx.execute(sa.delete(attention).where(attention.c.tenant == tenant))

@@ -70,3 +70,13 @@ def contact_finished(tx: Transaction, tenant: str, customer_number: str) -> None
 def contact_carries(tx: Transaction, tenant: str, customer_number: str, vat_mark: str) -> None:
     """The contact carries the VAT id with this mark."""
     _VAT_MARK.change(tx, t=tenant, n=customer_number, m=vat_mark)
+
+
+def forget_contact(tx: Transaction, tenant: str, customer_number: str) -> None:
+    """The contact of a customer number is forgotten; sevdesk is asked should it be needed again."""
+    tx.execute(sa.delete(contacts).where(contacts.c.tenant == tenant, contacts.c.customer_number == customer_number))
+
+
+def forget_contacts(tx: Transaction, tenant: str) -> None:
+    """A tenant leaves: sevdesk alone knows its contacts."""
+    tx.execute(sa.delete(contacts).where(contacts.c.tenant == tenant))

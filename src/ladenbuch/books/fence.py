@@ -74,3 +74,8 @@ def give_lease(tx: Transaction, tenant: str, name: str, holder: str) -> None:
 def drop_leases(tx: Transaction, executor: str) -> None:
     """Give back what a dead predecessor of this executor held; its run ids begin with the executor's id."""
     tx.execute(sa.delete(leases).where(leases.c.holder.startswith(f"{executor}:", autoescape=True)))
+
+
+def drop_leases_of(tx: Transaction, tenant: str) -> None:
+    """A tenant leaves: it holds nothing any more."""
+    tx.execute(sa.delete(leases).where(leases.c.tenant == tenant))

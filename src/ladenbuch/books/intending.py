@@ -106,3 +106,10 @@ def refuse(tx: Transaction, tenant: str, key: str) -> None:
 def done(tx: Transaction, tenant: str, key: str, now: datetime, remote_id: str | None = None) -> None:
     """The call is confirmed: the key is used, for ever."""
     _DONE.change(tx, t=tenant, k=key, at=to_micros(now), remote=remote_id)
+
+
+def forget_contact_steps(tx: Transaction, tenant: str, customer_number: str) -> None:
+    """Steps of a contact that are done are not remembered any more: the contact itself is found in sevdesk again."""
+    whole = f"contact:{customer_number}"
+    mine = sa.or_(intents.c.key == whole, intents.c.key.startswith(f"{whole}:", autoescape=True))
+    tx.execute(sa.delete(intents).where(intents.c.tenant == tenant, mine, intents.c.done_at.is_not(None)))

@@ -281,3 +281,12 @@ def eu_sales(tx: Transaction, tenant: str, since: datetime) -> list[EuSale]:
         EuSale(from_micros(row.tax_point), row.eu_net, row.order_id, row.key, json.loads(row.tax)["case"] in AT_HOME)
         for row in rows
     ]
+
+
+def orders_before(tx: Transaction, tenant: str, day: date, limit: int) -> list[str]:
+    """Orders all of whose documents are from before a day; the oldest first."""
+    last = sa.func.max(documents.c.invoice_date)
+    query = sa.select(documents.c.order_id).where(documents.c.tenant == tenant).group_by(documents.c.order_id)
+    return list(
+        tx.execute(query.having(last < day.isoformat()).order_by(last, documents.c.order_id).limit(limit)).scalars()
+    )

@@ -26,6 +26,8 @@ app.add_typer(simulate, name="simulate")
 app.add_typer(audit, name="audit")
 webhooks = typer.Typer(help="What Shopify tells us of: the app's configuration file, and a shop's subscriptions.")
 app.add_typer(webhooks, name="webhooks", no_args_is_help=True)
+privacy = typer.Typer(help="What buyers and merchants asked us to tell or to forget, and what is kept how long.")
+app.add_typer(privacy, name="privacy", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Faults = Annotated[Literal["calm", "rain", "storm"], typer.Option(help="Weather: how unreliable everything is.")]
@@ -486,6 +488,34 @@ def webhooks_lint(
     from ladenbuch.cli.webhooks import lint_file
 
     raise typer.Exit(lint_file(file, as_json=as_json))
+
+
+@privacy.command("requests")
+def privacy_requests(tenant: TenantOption = None, as_json: Json = False) -> None:
+    """Requests by the privacy webhooks, what is due first on top; exit 1 while an answer waits to be fetched."""
+    from ladenbuch.cli.privacy import list_requests
+
+    raise typer.Exit(list_requests(tenant, as_json=as_json))
+
+
+@privacy.command("answer")
+def privacy_answer(
+    request: Annotated[str, typer.Argument(help="Its id, as `privacy requests` shows it.")],
+    to: Annotated[Path, typer.Option("--to", help="A new file, readable by you alone.")],
+    tenant: TenantOption = None,
+) -> None:
+    """Write everything we hold of a customer into one file, and note that the request was answered."""
+    from ladenbuch.cli.privacy import answer
+
+    raise typer.Exit(answer(request, to, tenant))
+
+
+@privacy.command("holds")
+def privacy_holds(tenant: TenantOption = None, as_json: Json = False) -> None:
+    """What the law keeps of forgotten buyers, and until when; it goes by itself."""
+    from ladenbuch.cli.privacy import list_holds
+
+    raise typer.Exit(list_holds(tenant, as_json=as_json))
 
 
 @audit.command("verify")

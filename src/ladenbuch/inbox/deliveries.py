@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import accumulate
 from typing import Protocol
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ladenbuch.db import Store, Transaction, from_micros, inbox_metadata, to_micros
 from ladenbuch.inbox.arrays import array_text
+from ladenbuch.inbox.marks import order_marks, poll_cursors
 from ladenbuch.sealed import SealedColumn
 
 events = sa.Table(
@@ -213,3 +214,40 @@ def prune(tx: Transaction, before: datetime) -> int:
     Marks stay: they are small, and their run numbers must not begin again. Returns how many events went.
     """
     return int(tx.execute(sa.delete(events).where(events.c.received_at < to_micros(before))).rowcount)
+
+
+def erase(tx: Transaction, tenant: str, order_ids: Collection[str], webhook_ids: Collection[str] = ()) -> int:
+    """Forget what was heard about these orders, and these deliveries; how many that were. Marks stay."""
+    gone = sa.or_(events.c.order_id.in_(list(order_ids)), events.c.webhook_id.in_(list(webhook_ids)))
+    return int(tx.execute(sa.delete(events).where(events.c.tenant == tenant, gone)).rowcount)
+
+
+def erase_before(tx: Transaction, tenant: str, before: datetime) -> int:
+    """Forget what was received before that instant, except what still has to be acted on; how many that were."""
+    mark = sa.literal(_HEARD).concat(events.c.webhook_id)
+    waiting = sa.select(order_marks.c.order_id).where(
+        order_marks.c.tenant == tenant, order_marks.c.order_id == mark, order_marks.c.wanted > order_marks.c.settled
+    )
+    old = (events.c.tenant == tenant) & (events.c.received_at < to_micros(before))
+    return int(tx.execute(sa.delete(events).where(old, ~waiting.exists())).rowcount)
+
+
+def erase_all(tx: Transaction, tenant: str) -> int:
+    """A tenant leaves: everything it was told is deleted, and how far its polls have seen; marks stay."""
+    tx.execute(sa.delete(poll_cursors).where(poll_cursors.c.tenant == tenant))
+    return int(tx.execute(sa.delete(events).where(events.c.tenant == tenant)).rowcount)
+
+
+def heard_orders(tx: Transaction, tenant: str) -> list[str]:
+    """The orders somebody told us of, as far as it is remembered."""
+    query = sa.select(events.c.order_id).where(events.c.tenant == tenant, events.c.order_id.is_not(None)).distinct()
+    return list(tx.execute(query.order_by(events.c.order_id)).scalars())
+
+
+def newest_bodies(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> list[tuple[str, str, str, bytes]]:
+    """The sealed bodies of what was heard about these orders: order, webhook id, key id, ciphertext; newest first."""
+    query = sa.select(events.c.order_id, events.c.webhook_id, events.c.key_id, events.c.body).where(
+        events.c.tenant == tenant, events.c.order_id.in_(list(order_ids))
+    )
+    rows = tx.execute(query.order_by(events.c.received_at.desc(), events.c.webhook_id))
+    return [(row.order_id, row.webhook_id, row.key_id, row.body) for row in rows]

@@ -11,6 +11,7 @@ from ladenbuch.db import Database, Door, Store, Transaction
 from ladenbuch.domain.evidence import VatIdAnswer
 from ladenbuch.domain.profile import Profile
 from ladenbuch.domain.rates import RateTable
+from ladenbuch.domain.retention import DAYS, YEARS
 from ladenbuch.domain.retry import LADDER
 from ladenbuch.errors import Retryable
 from ladenbuch.mail.transport import Relays
@@ -44,6 +45,18 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long what is kept (`domain.retention`): documents for `years`, what was heard for `inbox_days`, a tenant that
+    left without a shop/redact for `absent_days`, an answer that was fetched for `answer_days`.
+    """
+
+    years: int = YEARS
+    inbox_days: float = 60.0
+    absent_days: float = DAYS
+    answer_days: float = DAYS
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """Everything a workflow may touch. `shopify` and `sevdesk` give the client of one tenant.
 
@@ -62,6 +75,7 @@ class Context:
     chance: Callable[[], float]
     executor: str
     timing: Timing = field(default_factory=Timing)
+    keeping: Keeping = field(default_factory=Keeping)
     mail_from: str = "buchhaltung@example.com"
     wake: Callable[[str], None] = lambda name: None
     observe: Callable[[str, float], None] = lambda name, value: None

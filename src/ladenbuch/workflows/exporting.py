@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ladenbuch import audit, erasure, evidence, inbox, outbox, tenants
+from ladenbuch import audit, erasure, evidence, inbox, outbox, privacy, tenants
 from ladenbuch.books.posted import PINS
 from ladenbuch.books.verdicts import SNAPSHOTS
 from ladenbuch.db import Store, Transaction
@@ -29,7 +29,14 @@ from ladenbuch.workflows.context import Context
 MANIFEST = "manifest.json"
 #: Tables that hold keys and secrets, or are of use to the machine alone.
 _KEPT_BACK = frozenset({"secrets", "data_keys", "subject_keys"})
-_COLUMNS: tuple[SealedColumn, ...] = (PINS, SNAPSHOTS, evidence.NAMES, inbox.BODIES, outbox.PAYLOADS)
+_COLUMNS: tuple[SealedColumn, ...] = (
+    PINS,
+    SNAPSHOTS,
+    evidence.NAMES,
+    inbox.BODIES,
+    outbox.PAYLOADS,
+    privacy.ANSWERS,
+)
 _SEALED = {column.table.name: column for column in _COLUMNS}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from ladenbuch import books, outbox
+from ladenbuch import books, outbox, privacy
 from ladenbuch.db import Transaction
 from ladenbuch.domain.actions import Action
 from ladenbuch.vault import Sealed
@@ -78,6 +78,10 @@ def _promise_letter(run: Run, action: Action) -> None:
             now=now,
         )
         if known.done:
+            return
+        if privacy.redacted(tx, run.tenant, run.order_id):
+            books.done(tx, run.tenant, action.key, now)
+            run.say(tx, "no-letter", f"No letter for {document.number}: the buyer's data was erased.")
             return
         outbox.promise(
             tx,

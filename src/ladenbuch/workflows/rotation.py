@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ladenbuch import audit, books, evidence, inbox, outbox, tenants, vault
+from ladenbuch import audit, books, evidence, inbox, outbox, privacy, tenants, vault
 from ladenbuch.db import Database, Sealed, Store, Transaction
 from ladenbuch.errors import Rejected
 from ladenbuch.sealed import SealedColumn
@@ -33,6 +33,7 @@ COLUMNS: tuple[SealedColumn, ...] = (
     outbox.PAYLOADS,
     evidence.NAMES,
     inbox.BODIES,
+    privacy.ANSWERS,
 )
 _LISTED = 20  # rows that do not open
 #: Seconds after which whatever was sealed with a data key that is no longer the newest is on disk, or never will be:

@@ -12,21 +12,26 @@ from __future__ import annotations
 import json
 import logging
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from ladenbuch import audit, books, inbox, tenants
+from ladenbuch import audit, books, inbox, privacy, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.answers import BY_HAND, EXCLUDE, Answers, merged, question_hash
 from ladenbuch.domain.books import Books
 from ladenbuch.domain.certificate import certificate
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import Facts, Problem, facts_of
+from ladenbuch.domain.order import Order
 from ladenbuch.domain.plan import HELD, Plan, plan
+from ladenbuch.domain.redaction import without_buyer
 from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, NeedsAttention, NotYet, Rejected, Retryable
 from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound, trace_of
+from ladenbuch.workflows import redaction
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather, lines_of_feeds
 from ladenbuch.workflows.hands import look
@@ -118,6 +123,7 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         fetched = run.shopify.fetch_order(run.order_id)
         if fetched.order is None:
             return unseen(run, fetched.reason or "it cannot be read"), None
+        erased = _is_erased(run, fetched.order)
         facts = facts_of(fetched.order)
         evidence = gather(run.ctx, run.tenant, fetched.order, run.ctx.clock())
         left, known = _plan(run, facts, evidence)
@@ -135,11 +141,30 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
             left, known = _plan(run, facts, evidence)
             if run.shopify.updated_at(run.order_id) != fetched.order.updated_at:
                 continue
-        envelope = json.dumps(fetched.envelope, default=str).encode()
         moments = [*(item.look_again for item in held), *([left.look_again] if left.look_again else [])]
         left = replace(left, waiting=(*left.waiting, *(Problem(item.code, item.message) for item in held)))
-        return _record(run, facts, left, parked, envelope, looked_at), min(moments, default=None)
+        code = _record(run, facts, left, parked, fetched.envelope, looked_at)
+        if erased:
+            redaction.again(run.ctx, run.tenant, run.order_id)
+        return code, min(moments, default=None)
     raise Retryable("ORDER-MOVING", "the order changed while it was settled", after=1.0)
+
+
+def _is_erased(run: Run, order: Order) -> bool:
+    """Whether the order's buyer was forgotten: then nothing of them is kept of this look, and no letter goes out.
+
+    An older order of a forgotten buyer that turns up only now is noted here, before anything is done.
+    """
+
+    def look(tx: Transaction) -> tuple[bool, bool]:
+        known = privacy.redacted(tx, run.tenant, order.id)
+        return known, not known and redaction.was_forgotten(run.ctx, tx, run.tenant, order)
+
+    known, meant = run.ctx.door(run.tenant).read(Store.BOOKS, look)
+    if meant:
+        now = run.ctx.clock()
+        run.record(lambda tx: privacy.redact(tx, run.tenant, order.id, "an older order of a forgotten buyer", now))
+    return known or meant
 
 
 def _others_were_there(run: Run, left: Plan, known: Books) -> bool:
@@ -200,7 +225,9 @@ def _carry_out(run: Run, left: Plan) -> tuple[list[Problem], list[NotYet]]:
     return parked, held
 
 
-def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope: bytes, looked_at: datetime) -> str:
+def _record(
+    run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope: Mapping[str, Any], looked_at: datetime
+) -> str:
     """Write the verdict, the certificate and the open questions; the caller then says "settled"."""
     ctx, tenant, order = run.ctx, run.tenant, facts.order
     unseal, seal = ctx.unseal(tenant, "pins"), ctx.seal(tenant, "snapshot", run.order_id)
@@ -212,6 +239,8 @@ def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope:
         answers = Answers.of(known.resolutions, facts)
         open_items = merged([*left.attention, *answers.open(parked, BY_HAND, EXCLUDE)])
         proof = certificate(facts, known, left)
+        # Asked here once more: the buyer may have been forgotten since the order was read.
+        seen = without_buyer(envelope) if privacy.redacted(tx, tenant, run.order_id) else envelope
         verdict = "attention" if open_items else proof.verdict
         code = next((item.code for item in (*open_items, *left.waiting)), None)
         code = left.exclusion.code if left.exclusion is not None else code
@@ -225,7 +254,7 @@ def _record(run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope:
             processed_at=order.processed_at,
             updated_at=order.updated_at,
             certificate=proof.as_json(),
-            snapshot=zlib.compress(envelope, 1),
+            snapshot=zlib.compress(json.dumps(seen, default=str).encode(), 1),
         )
         books.record_state(tx, tenant, state, seal, looked_at)
         asked = [(item, question_hash(item, facts)) for item in open_items]

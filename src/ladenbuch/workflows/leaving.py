@@ -1,0 +1,83 @@
+"""A tenant is redacted: what the law does not keep is gone, its secrets too, and a proof of it stays.
+
+Kept: documents with their pins, covers, bookings, VAT answers, verdicts without buyers, the audit chain, profiles; each
+until its day on the hold list. All that is sealed anew with a fresh data key and the older keys are dropped, so that
+nothing else of the tenant opens, in no backup either (decision 0012). A shop that comes back is the same tenant.
+"""
+
+from __future__ import annotations
+
+from ladenbuch import audit, books, evidence, grants, inbox, outbox, privacy, tenants
+from ladenbuch.db import Sealed, Store, Transaction
+from ladenbuch.errors import Rejected
+from ladenbuch.sealed import SealedColumn
+from ladenbuch.workflows import redaction
+from ladenbuch.workflows.context import Context
+
+#: What is sealed and stays, read by whoever keeps the books.
+_KEPT: tuple[SealedColumn, ...] = (books.PINS, evidence.NAMES, books.SNAPSHOTS)
+
+
+def redact(ctx: Context, tenant: str, *, by: str, why: str) -> str:
+    """Erase what may go of a tenant that left; what was done, in a sentence. Repeatable after a crash.
+
+    Raises Rejected("TENANT-STATE") for a tenant whose app is installed, Rejected("VAULT-KEY").
+    """
+    door = ctx.door(tenant)
+    owner = door.read(Store.BOOKS, lambda tx: tenants.get(tx, tenant))
+    if owner.state == "redacted":
+        return "The tenant was redacted before."
+    if owner.state != "uninstalled":
+        raise Rejected("TENANT-STATE", f"the tenant is {owner.state}; only one whose app is gone is redacted")
+    orders = [order_id for order_id, _ in redaction.snapshots(ctx, tenant)]
+    door.run(Store.INBOX, lambda tx: inbox.erase_all(tx, tenant))
+
+    def write(tx: Transaction) -> str:
+        now = ctx.clock()
+        erased = redaction.Erased()
+        for order_id in orders:
+            redaction.empty(ctx, tx, tenant, order_id, why, now, erased)
+        outbox.erase_all(tx, tenant)
+        books.forget_contacts(tx, tenant)
+        books.drop_questions(tx, tenant)
+        books.drop_leases_of(tx, tenant)
+        privacy.drop_answers(tx, tenant)
+        grants.forget(tx, tenant)
+        gone = ctx.vault.delete_secrets(tx, tenant)
+        _shred(ctx, tx, tenant)
+        sentence = (
+            f"The tenant was redacted ({why}): {erased.orders} orders without their buyers, {gone} secrets deleted, "
+            f"{erased.documents} documents kept{f' until {erased.until} at the latest' if erased.until else ''}."
+        )
+        tenants.set_state(tx, tenant, "redacted", now, f"redacted: {why}")
+        audit.append(tx, tenant, now, actor=by, event="tenant.redacted", subject=tenant, sentence=sentence)
+        return sentence
+
+    said = door.run(Store.BOOKS, write)
+    ctx.forget(tenant)
+    ctx.database.truncate_logs()
+    return said
+
+
+def _shred(ctx: Context, tx: Transaction, tenant: str) -> None:
+    """Seal what is kept with a new data key, and drop all the others with everything else that hangs on them."""
+    newest = ctx.vault.renew(tx, tenant)
+    for column in _KEPT:
+        after: tuple[object, ...] = ()
+        while rows := column.older(tx, tenant, newest, after):
+            for row in rows:
+                sealed = _anew(ctx, tenant, column, row)
+                if sealed is not None:
+                    column.replace(tx, tenant, row, sealed)
+            after = column.key(rows[-1])
+    ctx.vault.retire(tx, tenant)
+
+
+def _anew(ctx: Context, tenant: str, column: SealedColumn, row: object) -> Sealed | None:
+    name = column.row_id(row)
+    try:
+        return ctx.vault.reseal(tenant, column.purpose(row), name, column.sealed(row), column.subject(row))
+    except Rejected as refusal:
+        if refusal.code != "VAULT-FORGOTTEN":
+            raise
+        return None

@@ -1,0 +1,168 @@
+"""A house whose webhooks come in by the real ingest, and everything a thief of its stores could read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from house import SHOP, TENANT, House
+from ladenbuch import audit, inbox, privacy
+from ladenbuch.db import Database, Store
+from ladenbuch.errors import Rejected
+from ladenbuch.inbox.marks import order_marks
+from ladenbuch.shopify.webhooks import sign
+from ladenbuch.vault import KeyRing, Vault
+from ladenbuch.web.ingest import Ingest
+from ladenbuch.workflows.rotation import COLUMNS
+
+START = datetime(2026, 11, 2, 8, tzinfo=UTC)
+SECRET = "a-secret-of-nobody"
+KEY = "k1:" + "A" * 43 + "="
+
+
+class Compliance(House):
+    """`post` a webhook as Shopify does; `told` is what its mark says then."""
+
+    def __init__(self, folder: Path, profile: Mapping[str, Any] | None = None) -> None:
+        super().__init__(folder, START, {"letters": True, **(profile or {})})
+        self.folder = folder
+        self.commit = inbox.GroupCommit(self.database, self.ladenbuch.vault, self.clock.now)
+        self.ingest = Ingest(self.commit, self.ladenbuch.tenant_of, self.clock.now, tenant_seconds=0.0)
+        self.count = 0
+
+    def close(self) -> None:
+        self.commit.close()
+        super().close()
+
+    def post(
+        self, topic: str, body: Mapping[str, Any], *, secret: str = SECRET, shop: str = SHOP, id: str | None = None
+    ) -> int:
+        """The status; everything that is due because of it is done before it comes back."""
+        self.count += 1
+        raw = json.dumps(body, ensure_ascii=False).encode()
+        headers = {
+            "x-shopify-topic": topic,
+            "x-shopify-hmac-sha256": sign(raw, secret),
+            "x-shopify-shop-domain": shop,
+            "x-shopify-api-version": "2026-10",
+            "x-shopify-webhook-id": id or f"w{self.count}",
+            "x-shopify-triggered-at": self.clock.now().isoformat().replace("+00:00", "Z"),
+        }
+        status = asyncio.run(self._request([(name.encode(), value.encode()) for name, value in headers.items()], raw))
+        self.work()
+        return status
+
+    def work(self) -> None:
+        self.engine.wake("dispatch")
+        self.engine.drain()
+
+    async def _request(self, headers: list[tuple[bytes, bytes]], body: bytes) -> int:
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.ingest({"type": "http", "method": "POST", "path": "/webhooks", "headers": headers}, receive, send)
+        return int(sent[0]["status"])
+
+    def told(self, id: str) -> str | None:
+        """The code of a delivery that is not about an order."""
+        query = sa.select(order_marks.c.last_code).where(order_marks.c.order_id == inbox.mark_of(id))
+        found = self.database.tenant(TENANT).read(Store.INBOX, lambda tx: tx.execute(query).scalar_one_or_none())
+        return None if found is None else str(found)
+
+    def requests(self) -> list[privacy.Request]:
+        return self.database.tenant(TENANT).read(Store.BOOKS, lambda tx: privacy.requests(tx, TENANT))
+
+    def held(self) -> list[privacy.Hold]:
+        return self.database.tenant(TENANT).read(Store.BOOKS, lambda tx: privacy.on_hold(tx, TENANT))
+
+    def chain(self) -> list[dict[str, Any]]:
+        """The audit chain, which holds."""
+        door = self.database.tenant(TENANT)
+        assert door.read(Store.BOOKS, lambda tx: audit.verify(tx, TENANT)) is None
+        lines = door.read(Store.BOOKS, lambda tx: list(audit.export(tx, TENANT)))
+        return [json.loads(line) for line in lines][:-1]
+
+    def events(self) -> list[str]:
+        return [entry["event"] for entry in self.chain()]
+
+    # -- what a thief reads ----------------------------------------------------------------------------------------
+
+    def in_files(self, *needles: str) -> dict[str, int]:
+        """How often each needle stands in the stores' files as they are, write-ahead logs included."""
+        return found_in((path.read_bytes() for path in files(self.folder)), needles)
+
+    def opened(self, *needles: str) -> set[str]:
+        """The sealed columns in which a needle stands for somebody who has every key there is."""
+        return opened(self.database, needles)
+
+    def backup(self, to: Path) -> Path:
+        """A copy of the stores by the rule of decision 0012: without the two tables of keys, and vacuumed."""
+        to.mkdir()
+        for path in self.folder.glob("*.db"):
+            with sqlite3.connect(path) as source, sqlite3.connect(to / path.name) as copy:
+                source.backup(copy)
+            copy = sqlite3.connect(to / path.name, isolation_level=None)
+            tables = {row[0] for row in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            for table in tables & {"data_keys", "subject_keys"}:
+                copy.execute(f"DELETE FROM {table}")
+            copy.execute("VACUUM")
+            copy.close()
+        return to
+
+    def restored(self, backup: Path, to: Path) -> Database:
+        """A backup with the newest copy of the two tables, opened."""
+        shutil.copytree(backup, to)
+        for path in to.glob("*.db"):
+            with sqlite3.connect(path) as copy:
+                if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'data_keys'").fetchone():
+                    continue
+                copy.execute("ATTACH ? AS now", [str(self.folder / path.name)])
+                for table in ("data_keys", "subject_keys"):
+                    copy.execute(f"INSERT INTO {table} SELECT * FROM now.{table}")
+        return Database.open(data_dir=to)
+
+
+def files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def found_in(contents: Iterator[bytes], needles: tuple[str, ...]) -> dict[str, int]:
+    counts = dict.fromkeys(needles, 0)
+    for content in contents:
+        for needle in needles:
+            counts[needle] += content.count(needle.encode()) + content.count(json.dumps(needle)[1:-1].encode())
+    return {needle: number for needle, number in counts.items() if number}
+
+
+def opened(database: Database, needles: tuple[str, ...]) -> set[str]:
+    vault, found = Vault(KeyRing.parse(KEY), database), set()
+    for column in COLUMNS:
+        of = column.table.c
+        wanted = {*column.table.primary_key, of.key_id, of[column.column], *(of[name] for name in column.uses)}
+        query = sa.select(*wanted).where(column.table.c[column.column].is_not(None))
+        for row in database.system("doctor").read(column.store, lambda tx, query=query: tx.execute(query).all()):  # type: ignore[misc]
+            try:
+                plain = vault.open(row.tenant, column.purpose(row), column.row_id(row), column.sealed(row))
+            except Rejected as refusal:
+                if refusal.code != "VAULT-FORGOTTEN":
+                    raise
+                continue
+            if plain[:1] == b"\x78":
+                plain = zlib.decompress(plain)
+            if found_in(iter([plain]), needles):
+                found.add(column.name)
+    return found
