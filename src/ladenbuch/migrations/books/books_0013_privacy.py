@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "books_0012"
-down_revision = "books_0011"
+revision = "books_0013"
+down_revision = "books_0012"
 branch_labels = None
 depends_on = None
 
