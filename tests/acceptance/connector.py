@@ -68,6 +68,7 @@ class Connector(Stage):
     """A stage whose lives are played in portions. Every portion is another slice of one shop's day."""
 
     lives: list[Life]
+    cast: tuple[Life, ...] = ()
 
     def start(self) -> None:
         try:
@@ -163,6 +164,7 @@ def raise_curtain(
     stage = Connector(folder, env | dict(settings or {}), simulators, ports, port)
     try:
         stage.lives = generate(seed, orders, shop=SHOP, mix="domestic", end=datetime.now(UTC), span=SPAN)
+        stage.cast = tuple(stage.lives)
         add_tenant(stage, cut_off=cut_off(stage.lives) if cut_off else None)
         if live:
             assert stage.run("tenants", "live", TENANT).returncode == 0

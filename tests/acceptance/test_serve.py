@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from acceptance.connector import DEADLINE, Connector, free_port, raise_curtain, wait_for
+from acceptance.dump import buyers, cells, in_the_clear
 from ladenbuch.cli.demo import TENANT
 from ladenbuch.simulators.lives import Life
 
@@ -184,6 +185,21 @@ def test_a_full_disk_answers_503_and_recovers(stage: Connector) -> None:
     with closing(sqlite3.connect(stage.folder / "data" / "inbox.db")) as inbox:
         assert inbox.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert "Traceback" not in stage.log()
+
+
+def test_s49_no_token_and_no_buyer_lies_in_the_clear(stage: Connector) -> None:
+    """After all that: no table, the engine's included, no file and no line of the log has one, but what is held."""
+    stage.play(PORTION, 0.5)
+    assert verdict(stage) == CLEAN
+    assert count(stage, "events") >= PORTION
+    told = buyers(stage.cast)
+    assert len(told["email"]) > PORTION and told["phone"] and told["street"]
+    assert in_the_clear(stage, stage.cast) == {}
+    assert {place.partition(".")[0] for place, _ in cells(stage.folder / "data")} == {"books", "engine", "inbox"}
+    spilled = stage.folder / "data" / "spilled.txt"
+    spilled.write_text(sorted(told["email"])[0].upper())
+    assert in_the_clear(stage, stage.cast) == {"spilled.txt": {"email"}}, "it would have been found"
+    spilled.unlink()
 
 
 def test_three_kills_while_forty_orders_arrive(tmp_path: Path) -> None:

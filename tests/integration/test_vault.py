@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import logging
+import traceback
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +15,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +24,7 @@ from ladenbuch import vault as vaults
 from ladenbuch.db import Database, Sealed, Store
 from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.sealed import held
+from ladenbuch.telemetry import configure_logging
 from ladenbuch.vault import KeyRing, Vault, generate_key
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -177,6 +183,63 @@ def test_what_an_older_version_sealed_with_a_root_key_still_opens(database: Data
     assert code(vault(database).open, "b", "pins", "any row", sealed) == "VAULT-OPEN"
     assert code(vault(database).open, "a", "letter", "any row", sealed) == "VAULT-OPEN"
     assert code(vault(database, NEW).open, "a", "pins", "any row", sealed) == "VAULT-KEY"
+
+
+# -- nothing secret in what is told of a failure -------------------------------------------------------------------
+
+
+def failures(database: Database) -> Iterator[Callable[[], object]]:
+    """Everything that can go wrong with a secret or a key in hand."""
+    door, mine = database.tenant("t1"), vault(database)
+    door.run(Store.BOOKS, lambda tx: mine.put_secret(tx, "t1", "shopify", TOKEN, NOW))
+    sealed = mine.seal("t1", "p", "r", TOKEN.encode(), "o1")
+    lacking = vault(database, NEW)
+    yield lambda: KeyRing.parse(f"{OLD},{NEW},k3:short")
+    yield lambda: KeyRing.parse(f"{OLD},{OLD}")
+    yield lambda: door.read(Store.BOOKS, lambda tx: mine.put_secret(tx, "t1", "shopify", TOKEN, NOW))
+    yield lambda: door.run(
+        Store.BOOKS, lambda tx: mine.put_secret(tx, "t1", "shopify", TOKEN, NOW.replace(tzinfo=None))
+    )
+    yield lambda: door.run(Store.BOOKS, lambda tx: lacking.put_secret(tx, "t1", "shopify", TOKEN, NOW))
+    yield lambda: door.read(Store.BOOKS, lambda tx: lacking.get_secret(tx, "t1", "shopify"))
+    yield lambda: mine.open("t1", "p", "another row", sealed)
+    yield lambda: lacking.seal("t1", "p", "r", TOKEN.encode())
+    for change in (lambda tx: mine.forget_subject(tx, "t1", "o1"), lambda tx: mine.renew(tx, "t1")):
+        yield lambda change=change: door.read(Store.BOOKS, change)  # type: ignore[misc]
+    yield lambda: door.read(Store.BOOKS, lambda tx: vault(database, f"{NEW},{OLD}").rewrap(tx, "t1"))
+
+    def altered(tx: sa.Connection) -> None:
+        tx.execute(sa.update(vaults.subject_keys).values(wrapped=b"0" * 60))
+        vault(database).open("t1", "p", "r", sealed)
+
+    yield lambda: door.run(Store.BOOKS, altered)
+
+
+def dump(fail: Callable[[], object]) -> str:
+    """A failure as a debugger or an error tracker shows it: every frame with its variables, and the chain."""
+    try:
+        try:
+            fail()
+        except Exception as error:
+            logging.getLogger("ladenbuch.test").exception("it failed: %s", error)
+            structlog.get_logger("ladenbuch.test").exception("it failed", error=str(error))
+            raise RuntimeError("while handling") from error
+    except RuntimeError as outer:
+        return "".join(traceback.TracebackException.from_exception(outer, capture_locals=True).format())
+    raise AssertionError("it did not fail")
+
+
+def test_s7_s49_neither_tracebacks_nor_dumps_of_variables_nor_logs_show_a_secret(database: Database) -> None:
+    secret = [TOKEN, *(key.split(":")[1] for key in (OLD, NEW))]
+    secret += [str(base64.b64decode(key.split(":")[1]))[2:-1] for key in (OLD, NEW)]
+    out = io.StringIO()
+    configure_logging("json", stream=out)
+    told = [dump(fail) for fail in failures(database)]
+    assert len(told) == 12
+    assert all("/vault/" in one for one in told), "each of them passed through the vault"
+    for one in (*told, out.getvalue()):
+        assert [text for text in secret if text in one] == []
+    assert len(out.getvalue().splitlines()) == 24
 
 
 # -- forgetting ---------------------------------------------------------------------------------------------------

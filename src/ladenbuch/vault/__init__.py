@@ -47,7 +47,7 @@ from ladenbuch.vault.data_keys import data_keys as data_keys
 from ladenbuch.vault.data_keys import is_data_key as is_data_key
 from ladenbuch.vault.data_keys import subject_keys as subject_keys
 from ladenbuch.vault.keyring import KeyRing, generate_key
-from ladenbuch.vault.tree import PATH_BYTES, Tree, grow
+from ladenbuch.vault.tree import LEAVES, PATH_BYTES, Tree, grow
 
 __all__ = ["SECRETS", "KeyRing", "Sealed", "Secret", "Vault", "generate_key", "secrets"]
 
@@ -286,7 +286,10 @@ class Vault:
             return key.seals, ciphertext[1:]
         if not ciphertext.startswith(_OF_SUBJECT):
             raise _not_this()
-        return _leaf(key.tree, int.from_bytes(ciphertext[1 : 1 + PATH_BYTES])), ciphertext[1 + PATH_BYTES :]
+        path = int.from_bytes(ciphertext[1 : 1 + PATH_BYTES])
+        if path >= LEAVES:
+            raise _not_this()
+        return _leaf(key.tree, path), ciphertext[1 + PATH_BYTES :]
 
     def _data_key(self, tenant: str, key_id: str) -> DataKey:
         known = self._of(tenant)

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ladenbuch.db import Statement, Transaction, books_metadata, one_at_a_time
 from ladenbuch.errors import Rejected
-from ladenbuch.vault.keyring import KEY_BYTES, KeyRing
-from ladenbuch.vault.tree import Tree, grow, packed, path_of, unpacked
+from ladenbuch.vault.keyring import KEY_BYTES, Key, KeyRing
+from ladenbuch.vault.tree import Nodes, Tree, grow, packed, path_of, unpacked
 
 NONCE_BYTES = 12
 
@@ -104,7 +104,7 @@ def load(tx: Transaction, tenant: str, ring: KeyRing) -> TenantKeys:
             lost[row.key_id] = row.wrapped_by
             continue
         wraps, seals = _unwrapped(row, ring)
-        nodes: dict[int, bytes] = {}
+        nodes = Nodes()
         for part in _PARTS.rows(tx, t=tenant, k=row.key_id):
             nodes.update(_nodes(wraps, part, tenant, row.key_id))
         by_id[row.key_id] = DataKey(row.key_id, row.version, seals, Tree(nodes))
@@ -116,7 +116,7 @@ def make(tx: Transaction, tenant: str, ring: KeyRing) -> str:
     one_at_a_time(tx, f"data_keys {tenant}")
     newest = _KEYS.rows(tx, t=tenant)
     key_id = f"d:{os.urandom(8).hex()}"
-    key = os.urandom(KEY_BYTES)
+    key = Key(os.urandom(KEY_BYTES))
     row = {"tenant": tenant, "key_id": key_id, "generation": newest[-1].generation + 1 if newest else 1, "version": 0}
     tx.execute(sa.insert(data_keys).values(**row, wrapped_by=ring.primary, wrapped=_wrapped(key, ring, row)))
     _add_part(tx, _purposes(key)[0], tenant, key_id, 0, grow())
@@ -143,8 +143,8 @@ def forget_subjects(tx: Transaction, tenant: str, ring: KeyRing, subjects: Colle
         part_of = {node: part for part, nodes in parts.items() for node in nodes}
         fresh = max(parts) + 1
         changed = {fresh}
-        nodes = {number: key for some in parts.values() for number, key in some.items()}
-        parts[fresh] = {}
+        nodes = Nodes(item for some in parts.values() for item in some.items())
+        parts[fresh] = Nodes()
         for subject in dict.fromkeys(subjects):
             tree = Tree(nodes)
             path = first_path(tree, subject)
@@ -152,8 +152,8 @@ def forget_subjects(tx: Transaction, tenant: str, ring: KeyRing, subjects: Colle
             assert above is not None
             changed.add(part := part_of.pop(above))
             del nodes[above], parts[part][above]
-            nodes |= instead
-            parts[fresh] |= instead
+            nodes.update(instead)
+            parts[fresh].update(instead)
             part_of |= dict.fromkeys(instead, fresh)
         mine = (subject_keys.c.tenant == tenant) & (subject_keys.c.key_id == row.key_id)
         for part in changed:
@@ -212,7 +212,7 @@ def wrapped_by(tx: Transaction) -> dict[str, int]:
 
 
 def _data_key(row: sa.Row[tuple[object, ...]], ring: KeyRing) -> bytes:
-    return _opened(ring.cipher(row.wrapped_by), row.wrapped, _name_of_key(row._asdict(), row.wrapped_by))
+    return Key(_opened(ring.cipher(row.wrapped_by), row.wrapped, _name_of_key(row._asdict(), row.wrapped_by)))
 
 
 def _unwrapped(row: sa.Row[tuple[object, ...]], ring: KeyRing) -> tuple[AESGCM, AESGCM]:
@@ -232,11 +232,11 @@ def _name_of_key(row: dict[str, object], root: str) -> bytes:
     return json.dumps(["ladenbuch.v2.data-key", row["tenant"], row["key_id"], row["generation"], root]).encode()
 
 
-def _nodes(wraps: AESGCM, part: sa.Row[tuple[object, ...]], tenant: str, key_id: str) -> dict[int, bytes]:
+def _nodes(wraps: AESGCM, part: sa.Row[tuple[object, ...]], tenant: str, key_id: str) -> Nodes:
     return unpacked(_opened(wraps, part.wrapped, _name_of_part(tenant, key_id, part.part)))
 
 
-def _add_part(tx: Transaction, wraps: AESGCM, tenant: str, key_id: str, part: int, nodes: dict[int, bytes]) -> None:
+def _add_part(tx: Transaction, wraps: AESGCM, tenant: str, key_id: str, part: int, nodes: Nodes) -> None:
     wrapped = _closed(wraps, packed(nodes), _name_of_part(tenant, key_id, part))
     tx.execute(sa.insert(subject_keys).values(tenant=tenant, key_id=key_id, part=part, wrapped=wrapped))
 

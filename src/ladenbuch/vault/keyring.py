@@ -15,6 +15,15 @@ from ladenbuch.errors import Rejected, UsageError
 KEY_BYTES = 32
 
 
+class Key(bytes):
+    """A key in memory. Dumps of variables show that it is one, and not which."""
+
+    def __repr__(self) -> str:
+        return "Key(...)"
+
+    __str__ = __repr__
+
+
 def generate_key() -> str:
     """A new random key in the form LADENBUCH_KEYS takes: id:base64-of-32-bytes."""
     return f"k{secrets.token_hex(4)}:{base64.b64encode(os.urandom(KEY_BYTES)).decode()}"
