@@ -23,12 +23,12 @@ from dataclasses import dataclass, field
 from datetime import date as Date
 from datetime import datetime
 from decimal import Decimal
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from functools import cache
-from typing import Literal
+from functools import cache, lru_cache
+from typing import Any, Literal
 
 from babel.dates import format_date
 from babel.numbers import format_currency
@@ -48,6 +48,28 @@ _DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za
 _BRANDED = re.compile(r'"?(?P<name>[^<>"\r\n]*?)"? *<(?P<spec>[^<>\s]+)>\Z|(?P<bare>[^<>\s]+)\Z')
 # Bidirectional controls: they make a text read differently from what it says (Unicode TR 36).
 _DIRECTION = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class _Headers(HeaderRegistry):
+    """The library's headers, without making a class for each and reading the same few over and over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._classes: dict[str, Any] = {}
+        self._known = lru_cache(maxsize=64)(super().__call__)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._classes:
+            self._classes[name] = super().__getitem__(name)
+        return self._classes[name]
+
+    def __call__(self, name: str, value: Any) -> Any:
+        # What says something about the buyer is kept nowhere.
+        return (self._known if name.lower() in _SAME_IN_ALL else super().__call__)(name, value)
+
+
+_SAME_IN_ALL = {"auto-submitted", "content-language", "content-transfer-encoding", "content-type", "mime-version"}
+_POLICY = SMTP.clone(header_factory=_Headers())
 
 
 @dataclass(frozen=True)
@@ -94,7 +116,7 @@ def invoice_letter(context: InvoiceLetter, pdf: bytes | None, date: datetime) ->
     key_hash = hashlib.sha256(context.letter_key.encode()).hexdigest()[:32]
     words = _words(context, language, with_pdf=pdf is not None)
 
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["From"] = sender
     message["To"] = Address(_name(context.to_name), addr_spec=recipient)
     if context.reply_to:
@@ -150,6 +172,7 @@ def _name(text: str) -> str:
     return "" if re.search(r"://|www\.|@|\.[a-z]{2,}/", name, re.IGNORECASE) else name
 
 
+@lru_cache(maxsize=64)
 def _branded(text: str, shop_name: str, which: str) -> Address:
     match = _BRANDED.match(text)
     name, address = (match["name"] or "", match["spec"] or match["bare"]) if match else ("", "")

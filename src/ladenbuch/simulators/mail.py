@@ -22,7 +22,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
@@ -33,6 +35,24 @@ from ladenbuch.simulators.weather import MailFault, MailFaultKind, Weather
 Outcome = Literal["accepted", "refused", "cut_before", "cut_after"]
 HOST = "127.0.0.1"
 _KINDS = ("refuse", "cut_before", "cut_after")
+
+
+class _Headers(HeaderRegistry):
+    """The library's headers, of which it would make a class each, and read anew each time one is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._class = lru_cache(maxsize=256)(super().__getitem__)
+        self._read = lru_cache(maxsize=4096)(super().__call__)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._class(name)
+
+    def __call__(self, name: str, value: Any) -> Any:
+        return self._read(name, value)
+
+
+_POLICY = email.policy.default.clone(header_factory=_Headers())
 
 
 def _now() -> datetime:
@@ -95,7 +115,7 @@ class MailSimulator:
             if fault.kind == "cut_before":
                 self.connections_cut += 1
                 return "cut_before"
-            parsed = email.message_from_bytes(content, policy=email.policy.default)
+            parsed = email.message_from_bytes(content, policy=_POLICY)
             self.messages.append(Received(mail_from, tuple(rcpt_tos), parsed, self._clock(), user))
             if fault.kind == "cut_after":
                 self.connections_cut += 1
