@@ -189,7 +189,7 @@ class Caller:
         try:
             response = self._http.send(request, auth=None, follow_redirects=False, stream=True)
             try:
-                reply = Reply(response.status_code, dict(response.headers), _read(response))
+                reply = Reply(response.status_code, response.headers, _read(response))
             finally:
                 response.close()
             status = reply.status
@@ -220,14 +220,10 @@ class Caller:
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        request = self._http.build_request(
-            method, self._base_url + path, params=list(query) or None, content=content, headers=headers
-        )
-        # The HTTP client may be shared by tenants: a session cookie of one must not travel with another's
-        # token.
-        if "cookie" in request.headers:
-            del request.headers["cookie"]
-        return request
+        # Not the client's `build_request`: tenants may share the client, and a session cookie of one must not travel
+        # with another's token. It also reads every address twice.
+        url = httpx2.URL(self._base_url + path, params=list(query)) if query else httpx2.URL(self._base_url + path)
+        return httpx2.Request(method, url, content=content, headers=headers)
 
 
 class _TooLong(Exception):

@@ -100,7 +100,7 @@ class Admin:
         self.shop = shop
         self.version = version
         self.budget = budget or CostGauge(clock)
-        self._url = f"{base_url.replace('{shop}', shop).rstrip('/')}/admin/api/{version}/graphql.json"
+        self._url = httpx2.URL(f"{base_url.replace('{shop}', shop).rstrip('/')}/admin/api/{version}/graphql.json")
         self._token = token
         self._refresh = refresh
         self._http = http
@@ -250,7 +250,9 @@ class Admin:
         if asked.debug_cost:
             headers["Shopify-GraphQL-Cost-Debug"] = "1"
         try:
-            answer = self._http.post(self._url, content=asked.body, headers=headers, follow_redirects=False)
+            # Not the client's `post`: it reads the address anew each time, and adds cookies of other shops.
+            request = httpx2.Request("POST", self._url, content=asked.body, headers=headers)
+            answer = self._http.send(request, follow_redirects=False)
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise self._lost(asked, "SHOPIFY-UNREACHABLE", f"no answer ({type(error).__name__})") from None
         limit = call_limit(answer.headers.get(HEADER)) if self._read_call_limit else None
