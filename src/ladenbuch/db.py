@@ -20,8 +20,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -278,16 +277,28 @@ class Database:
         raise AssertionError("unreachable")
 
     def _once(self, store: Store, local: Mapping[str, str], fn: Callable[[Transaction], T], read: bool) -> T:
-        with self._writer(store, read), _translated(read) as progress:
+        writer = None if read else self._writers.get(store)
+        if writer is not None and not writer.acquire(timeout=_BUSY_SECONDS):
+            raise Retryable("DB-BUSY", f"the {store} database was busy for {_BUSY_SECONDS} seconds")
+        committing = False
+        try:
             if self.is_sqlite:
                 return self._in_file(store, fn, read)
             with self._engines[store].connect() as tx, tx.begin() as transaction:
                 _enter_schema(tx, store, local, read)
                 self._inside.tx = tx
                 result = fn(tx)
-                progress.append("commit")
+                committing = True
                 transaction.commit()
             return result
+        except _DRIVERS as error:
+            known, cause = _translated(error, read, committing)
+            if known is None:
+                raise
+            raise known from cause
+        finally:
+            if writer is not None:
+                writer.release()
 
     def _in_file(self, store: Store, fn: Callable[[Transaction], T], read: bool) -> T:
         idle = self._idle[store, read]
@@ -308,19 +319,6 @@ class Database:
             raise
         idle.append(tx)
         return result
-
-    @contextmanager
-    def _writer(self, store: Store, read: bool) -> Iterator[None]:
-        lock = None if read else self._writers.get(store)
-        if lock is None:
-            yield
-        elif not lock.acquire(timeout=_BUSY_SECONDS):
-            raise Retryable("DB-BUSY", f"the {store} database was busy for {_BUSY_SECONDS} seconds")
-        else:
-            try:
-                yield
-            finally:
-                lock.release()
 
 
 class Door:
@@ -429,26 +427,22 @@ _SQLITE_UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLI
 _POSTGRESQL_UNWRITABLE = ("25006", "53100", "58030")  # read-only, disk full, input/output error
 
 
-@contextmanager
-def _translated(read: bool) -> Iterator[list[str]]:
-    """What the driver raises, in the words of errors.py. The list says how far the transaction came."""
-    progress: list[str] = []
-    try:
-        yield progress
-    except sa.exc.TimeoutError as error:
-        raise Retryable("DB-BUSY", "no database connection became free") from error
-    except (sa.exc.IntegrityError, sqlite3.IntegrityError) as error:
-        # `from None`: the driver's own text quotes the row.
-        raise Rejected("DB-CONSTRAINT", _constraint(getattr(error, "orig", error))) from None
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
-        original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        if isinstance(original, sqlite3.Error):
-            known = _sqlite_error(original, read)
-        else:
-            known = _postgresql_error(original, read, bool(progress))
-        if known is None:
-            raise
-        raise known from (None if isinstance(known, Rejected) else error)
+_DRIVERS = (sa.exc.TimeoutError, sa.exc.DBAPIError, sqlite3.Error)
+
+
+def _translated(error: Exception, read: bool, committing: bool) -> tuple[Exception | None, Exception | None]:
+    """What the driver raised, in the words of errors.py (None: it has none), and the cause it may name."""
+    if isinstance(error, sa.exc.TimeoutError):
+        return Retryable("DB-BUSY", "no database connection became free"), error
+    if isinstance(error, sa.exc.IntegrityError | sqlite3.IntegrityError):
+        # No cause: the driver's own text quotes the row.
+        return Rejected("DB-CONSTRAINT", _constraint(getattr(error, "orig", error))), None
+    original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if isinstance(original, sqlite3.Error):
+        known = _sqlite_error(original, read)
+    else:
+        known = _postgresql_error(original, read, committing)
+    return known, None if isinstance(known, Rejected) else error
 
 
 def _sqlite_error(error: sqlite3.Error, read: bool) -> Exception | None:
