@@ -115,7 +115,13 @@ class ProfileVersion:
 
     version: int
     effective_from: datetime
-    profile: Mapping[str, Any]
+    text: str
+
+    @property
+    def profile(self) -> Mapping[str, Any]:
+        """What the text (JSON) says."""
+        said: dict[str, Any] = json.loads(self.text)
+        return said
 
 
 def add(
@@ -246,7 +252,7 @@ def add_profile(
 def profiles(tx: Transaction, tenant: str) -> list[ProfileVersion]:
     """All versions of the tenant's profile, in the order they were added."""
     return [
-        ProfileVersion(row.version, from_micros(row.effective_from), json.loads(row.profile))
+        ProfileVersion(row.version, from_micros(row.effective_from), row.profile)
         for row in _PROFILES.rows(tx, t=tenant)
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from ladenbuch import tenants
 from ladenbuch.db import Database, Door, Store, Transaction
@@ -117,10 +118,11 @@ def profiles_in(tx: Transaction, tenant: str) -> list[Profile]:
     versions = tenants.profiles(tx, tenant)
     if not versions:
         raise Retryable("TENANT-UNKNOWN", "the tenant has no accounting profile yet")
-    own = {"go_live": owner.cut_off.isoformat(), "draft_only": owner.draft_only}
-    return [
-        Profile.from_json(
-            dict(item.profile) | own | {"effective_from": item.effective_from.isoformat()}, version=item.version
-        )
-        for item in versions
-    ]
+    return [_profile(item, owner.cut_off, owner.draft_only) for item in versions]
+
+
+@lru_cache(maxsize=256)
+def _profile(item: tenants.ProfileVersion, cut_off: datetime, draft_only: bool) -> Profile:
+    """A version with the tenant's own switches; read for every order, and the same for all of them."""
+    own = {"go_live": cut_off.isoformat(), "draft_only": draft_only, "effective_from": item.effective_from.isoformat()}
+    return Profile.from_json({**item.profile, **own}, version=item.version)
