@@ -67,7 +67,7 @@ def _embed(objects: list[bytes], name: str, content: bytes) -> None:
 
 def _codes(lines: Sequence[str]) -> dict[str, int]:
     """Spare codes for the letters that Windows-1252 lacks, in order of appearance; none are left for the 27th."""
-    foreign = dict.fromkeys(char for char in "".join(lines) if not char.encode("cp1252", "ignore"))
+    foreign = (char for char in dict.fromkeys("".join(lines)) if not char.encode("cp1252", "ignore"))
     return dict(zip(foreign, _SPARE, strict=False))
 
 
@@ -99,8 +99,8 @@ def _shown(lines: Sequence[str], codes: dict[str, int]) -> bytes:
 
 
 def _escape(text: str, codes: dict[str, int]) -> bytes:
-    flat = " ".join(text.split())
-    raw = b"".join(bytes([codes[char]]) if char in codes else char.encode("cp1252", "replace") for char in flat)
+    flat = " ".join(text.split()).translate({ord(char): code for char, code in codes.items()})
+    raw = flat.encode("cp1252", "replace")
     return raw.replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
 
 
