@@ -38,6 +38,7 @@ from ladenbuch.domain.document import Party
 from ladenbuch.domain.order import Address, Customer, Order
 from ladenbuch.domain.party import party_of
 from ladenbuch.errors import NeedsAttention, Retryable
+from migrated import migrated
 
 WINDOW = timedelta(seconds=5)
 SPAN = timedelta(hours=2)
@@ -328,7 +329,7 @@ def judge(
 
 def open_files(folder: Path) -> Database:
     """Migrated books in SQLite files that need not outlive a power cut."""
-    database = Database.open(data_dir=folder)
+    database = Database.open(data_dir=migrated(folder))
     for engine in database._engines.values():
         sa.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
     database.migrate()

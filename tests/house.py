@@ -42,6 +42,7 @@ from ladenbuch.simulators.vies import PATH as VIES_PATH
 from ladenbuch.simulators.vies import ViesSimulator
 from ladenbuch.vault import KeyRing, Vault
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
+from migrated import migrated
 
 TENANT = "house"
 SHOP = "house.myshopify.com"
@@ -103,7 +104,7 @@ class House:
                 "LADENBUCH_AMBIGUOUS_WAIT_SECONDS": "2",
             }
         )
-        self.database = Database.open(data_dir=folder)
+        self.database = Database.open(data_dir=migrated(folder))
         for engine in self.database._engines.values():
             sa.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
         self.database.migrate()

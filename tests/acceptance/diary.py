@@ -51,6 +51,7 @@ from ladenbuch.vault import KeyRing, Vault
 from ladenbuch.workflows.poll import poll_all
 from ladenbuch.workflows.resolving import resolve
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
+from migrated import migrated
 
 SECRET, KEY = "diary-secret", "k1:" + "A" * 43 + "="
 SHOP, SECOND_SHOP = "seifenladen.myshopify.com", "kerzenladen.myshopify.com"
@@ -126,7 +127,7 @@ class Diary:
                 "LADENBUCH_SEVDESK_RATE": "1000",
             }
         )
-        self.database = Database.open(data_dir=folder)
+        self.database = Database.open(data_dir=migrated(folder))
         for engine in self.database._engines.values():
             sa.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
         self.database.migrate()

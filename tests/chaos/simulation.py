@@ -42,6 +42,7 @@ from ladenbuch.simulators.vies import ViesSimulator
 from ladenbuch.simulators.weather import Weather
 from ladenbuch.vault import KeyRing, Vault
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
+from migrated import migrated
 
 SHOP = "chaos.myshopify.com"
 START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
@@ -229,7 +230,7 @@ class Simulation:
                 "LADENBUCH_LADDER_SECONDS": "2,10,60",
             }
         )
-        self.database = MortalDatabase.open(data_dir=folder)
+        self.database = MortalDatabase.open(data_dir=migrated(folder))
         assert isinstance(self.database, MortalDatabase)
         self.database.death = self.death
         for engine in self.database._engines.values():

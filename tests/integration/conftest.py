@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ import sqlalchemy as sa
 
 from house import House
 from ladenbuch.db import Database
+from migrated import migrated
 
 Address = dict[str, Any]
 
@@ -94,22 +94,11 @@ def _migrated_postgresql(postgresql: PostgreSQL) -> str:
     return str(sa.make_url(url).database)
 
 
-@pytest.fixture(scope="session")
-def _migrated_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("migrated")
-    database = Database.open(data_dir=folder)
-    database.migrate()
-    database.close()
-    return folder
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Address]:
     """Keyword arguments of `Database.open` for a fresh, migrated database, once per kind."""
     if request.param == "sqlite":
-        folder = tmp_path / "data"
-        shutil.copytree(request.getfixturevalue("_migrated_files"), folder)
-        yield {"data_dir": folder}
+        yield {"data_dir": migrated(tmp_path / "data")}
     else:
         server: PostgreSQL = request.getfixturevalue("postgresql")
         url = server.create(request.getfixturevalue("_migrated_postgresql"))
@@ -126,10 +115,9 @@ def database(address: Address) -> Iterator[Database]:
 
 
 @pytest.fixture
-def sqlite_database(tmp_path: Path, _migrated_files: Path) -> Iterator[Database]:
+def sqlite_database(tmp_path: Path) -> Iterator[Database]:
     """A fresh, migrated database on SQLite, for what only files can suffer; it lives in tmp_path / "data"."""
-    shutil.copytree(_migrated_files, tmp_path / "data")
-    opened = Database.open(data_dir=tmp_path / "data")
+    opened = Database.open(data_dir=migrated(tmp_path / "data"))
     yield opened
     opened.close()
 

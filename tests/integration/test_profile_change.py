@@ -31,6 +31,7 @@ from ladenbuch.simulators.lives import Life, generate
 from ladenbuch.vat_rates import rate_table
 from ladenbuch.vault import KeyRing, Vault
 from ladenbuch.workflows import profile_change as changing
+from migrated import migrated
 
 END = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEY = "k1:" + "A" * 43 + "="
@@ -71,8 +72,7 @@ def stock(database: Database, some: list[Life]) -> Ladenbuch:
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with every life in it; copied, never used."""
     folder = tmp_path_factory.mktemp("filled") / "data"
-    database = Database.open(data_dir=folder)
-    database.migrate()
+    database = Database.open(data_dir=migrated(folder))
     stock(database, lives())
     database.close()
     return folder
