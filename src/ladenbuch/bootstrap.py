@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ladenbuch.web.ingest import TenantRef
     from ladenbuch.web.install import Door
     from ladenbuch.workflows.context import Context
-    from ladenbuch.workflows.pace import Pace
+    from ladenbuch.workflows.limits import Limits
     from ladenbuch.workflows.tokens import Tokens
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,6 @@ class Ladenbuch:
         self._ready = threading.Event()
         self._admins: dict[str, Admin] = {}
         self._sevdesks: dict[str, Sevdesk] = {}
-        self._paces: dict[str, Pace] = {}
         self._noticed: set[tuple[str, str]] = set()
         self._secrets: dict[tuple[str, str], tuple[datetime, str]] = {}
 
@@ -147,18 +146,33 @@ class Ladenbuch:
             role=role,
             process=settings.executor_id,
             stall=settings.stall_seconds,
+            circuits=self.limits.circuits,
             in_thread=real,
         )
         self.metrics.read_gauges = Gauges(
-            self.database, clock, self.worked, self.calls, made, self.budgets, in_thread=real
+            self.database,
+            clock,
+            self.worked,
+            self.calls,
+            made,
+            self.budgets,
+            circuits=self.limits.circuits,
+            in_thread=real,
         )
         return made
 
     def budgets(self) -> dict[str, list[float]]:
         """The used share (0 to 1) of the budget of each tenant we have talked for, by service."""
-        with self._lock:
-            shopify = [admin.budget.used() for admin in self._admins.values()]
-            return {"shopify": shopify, "sevdesk": [pace.used() for pace in self._paces.values()]}
+        return self.limits.used()
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Budgets and breakers of this process, shared with others on PostgreSQL."""
+        from ladenbuch.workflows.limits import Limits
+
+        holder = f"{self.settings.executor_id}:{uuid.uuid4().hex}"
+        rate = self.settings.sevdesk_rate
+        return Limits(self.database, self._clock, self._sleep, holder, sevdesk_rate=rate)
 
     @cached_property
     def calls(self) -> Calls:
@@ -245,6 +259,8 @@ class Ladenbuch:
         """End runs, then connections."""
         if self.engine is not None:
             self.engine.close()
+        if "limits" in vars(self):
+            self.limits.close()
         if "_http" in vars(self):  # made only when somebody called out
             self._http.close()
         self.database.close()
@@ -258,7 +274,6 @@ class Ladenbuch:
         if known is not None:
             return known
         from ladenbuch.shopify.admin import Admin
-        from ladenbuch.shopify.cost import CostGauge
 
         shop = self.database.tenant(tenant).read(Store.BOOKS, lambda tx: tenants.get(tx, tenant)).shop
         made = Admin(
@@ -269,7 +284,8 @@ class Ladenbuch:
             sleep=self._sleep,
             clock=self._clock,
             chance=self._chance,
-            budget=CostGauge(self._clock),
+            budget=self.limits.shopify(shop),
+            breaker=self.limits.breaker("shopify", tenant),
             track=self.calls.of("shopify"),
             refresh=lambda refused: self._shopify_token(tenant, shop, refused),
             on_notice=self._notice,
@@ -303,10 +319,9 @@ class Ladenbuch:
         if known is not None:
             return known
         from ladenbuch.sevdesk.client import Sevdesk
-        from ladenbuch.workflows.pace import Pace
         from ladenbuch.workflows.tokens import SEVDESK_TOKEN
 
-        pace = Pace(self.settings.sevdesk_rate, self._clock, self._sleep)
+        pace = self.limits.sevdesk(self._sevdesk_account(tenant))
 
         def on_call(operation: str, status: int, seconds: float) -> None:
             if status == 429:
@@ -319,12 +334,11 @@ class Ladenbuch:
             clock=self._clock,
             sleep=self._sleep,
             budget=pace,
+            breaker=self.limits.breaker("sevdesk", tenant),
             on_call=on_call,
             track=self.calls.of("sevdesk"),
         )
         with self._lock:
-            if tenant not in self._sevdesks:
-                self._paces[tenant] = pace
             return self._sevdesks.setdefault(tenant, made)
 
     def sevdesk_with(self, token: str) -> Sevdesk:
@@ -339,6 +353,19 @@ class Ladenbuch:
             sleep=self._sleep,
             track=self.calls.of("sevdesk"),
         )
+
+    def _sevdesk_account(self, tenant: str) -> str:
+        """What names the account: its own reference where it is known, else the token, as a hash."""
+        from ladenbuch.budgets import key_of
+        from ladenbuch.workflows.tokens import SEVDESK_TOKEN
+
+        owner = self.database.tenant(tenant).read(Store.BOOKS, lambda tx: tenants.get(tx, tenant))
+        if owner.sevdesk_ref is not None:
+            return f"account {owner.sevdesk_ref}"
+        try:
+            return key_of("sevdesk token", self._secret(tenant, SEVDESK_TOKEN))
+        except Rejected:
+            return f"tenant {tenant}"
 
     def tenant_of(self, shop: str) -> TenantRef | None:
         """Whose shop a domain is, with its client secrets (current and previous), for the ingest."""
@@ -453,6 +480,8 @@ class Ladenbuch:
         with self._lock:
             self._admins.pop(tenant, None)
             self._sevdesks.pop(tenant, None)
+        if "limits" in vars(self):
+            self.limits.forget(tenant)
         for kept in [kept for kept in self._secrets if kept[0] == tenant]:
             self._secrets.pop(kept, None)
 
@@ -480,7 +509,7 @@ class Ladenbuch:
         from ladenbuch.workflows.subscriptions import place, watch
 
         # Made here, by one thread, before any run can ask for them.
-        ctx, work, tokens, _, _ = self.context, self.worked, self.tokens, self._http, self._vat_ids
+        ctx, work, tokens, limits, _, _ = self.context, self.worked, self.tokens, self.limits, self._http, self._vat_ids
         workers, per_tenant = self.settings.workers, self.settings.tenant_workers
         handlers = {**OF_LIFE, **OF_SCOPES, **OF_PRIVACY}
 
@@ -497,11 +526,16 @@ class Ladenbuch:
             return code
 
         engine.register(SETTLE, settle_one)
+
+        def swept() -> None:
+            sweep(ctx)
+            limits.tidy()
+
         ticks: dict[str, Callable[[], object]] = {
             "dispatch": lambda: dispatch(ctx, engine, workers, per_tenant),
             "deliver": lambda: deliver_all(ctx),
             "poll": lambda: poll_all(ctx),
-            "sweep": lambda: sweep(ctx),
+            "sweep": swept,
             "install": lambda: finish_all(ctx),
             "tokens": tokens.keep_alive,
             "retention": lambda: retain(ctx),

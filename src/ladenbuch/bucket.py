@@ -80,12 +80,20 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What one process holds: shares of capacity and flow (0..1), its debt and what it has under way, in points."""
+    """What one process holds of a bucket of this size: shares of capacity and flow (0..1), and points.
 
+    `settled` is all it ever used, `told` how often an answer told the size.
+    """
+
+    maximum: float
+    rate: float
+    known: bool
     part: float
     flow: float
     debt: float
     under_way: float
+    settled: float
+    told: int
 
 
 class Sharing(Protocol):
@@ -120,6 +128,7 @@ class _Used:
     debt: float = 0.0  # settled and not yet flowed back
     under_way: float = 0.0
     settled: float = 0.0  # ever
+    told: int = 0
     out: list[Turn] = field(default_factory=list)
 
 
@@ -232,6 +241,7 @@ class Bucket:
             if available is None:
                 return
             self._size.known = True
+            used.told += maximum is not None
             turn.low += turn.cost - charged  # the answer was written when the rest was given back
             self._believe(turn, available, others, resized)
 
@@ -263,11 +273,10 @@ class Bucket:
             return max(0.0, cost - self._left()) / max(self._size.flowing, _EPSILON)
 
     def used(self) -> float:
-        """The used share of what this process may use, 0 to 1; what is under way counts as used."""
+        """The share of the whole bucket this process has used, 0 to 1; what is under way counts as used."""
         with self.lock:
             self._flow_back()
-            capacity = self._size.capacity
-            return min(1.0, max(0.0, 1.0 - self._left() / capacity)) if capacity else 0.0
+            return min(1.0, (self._used.debt + self._used.under_way) / self._size.maximum)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -280,12 +289,6 @@ class Bucket:
         """What those in line want, together."""
         with self.lock:
             return sum(turn.cost for turn in self._line)
-
-    @property
-    def settled(self) -> float:
-        """All that was ever settled or is under way."""
-        with self.lock:
-            return self._used.settled + self._used.under_way
 
     # -- changing ------------------------------------------------------------------------------------------------
 
@@ -300,13 +303,33 @@ class Bucket:
         with self.lock:
             self._flow_back()
             size, used = self._size, self._used
-            return Holding(size.part, size.flow, used.debt, used.under_way)
+            return Holding(
+                size.maximum,
+                size.rate,
+                size.known,
+                size.part,
+                size.flow,
+                used.debt,
+                used.under_way,
+                used.settled,
+                used.told,
+            )
 
-    def resize(self, part: float, flow: float, debt: float, *, maximum: float, rate: float, known: bool) -> None:
-        """Hold these shares of a bucket of this size, with this debt; what is under way stays."""
+    def resize(
+        self,
+        part: float,
+        flow: float,
+        debt: float,
+        *,
+        maximum: float | None = None,
+        rate: float | None = None,
+        known: bool = False,
+    ) -> None:
+        """Hold these shares, with this debt, of a bucket that may have another size; what is under way stays."""
         with self.lock:
             self._flow_back()
-            self._size = _Size(maximum, rate, part, flow, known or self._size.known)
+            old = self._size
+            self._size = _Size(maximum or old.maximum, rate or old.rate, part, flow, known or old.known)
             self._used.debt = max(0.0, debt)
             self._lowered()
 

@@ -83,6 +83,8 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
     Store.BOOKS: (
         "ladenbuch.audit",
         "ladenbuch.books",
+        "ladenbuch.budgets",
+        "ladenbuch.circuits",
         "ladenbuch.deadletters",
         "ladenbuch.erasure",
         "ladenbuch.evidence",
@@ -99,6 +101,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
 SYSTEM_REASONS = frozenset(
     {
         "audit verify",  # the chains of all tenants, by the operator's command
+        "budgets",  # a bucket may belong to several tenants: shops that keep their books in one account
         "dashboard",  # the operator's overview of all shops
         "dead letters",  # inspect and redrive over all tenants
         "deliver",  # which letters of whom are due

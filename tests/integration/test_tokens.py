@@ -372,6 +372,20 @@ def test_s24_uninstalling_takes_tokens_and_grant(stage: Stage) -> None:
     assert stage.works(stage.tokens.access_token(T, SHOP))
 
 
+def test_s24_a_refresh_that_is_under_way_brings_no_token_back(stage: Stage) -> None:
+    stage.install()
+    stage.clock.advance(3600)
+
+    def meanwhile(request: SimRequest) -> None:
+        stage.wire.before = lambda request: None
+        lifecycle.uninstall(stage.context, T, by="Shopify")
+
+    stage.wire.before = meanwhile
+    assert code_of(lambda: stage.tokens.access_token(T, SHOP)) == "SHOPIFY-TOKEN"
+    assert stage.secret(T, "shopify.access_token") is None and stage.secret(T, "shopify.refresh_token") is None
+    assert stage.grant(T) is None and stage.state(T)[0] == "uninstalled"
+
+
 def test_tokens_of_two_shops_are_strangers(stage: Stage) -> None:
     one = stage.install()
     two = stage.install("kerzenladen", OTHER)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ladenbuch.errors import Retryable
-from ladenbuch.workflows.pace import Pace
+from ladenbuch.workflows.pace import PARTNER_RATE, Pace
 
 
 class Clock:
@@ -43,9 +43,37 @@ def test_a_few_429_do_not_starve_the_account():
 
 def test_a_long_queue_is_refused_rather_than_slept_away():
     clock = Clock()
-    pace = Pace(1, clock, lambda seconds: None, burst=1)
-    for _ in range(20):
-        pace()
+    pace = Pace(1, clock, clock.sleep, burst=1)
+    for _ in range(21):  # twenty others stand in line
+        pace.bucket.enter(1)
+    start = clock()
     with pytest.raises(Retryable) as refused:
-        [pace() for _ in range(10)]
-    assert refused.value.code == "SEVDESK-BUDGET" and refused.value.after > 0
+        pace()
+    assert refused.value.code == "SEVDESK-BUDGET" and refused.value.after > 20
+    assert clock() == start
+
+
+def test_the_partner_api_gets_four_requests_a_second_and_never_five():
+    """Facts 5.3: 4 requests per second and client, whatever second one looks at."""
+    clock = Clock()
+    pace = Pace(PARTNER_RATE, clock, clock.sleep, burst=1, service="partner")
+    sent = []
+    for _ in range(200):
+        pace()
+        sent.append(clock())
+    assert (sent[-1] - sent[0]).total_seconds() < 51, "and they are used"
+    for number, at in enumerate(sent):
+        assert sum(1 for other in sent[number : number + 6] if other < at + timedelta(seconds=1)) <= 4
+    assert pace.used() == 1.0
+
+
+def test_a_429_halves_the_rate_and_the_slowest_is_a_32nd():
+    clock = Clock()
+    pace = Pace(10, clock, clock.sleep)
+    for _ in range(10):
+        pace.slow_down()
+        clock.sleep(1.0)
+    start = clock()
+    for _ in range(3):
+        pace()
+    assert 0.5 < (clock() - start).total_seconds() < 4

@@ -363,8 +363,8 @@ def test_budget_breaker_and_observer_are_asked_and_told() -> None:
         def before(self) -> None:
             told.append("before")
 
-        def after(self, healthy: bool) -> None:
-            told.append(healthy)
+        def after(self, status: int | None) -> None:
+            told.append(status)
 
     answers: Iterator[httpx2.Response | Exception] = iter(
         [httpx2.Response(200, json={}), problem(151, status=404), httpx2.Response(500), httpx2.ReadTimeout("x")]
@@ -389,10 +389,10 @@ def test_budget_breaker_and_observer_are_asked_and_told() -> None:
             told.append("failed")
     call = "GET /Invoice/{id}"
     assert told == [
-        *("budget", "before", True, (call, 200)),
-        *("budget", "before", True, (call, 404), "failed"),
-        *("budget", "before", False, (call, 500), "failed"),
-        *("budget", "before", False, (call, 0), "failed"),
+        *("before", "budget", 200, (call, 200)),
+        *("before", "budget", 404, (call, 404), "failed"),
+        *("before", "budget", 500, (call, 500), "failed"),
+        *("before", "budget", 0, (call, 0), "failed"),
     ]
 
 
@@ -407,10 +407,13 @@ def test_an_exhausted_budget_and_an_open_breaker_send_nothing() -> None:
         def before(self) -> None:
             raise Retryable("SEVDESK-PAUSED", after=30)
 
-        def after(self, healthy: bool) -> None:
+        def after(self, status: int | None) -> None:
             pytest.fail("nothing was called")
 
-    assert failure(WRITE, answer, budget=spent).code == "SEVDESK-BUDGET"
+    told: list[int | None] = []
+    closed = type("Closed", (), {"before": lambda self: None, "after": lambda self, status: told.append(status)})
+    assert failure(WRITE, answer, budget=spent, breaker=closed()).code == "SEVDESK-BUDGET"
+    assert told == [None], "so that a probe that was not sent is another's"
     assert failure(WRITE, answer, breaker=Open()).code == "SEVDESK-PAUSED"
 
 

@@ -83,8 +83,8 @@ class Breaker(Protocol):
     def before(self) -> None:
         """Ask for permission to call."""
 
-    def after(self, healthy: bool) -> None:
-        """Report: False for transport failures, 5xx and a refused token, else True."""
+    def after(self, status: int | None) -> None:
+        """Report the HTTP status, 0 without an answer, None when nothing was sent after all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +177,15 @@ class Caller:
     ) -> httpx2.Request:
         """The request, when budget and breaker let it pass; waiting for them is no part of the call."""
         request = self._request(method, path, query, body)
-        if self._budget:
-            self._budget()
         if self._breaker:
             self._breaker.before()
+        try:
+            if self._budget:
+                self._budget()
+        except BaseException:
+            if self._breaker:
+                self._breaker.after(None)
+            raise
         return request
 
     def _send(self, call: str, request: httpx2.Request) -> Reply:
@@ -200,7 +205,7 @@ class Caller:
             raise _unclear(call, "SEVDESK-BODY", "the answer is too long", write=write) from None
         finally:
             if self._breaker:
-                self._breaker.after(status not in (0, 401, 403) and status < 500)
+                self._breaker.after(status)
             if self._on_call:
                 self._on_call(call, status, (self._clock() - started).total_seconds())
 

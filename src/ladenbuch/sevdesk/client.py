@@ -19,7 +19,7 @@ from datetime import datetime
 
 import httpx2
 
-from ladenbuch.sevdesk import finding, reading
+from ladenbuch.sevdesk import reading
 from ladenbuch.sevdesk.accounts import Accounts
 from ladenbuch.sevdesk.calls import Breaker, Caller
 from ladenbuch.sevdesk.company import Companies
@@ -83,14 +83,14 @@ class Sevdesk(Contacts, Invoices, CreditNotes, Accounts, Companies):
         return reading.text(found.get("version")) or ""
 
     def tax_rules(self) -> list[TaxRuleInfo]:
-        """The tax rules this account may use (an undocumented list; read for the onboarding check)."""
+        """The tax rules this account may use (an undocumented list). Believed for 24 hours."""
         return [
             TaxRuleInfo(
                 id=int(reading.identity(row.get("id"), "tax rule id")),
                 code=reading.text(row.get("code")),
                 name=reading.text(row.get("name")),
             )
-            for row in finding.everything(self._calls, "/TaxRule")
+            for row in self._lookups.tax_rules()
         ]
 
     def contact_person(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ class Lookups:
         self._clock = clock
         self._kept: dict[str, tuple[datetime, Any]] = {}
         self._lock = threading.Lock()
+        self.asked = self.read = 0  # how often something was wanted, and how often sevdesk had to be asked
 
     def contact_person(self) -> str:
         """Id of the user who stands on documents: the first active one."""
@@ -81,6 +82,10 @@ class Lookups:
             raise Rejected("SEVDESK-PAYMENT-METHOD", what, detail={"means": means})
         return min(found, key=int)
 
+    def tax_rules(self) -> list[Mapping[str, Any]]:
+        """The rows of `/TaxRule`: what this account may use."""
+        return self._once("tax_rules", lambda: list(finding.everything(self._calls, "/TaxRule")))
+
     def forget(self) -> None:
         """Read everything anew when it is next asked for."""
         with self._lock:
@@ -88,11 +93,13 @@ class Lookups:
 
     def _once(self, name: str, load: Callable[[], T]) -> T:
         with self._lock:
+            self.asked += 1
             kept = self._kept.get(name)
         if kept and timedelta(0) <= self._clock() - kept[0] < LOOKUP_AGE:
             value: T = kept[1]
             return value
         value = load()
         with self._lock:
+            self.read += 1
             self._kept[name] = (self._clock(), value)
         return value

@@ -19,6 +19,7 @@ import httpx2
 import msgspec
 
 from ladenbuch import __version__
+from ladenbuch.breaker import Breaker
 from ladenbuch.bucket import TooLong, Turn
 from ladenbuch.errors import Ambiguous, Rejected, Retryable
 from ladenbuch.shopify import reading, shapes
@@ -89,6 +90,7 @@ class Admin:
         sleep: Callable[[float], None],
         clock: Callable[[], datetime],
         budget: CostGauge | None = None,
+        breaker: Breaker | None = None,
         on_call: Callable[[Call], None] | None = None,
         track: Track = untracked,
         version: str = API_VERSION,
@@ -100,6 +102,7 @@ class Admin:
         self.shop = shop
         self.version = version
         self.budget = budget or CostGauge(clock)
+        self._breaker = breaker or Breaker("shopify", clock)
         self._url = httpx2.URL(f"{base_url.replace('{shop}', shop).rstrip('/')}/admin/api/{version}/graphql.json")
         self._token = token
         self._refresh = refresh
@@ -227,16 +230,17 @@ class Admin:
     def _exchange(self, asked: _Asked, token: str) -> _Response:
         """One HTTP exchange under a reservation; the gauge and the listeners learn from it."""
         turn = self._reserve(asked.cost)
-        started, told, outcome = self._clock(), None, "SHOPIFY-UNREACHABLE"
+        started, told, outcome, status = self._clock(), None, "SHOPIFY-UNREACHABLE", 0
         try:
             with self._track(asked.name) as call:
                 response = self._send(asked, token)
-                told, outcome = response.cost, response.outcome
+                told, outcome, status = response.cost, response.outcome, response.status_code
                 if outcome != "ok" and response.result is not None:
                     call.code = outcome.upper()
             return response
         finally:
             self.budget.answered(turn, told, refused=outcome == "THROTTLED")
+            self._breaker.after(status)
             seconds = (self._clock() - started).total_seconds()
             self._on_call(Call(asked.name, outcome, seconds, asked.cost, told or NO_COST))
 
@@ -278,9 +282,14 @@ class Admin:
         return {"version": answered, "version_fell_forward": fell, "deprecated": deprecated}
 
     def _reserve(self, cost: int) -> Turn:
+        self._breaker.before()
         try:
             return self.budget.take(cost, self._sleep, _LONGEST_WAIT)
-        except TooLong as wait:
+        except BaseException as error:
+            self._breaker.after(None)
+            if not isinstance(error, TooLong):
+                raise
+            wait = error
             raise Retryable("SHOPIFY-THROTTLED", f"{self.shop} is out of points", after=wait.after) from None
 
     def _throttled(self, response: _Response, cost: int) -> float | None:

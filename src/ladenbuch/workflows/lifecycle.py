@@ -23,7 +23,13 @@ from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.hearing import Handler, News
 from ladenbuch.workflows.redaction import MARKS
-from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, PREVIOUS_CLIENT_SECRET, SEVDESK_TOKEN
+from ladenbuch.workflows.tokens import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    PREVIOUS_CLIENT_SECRET,
+    SEVDESK_TOKEN,
+    alone_with_tokens,
+)
 
 log = logging.getLogger(__name__)
 
@@ -258,6 +264,7 @@ def uninstall(ctx: Context, tenant: str, *, by: str) -> bool:
             return False
         tenants.set_state(tx, tenant, "uninstalled", now, f"the app was uninstalled by {by}")
         tenants.set_step(tx, tenant, None)
+        alone_with_tokens(tx, tenant)  # a refresh that is under way finds them gone, and keeps nothing
         gone = ctx.vault.delete_secrets(tx, tenant, keep=(*_TO_VERIFY, MARKS))
         grants.forget(tx, tenant)
         sentence = f"The app was uninstalled from {owner.shop}; {gone} secrets were deleted, the books are kept."

@@ -1,7 +1,8 @@
-"""How fast we may call sevdesk: a token bucket per account that slows down when told to and recovers by itself.
+"""How fast we may call who counts requests: a bucket that costs more when told to slow down, and recovers by itself.
 
 sevdesk publishes no limit but may block a token that makes many failing calls (facts 1.8), so the rate is a setting,
-halves on a 429 (at most once a second) and doubles again every few seconds without one.
+halves on a 429 (at most once a second) and doubles again every few seconds without one. Shopify's Partner API takes
+four requests a second of each client.
 """
 
 from __future__ import annotations
@@ -10,8 +11,14 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from ladenbuch.bucket import Bucket, Sharing, TooLong
 from ladenbuch.errors import Retryable
 
+#: Requests per second the Partner API takes of one client (facts 5.3).
+PARTNER_RATE = 4.0
+
+#: What a call is called that would wait too long.
+_CODES = {"sevdesk": "SEVDESK-BUDGET", "partner": "PARTNER-BUDGET"}
 #: Longest wait for a turn inside a call, in seconds; beyond it the run comes back later.
 _PATIENCE = 20.0
 #: Seconds in which a lowered rate doubles again.
@@ -21,47 +28,54 @@ _FLOOR = 1 / 32
 
 
 class Pace:
-    """At most `rate` calls per second over time, `burst` at once. Thread-safe; `sleep` and `clock` are arguments."""
+    """At most `rate` calls per second over time, `burst` at once. Thread-safe; `sleep` and `clock` are arguments.
+
+    `sharing` makes it the rate of all processes together; `service` names the code of a refusal.
+    """
 
     def __init__(
-        self, rate: float, clock: Callable[[], datetime], sleep: Callable[[float], None], burst: float | None = None
+        self,
+        rate: float,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        burst: float | None = None,
+        *,
+        service: str = "sevdesk",
+        sharing: Sharing | None = None,
     ) -> None:
-        self._most = rate
-        self._rate = rate
-        self._burst = burst if burst is not None else max(1.0, rate)
+        self.bucket = Bucket(clock, burst if burst is not None else max(1.0, rate), rate, sharing=sharing)
+        self._service = service
         self._clock = clock
         self._sleep = sleep
-        self._free_at = clock()
-        self._lowered_at = self._free_at - timedelta(days=1)
-        self._grown_at = self._free_at
+        self._slower = 1.0  # how many calls' worth one call costs
+        self._lowered_at = clock() - timedelta(days=1)
+        self._grown_at = clock()
         self._lock = threading.Lock()
 
     def __call__(self) -> None:
-        """Wait for a turn. Raises `Retryable("SEVDESK-BUDGET")` when the queue is longer than anybody should wait."""
+        """Wait for a turn. Raises `Retryable` (`_CODES`) when the queue is longer than anybody should wait."""
         with self._lock:
-            now = self._clock()
-            self._grow(now)
-            earliest = now - timedelta(seconds=self._burst / self._rate)
-            turn = max(self._free_at, earliest) + timedelta(seconds=1 / self._rate)
-            wait = (turn - now).total_seconds()
-            if wait > _PATIENCE:
-                raise Retryable("SEVDESK-BUDGET", "the budget of this sevdesk account is used up", after=wait)
-            self._free_at = turn
-        if wait > 0:
-            self._sleep(wait)
+            self._grow(self._clock())
+            price = self._slower
+        patience = _PATIENCE
+
+        def sleep(seconds: float) -> None:
+            nonlocal patience
+            patience -= seconds
+            self._sleep(seconds)
+
+        try:
+            while price > 0:
+                piece = min(1.0, price)
+                self.bucket.settle(self.bucket.take(piece, sleep, patience))
+                price -= piece
+        except TooLong as wait:
+            message = f"the budget of this {self._service} account is used up"
+            raise Retryable(_CODES[self._service], message, after=wait.after) from None
 
     def used(self) -> float:
         """The used share of what may be sent at once, 0 to 1."""
-        with self._lock:
-            whole = self._burst / self._rate
-            ahead = (self._free_at - self._clock()).total_seconds() + whole
-        return min(1.0, max(0.0, ahead / whole))
-
-    def _grow(self, now: datetime) -> None:
-        seconds = (now - self._grown_at).total_seconds()
-        self._grown_at = now
-        if self._rate < self._most and seconds > 0:
-            self._rate = min(self._most, self._rate * 2.0 ** min(seconds / _RECOVERY, 20.0))
+        return self.bucket.used()
 
     def slow_down(self) -> None:
         """The other side said it is too much: half the rate, once for everything that was under way."""
@@ -70,4 +84,10 @@ class Pace:
             self._grow(now)
             if (now - self._lowered_at).total_seconds() >= 1.0:
                 self._lowered_at = now
-                self._rate = max(self._most * _FLOOR, self._rate / 2)
+                self._slower = min(1 / _FLOOR, self._slower * 2)
+
+    def _grow(self, now: datetime) -> None:
+        seconds = (now - self._grown_at).total_seconds()
+        self._grown_at = now
+        if self._slower > 1.0 and seconds > 0:
+            self._slower = max(1.0, self._slower / 2.0 ** min(seconds / _RECOVERY, 20.0))

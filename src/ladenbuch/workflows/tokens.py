@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ladenbuch import audit, books, grants, inbox, tenants
-from ladenbuch.db import Store, Transaction
+from ladenbuch.db import Store, Transaction, one_at_a_time
 from ladenbuch.errors import Rejected, Retryable
 from ladenbuch.grants import Grant, Kind
 from ladenbuch.shopify.oauth import Token, scope_set, with_implied
@@ -239,9 +239,12 @@ class Tokens:
         vault, now = self._ctx.vault, self._ctx.clock()
 
         def write(tx: Transaction) -> str:
+            alone_with_tokens(tx, tenant)
             stored = vault.get_secret(tx, tenant, SHOPIFY_TOKEN)
             refresh = vault.get_secret(tx, tenant, REFRESH_TOKEN)
-            if stored is not None and (_text(stored), _text(refresh)) != (_text(held.access), _text(held.refresh)):
+            if (_text(stored), _text(refresh)) != (_text(held.access), _text(held.refresh)):
+                if stored is None:
+                    raise Rejected("SHOPIFY-TOKEN", "the app was uninstalled while its token was renewed")
                 return stored.value  # our lease ran out, and the shop has been given another token meanwhile
             vault.put_secret(tx, tenant, SHOPIFY_TOKEN, token.access_token, now, token.expires_at)
             if token.refresh_token is not None:
@@ -265,6 +268,7 @@ class Tokens:
         """
         if token.online:
             raise Rejected("OAUTH-ONLINE", "an online token is for attribution, never for jobs")
+        alone_with_tokens(tx, tenant)
         vault = self._ctx.vault
         for name in (REFRESH_TOKEN, PREVIOUS_REFRESH_TOKEN):
             vault.delete_secret(tx, tenant, name)
@@ -309,6 +313,7 @@ class Tokens:
         told = f"{RECONNECT}: {reason}. Open the app in the admin of {shop}{where}"
 
         def write(tx: Transaction) -> bool:
+            alone_with_tokens(tx, tenant)
             if held is not None:
                 stored = (_text(vault.get_secret(tx, tenant, name)) for name in (SHOPIFY_TOKEN, REFRESH_TOKEN))
                 if tuple(stored) != (_text(held.access), _text(held.refresh)):
@@ -383,6 +388,11 @@ class Tokens:
             log.warning("a token could not be kept alive", extra={"tenant": tenant, "code": error.code})
             return False
         return True
+
+
+def alone_with_tokens(tx: Transaction, tenant: str) -> None:
+    """From here to the end of the transaction, nobody else writes or deletes the tenant's tokens."""
+    one_at_a_time(tx, f"tokens of {tenant}")
 
 
 def _named(tx: Transaction, grant: Grant) -> tuple[str, str]:

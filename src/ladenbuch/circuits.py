@@ -1,0 +1,103 @@
+"""Open circuits that several processes know of: the table `circuits`, one row per tenant and service that fails.
+
+Written when a circuit opens, is probed and closes, never for a call; read every `LOOK` seconds while there are calls.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from ladenbuch.breaker import Circuit
+from ladenbuch.db import Database, Statement, Store, Transaction, books_metadata, from_micros, to_micros, upsert
+
+circuits = sa.Table(
+    "circuits",
+    books_metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("service", sa.String(16), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+    sa.Column("pause", sa.BigInteger, nullable=False),  # milliseconds
+    sa.Column("probed_until", sa.BigInteger),
+)
+
+#: Seconds for which a process believes what it read.
+LOOK = 2.0
+
+_c = circuits.c
+_T, _S = sa.bindparam("t", type_=sa.String), sa.bindparam("s", type_=sa.String)
+_MINE = sa.and_(_c.tenant == _T, _c.service == _S)
+_NOW = sa.bindparam("now", type_=sa.BigInteger)
+_READ = Statement(sa.select(circuits).where(_MINE))
+_CLOSE = Statement(sa.delete(circuits).where(_MINE))
+_PROBE = Statement(
+    sa.update(circuits)
+    .where(_MINE, _c.until <= _NOW, sa.or_(_c.probed_until.is_(None), _c.probed_until <= _NOW))
+    .values(probed_until=sa.bindparam("p", type_=sa.BigInteger))
+)
+
+
+class SharedCircuits:
+    """The circuit of one tenant and service, for a `Breaker`. Thread-safe."""
+
+    def __init__(self, database: Database, tenant: str, service: str, clock: Callable[[], datetime]) -> None:
+        self._door = database.tenant(tenant)
+        self._names = {"t": tenant, "s": service}
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: tuple[datetime, Circuit | None] | None = None
+
+    @property
+    def known(self) -> Circuit | None:
+        """What was read last; the database is not asked."""
+        return None if self._known is None else self._known[1]
+
+    def look(self) -> Circuit | None:
+        """The open circuit, as it was at most `LOOK` seconds ago."""
+        known, now = self._known, self._clock()
+        if known is not None and timedelta(0) <= now - known[0] < timedelta(seconds=LOOK):
+            return known[1]
+        found = self._door.read(Store.BOOKS, self._read)
+        self._remember(now, found)
+        return found
+
+    def open(self, circuit: Circuit) -> None:
+        """Open it for every process."""
+        probed = None if circuit.probed_until is None else to_micros(circuit.probed_until)
+        row = {"kind": circuit.kind, "until": to_micros(circuit.until), "pause": round(circuit.pause * 1000)}
+        tenant, service = self._names["t"], self._names["s"]
+        self._door.run(
+            Store.BOOKS, lambda tx: upsert(tx, circuits, tenant=tenant, service=service, **row, probed_until=probed)
+        )
+        self._remember(self._clock(), circuit)
+
+    def probe(self, now: datetime, until: datetime) -> bool:
+        """Become the one probe; False when another one is it, or the circuit was closed or opened anew."""
+        times = {"now": to_micros(now), "p": to_micros(until)}
+
+        def take(tx: Transaction) -> tuple[bool, Circuit | None]:
+            return _PROBE.change(tx, **self._names, **times) == 1, self._read(tx)
+
+        mine, found = self._door.run(Store.BOOKS, take)
+        self._remember(now, found)
+        return mine
+
+    def close(self) -> None:
+        """Close it for every process."""
+        self._door.run(Store.BOOKS, lambda tx: _CLOSE.change(tx, **self._names))
+        self._remember(self._clock(), None)
+
+    def _read(self, tx: Transaction) -> Circuit | None:
+        row = _READ.first(tx, **self._names)
+        if row is None:
+            return None
+        probed = None if row.probed_until is None else from_micros(row.probed_until)
+        return Circuit(row.kind, from_micros(row.until), row.pause / 1000, probed)
+
+    def _remember(self, now: datetime, circuit: Circuit | None) -> None:
+        with self._lock:
+            self._known = (now, circuit)

@@ -1,0 +1,146 @@
+"""All budgets and breakers of one process, made when they are first asked for.
+
+On one process they live in memory; with PostgreSQL the buckets and the circuits are those of all processes
+(`budgets`, `circuits`). Shops that keep their books in one sevdesk account share its rate; a circuit is a tenant's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from ladenbuch.breaker import Breaker
+from ladenbuch.bucket import Bucket
+from ladenbuch.budgets import SharedBudget, key_of, prune
+from ladenbuch.circuits import SharedCircuits
+from ladenbuch.db import Database, Store
+from ladenbuch.errors import LadenbuchError
+from ladenbuch.shopify.cost import CostGauge
+from ladenbuch.workflows.pace import PARTNER_RATE, Pace
+
+log = logging.getLogger(__name__)
+
+B = TypeVar("B", bound=Bucket)
+
+#: What Shopify answers when token or shop are not let in: expired, frozen, forbidden, locked.
+SHOPIFY_REFUSALS = (401, 402, 403, 423)
+#: A bucket nobody asked for is full again long before; its row is forgotten after that.
+_FORGOTTEN = timedelta(hours=1)
+
+
+class Limits:
+    """Thread-safe. `holder` is the name of this process among those that share buckets: new at every start."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        holder: str,
+        *,
+        sevdesk_rate: float,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._sleep = sleep
+        self._holder = holder
+        self._sevdesk_rate = sevdesk_rate
+        self._lock = threading.Lock()
+        self._gauges: dict[str, CostGauge] = {}
+        self._paces: dict[tuple[str, str], Pace] = {}
+        self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._shared: list[tuple[SharedBudget, Bucket]] = []
+
+    def shopify(self, shop: str) -> CostGauge:
+        """The points of our app in a shop."""
+        with self._lock:
+            if shop not in self._gauges:
+                sharing = self._sharing("shopify", shop)
+                self._gauges[shop] = self._noted(sharing, CostGauge(self._clock, sharing=sharing))
+            return self._gauges[shop]
+
+    def sevdesk(self, account: str) -> Pace:
+        """The requests of a sevdesk account, whoever's books are kept in it."""
+        return self._pace("sevdesk", account, self._sevdesk_rate)
+
+    def partner(self, client_id: str) -> Pace:
+        """The requests of a client of Shopify's Partner API: four in any second."""
+        return self._pace("partner", client_id, PARTNER_RATE, burst=1.0)
+
+    def breaker(self, service: str, tenant: str) -> Breaker:
+        """The circuit breaker of a tenant's calls to a service (shopify, sevdesk)."""
+        with self._lock:
+            key = (service, tenant)
+            if key not in self._breakers:
+                shared = not self._database.is_sqlite
+                circuits = SharedCircuits(self._database, tenant, service, self._clock) if shared else None
+                refusals = SHOPIFY_REFUSALS if service == "shopify" else (401, 403)
+                self._breakers[key] = Breaker(service, self._clock, circuits, refusals=refusals)
+            return self._breakers[key]
+
+    def forget(self, tenant: str) -> None:
+        """The tenant connects anew, or leaves: what failed before counts no longer."""
+        with self._lock:
+            mine = [self._breakers.pop(key) for key in list(self._breakers) if key[1] == tenant]
+        for breaker in mine:
+            with contextlib.suppress(LadenbuchError):
+                breaker.reset()
+
+    def used(self) -> dict[str, list[float]]:
+        """The used share (0 to 1) of each bucket this process takes from, by service."""
+        with self._lock:
+            found = {"shopify": [gauge.used() for gauge in self._gauges.values()], "sevdesk": []}
+            for (service, _), pace in self._paces.items():
+                found.setdefault(service, []).append(pace.used())
+            return found
+
+    def circuits(self) -> Counter[tuple[str, str]]:
+        """How many tenants' circuits are closed, open or half_open, by service and state, as far as we know."""
+        with self._lock:
+            known = list(self._breakers.items())
+        return Counter((service, breaker.known_state) for (service, _), breaker in known)
+
+    def tidy(self) -> None:
+        """Give back what this process has not used lately, and forget what nobody has."""
+        with self._lock:
+            shared = list(self._shared)
+        for sharing, bucket in shared:
+            sharing.give_back_if_idle(bucket)
+        if not self._database.is_sqlite:
+            before = self._clock() - _FORGOTTEN
+            self._database.system("reaper").run(Store.BOOKS, lambda tx: prune(tx, before))
+
+    def close(self) -> None:
+        """The process ends: what it holds is free at once."""
+        with self._lock:
+            shared, self._shared = self._shared, []
+        for sharing, bucket in shared:
+            try:
+                sharing.give_back(bucket)
+            except LadenbuchError as error:
+                log.warning("a share could not be given back: %s", error.code)  # it comes back by itself
+
+    def _pace(self, service: str, account: str, rate: float, burst: float | None = None) -> Pace:
+        with self._lock:
+            key = (service, account)
+            if key not in self._paces:
+                sharing = self._sharing(service, account, fixed=True)
+                made = Pace(rate, self._clock, self._sleep, burst, service=service, sharing=sharing)
+                self._noted(sharing, made.bucket)
+                self._paces[key] = made
+            return self._paces[key]
+
+    def _sharing(self, service: str, account: str, *, fixed: bool = False) -> SharedBudget | None:
+        if self._database.is_sqlite:
+            return None
+        return SharedBudget(self._database, key_of(service, account), self._holder, self._clock, fixed=fixed)
+
+    def _noted(self, sharing: SharedBudget | None, bucket: B) -> B:
+        if sharing is not None:
+            self._shared.append((sharing, bucket))
+        return bucket
