@@ -22,7 +22,7 @@ from acceptance.invoice_cases import mixed_rates
 from house import SHOP, TENANT, House, life
 from ladenbuch import heartbeats, inbox
 from ladenbuch.cli.serve import make_app
-from ladenbuch.db import Database, Store
+from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.errors import Retryable
 from ladenbuch.simulators.http import SimRequest, SimResponse
 from ladenbuch.telemetry import Metrics
@@ -324,6 +324,40 @@ def test_the_proof_of_writing_is_one_row_per_process(database: Database) -> None
             at = START + timedelta(seconds=second)
             door.run(store, partial(heartbeats.beat, store=store, process="all:main", now=at))
         assert door.read(store, partial(heartbeats.last, store=store)) == {"all:main": START + timedelta(seconds=2)}
+
+
+def test_s56_connections_of_a_store_are_those_the_database_knows(database: Database) -> None:
+    """Three in the middle of a transaction, then none; PostgreSQL itself is asked how many it has."""
+    gate, inside = threading.Event(), threading.Barrier(4)
+
+    def hold(tx: Transaction) -> None:
+        inside.wait(20)
+        gate.wait(20)
+
+    threads = [
+        threading.Thread(target=lambda: database.system("health").read(Store.INBOX, hold), daemon=True)
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    inside.wait(20)
+    try:
+        assert database.connections()[Store.INBOX, "busy"] == 3
+        assert database.connections()[Store.BOOKS, "busy"] == 0
+    finally:
+        gate.set()
+        for thread in threads:
+            thread.join(20)
+    found = database.connections()
+    assert found[Store.INBOX, "busy"] == 0
+    assert found[Store.INBOX, "idle"] >= 3
+    if not database.is_sqlite:
+        admin = sa.create_engine(database._engines[Store.BOOKS].url, poolclass=sa.NullPool)
+        with admin.connect() as tx:
+            asked = (
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            assert tx.exec_driver_sql(asked).scalar_one() == sum(found.values())
 
 
 # -- gauges against the truth -------------------------------------------------------------------------------------
