@@ -66,13 +66,13 @@ def make_app(house: Ladenbuch, role: str = "all") -> Any:
     health = house.health(role)
     ingest, pages = None, _pages(house, health)
     if role != "worker":
-        wake = house.context.wake
-        commit = GroupCommit(house.database, house.vault, utc_now, lambda: wake("dispatch"))
+        wake, clock = house.context.wake, house.context.clock
+        commit = GroupCommit(house.database, house.vault, clock, lambda: wake("dispatch"))
         app = app_of(house.settings)
         ingest = Ingest(
             commit,
             house.tenant_of,
-            utc_now,
+            clock,
             secrets=() if app is None else app.secrets,
             api_version=house.api_version,
             metrics=house.metrics,
