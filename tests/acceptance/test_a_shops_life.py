@@ -233,7 +233,7 @@ def test_install_scopes_suspend_uninstall_redact_reinstall(shop: Life, tmp_path:
     # 11 November: 48 hours later Shopify asks for the shop's redaction. What the law wants kept is kept.
     shop.passes(days=2)
     settled = len(shop.told())
-    shop.shopify.send(SHOP, "shop/redact", {"shop_id": 1, "shop_domain": SHOP})
+    shop.shopify.send(SHOP, "shop/redact", {"shop_id": int(tenant.shop_gid.split("/")[-1]), "shop_domain": SHOP})
     shop.passes(minutes=5)
     assert shop.tenant.state == "redacted"
     assert len(shop.told()) > settled
