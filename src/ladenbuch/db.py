@@ -58,10 +58,11 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class OpenTransaction:
-    """A transaction a thread is in, and whether it may only read."""
+    """A transaction a thread is in, and whether it may only read. `mark` is another object for every transaction."""
 
     tx: Transaction
     read: bool
+    mark: object
 
 
 _NAMES = {  # stable names, so that a later migration can name what it changes
@@ -242,7 +243,7 @@ class Database:
             return None
         if self._inside.store is not store:
             raise RuntimeError(f"a look at {store} was asked for inside a transaction in {self._inside.store}")
-        return OpenTransaction(self._inside.tx, self._inside.read)
+        return OpenTransaction(self._inside.tx, self._inside.read, self._inside.later)
 
     def after_commit(self, fn: Callable[[], object]) -> None:
         """Run `fn` once the transaction this thread is in is on disk, never when it is rolled back; at once outside."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -107,6 +108,7 @@ class Vault:
         self._ticks = ticks
         self._known: dict[str, _Known] = {}
         self._sealers = 0
+        self._within = threading.local()
 
     def __repr__(self) -> str:
         return f"Vault({self._ring!r})"
@@ -300,7 +302,7 @@ class Vault:
     def _of(self, tenant: str, *, make: bool = False) -> _Known:
         known = self._known.get(tenant)
         if known is None or self._ticks() >= known.until:
-            known = self._look(tenant, known)
+            known = self._seen().get(tenant) or self._look(tenant, known)
         return self._made(tenant) if make and known.keys.newest is None else known
 
     def _look(self, tenant: str, known: _Known | None) -> _Known:
@@ -327,8 +329,19 @@ class Vault:
         if within is None or within.read:
             keep()
         else:
+            self._seen()[tenant] = found
             database.after_commit(keep)  # it may have seen what is rolled back
         return found
+
+    def _seen(self) -> dict[str, _Known]:
+        """The keys this thread has looked up in the write transaction it is in; empty in any other place."""
+        within = None if self._database is None else self._database.inside(Store.BOOKS)
+        if within is None or within.read:
+            return {}
+        if getattr(self._within, "mark", None) is not within.mark:
+            self._within.mark, self._within.seen = within.mark, {}
+        seen: dict[str, _Known] = self._within.seen
+        return seen
 
     def _made(self, tenant: str) -> _Known:
         """The tenant's first key, made in the transaction this thread is in, else in one of its own."""
@@ -348,6 +361,7 @@ class Vault:
         """Forget what is in memory of a tenant, now and once the transaction is on disk."""
         if self._database is not None:
             self._known.pop(tenant, None)
+            self._seen().pop(tenant, None)
             self._database.after_commit(partial(self._known.pop, tenant, None))
 
 
