@@ -13,6 +13,7 @@ from acceptance.invoice_cases import mixed_rates
 from house import SHOP, TENANT, House
 from ladenbuch import tenants
 from ladenbuch.db import Store
+from ladenbuch.web.reads import SqlReads
 
 
 @pytest.fixture
@@ -43,11 +44,14 @@ def test_s52_orders_of_a_lost_shop_wait_and_are_invoiced_once_it_is_found_again(
     assert house.verdict(lost)[0] != "documented"
     suspended, reason = state(house)
     assert suspended == "suspended" and "reconnect needed" in (reason or "")
+    (told,) = SqlReads(house.database, house.clock.now).overview(None).stops
+    assert told.startswith(f"{TENANT}: reconnect needed: ")  # on the dashboard, until it is done
     permitted(house, True)
     house.clock.advance_to(house.clock.now() + timedelta(hours=2))
     house.engine.wake("tokens")  # hourly: a shop of one's own organisation is asked for again
     house.engine.drain()
     assert state(house) == ("active", None)
+    assert SqlReads(house.database, house.clock.now).overview(TENANT).stops == ()
     house.engine.wake("dispatch")
     house.engine.drain()
     assert house.verdict(lost)[0] == "documented"

@@ -88,10 +88,16 @@ def list_tenants(*, as_json: bool) -> int:
     with opened() as house:
         known = house.database.system("operator").read(Store.BOOKS, tenants.all)
     if as_json:
-        say_json([{"tenant": t.id, "shop": t.shop, "state": t.state, "draft_only": t.draft_only} for t in known])
+        say_json(
+            [
+                {"tenant": t.id, "shop": t.shop, "state": t.state, "why": t.state_reason, "draft_only": t.draft_only}
+                for t in known
+            ]
+        )
         return 0
     for item in known:
-        typer.echo(f"{item.id:20} {item.shop:40} {item.state:12} {'drafts only' if item.draft_only else 'live'}")
+        why = f"; {item.state_reason}" if item.state_reason else ""
+        typer.echo(f"{item.id:20} {item.shop:40} {item.state:12} {'drafts only' if item.draft_only else 'live'}{why}")
     return 0
 
 

@@ -304,6 +304,12 @@ def _stops(tx: Transaction, tenant: str | None) -> tuple[str, ...]:
     found = [] if everybody is None else [everybody]
     query = sa.select(tenants.write_stops.c.reason).order_by(tenants.write_stops.c.since)
     found += tx.execute(_of(query, tenants.write_stops, tenant)).scalars()
+    resting = sa.select(tenants.tenants.c.tenant, tenants.tenants.c.state_reason).order_by(
+        tenants.tenants.c.state_since
+    )
+    resting = resting.where(tenants.tenants.c.state == "suspended")
+    for row in tx.execute(_of(resting, tenants.tenants, tenant)):
+        found.append(f"{row.tenant}: {row.state_reason or 'suspended'}")
     return tuple(dict.fromkeys(found))
 
 
