@@ -304,7 +304,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
             raise Rejected("WEBHOOK-SHOP", "not a myshopify.com domain")
         values = self.values
         topic = normalise_topic(values["topic"])
-        if looks_like_xml(body):
+        if body[:1] != b"{" and looks_like_xml(body):  # nearly all begin so
             body = _as_json(body)
         order_id, flags = _subject(topic, shop, body)
         triggered_at, readable = _time(values.get("triggered-at"))
