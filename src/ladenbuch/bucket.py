@@ -57,6 +57,11 @@ def working_as(priority: Priority) -> Iterator[None]:
         _working_as.reset(before)
 
 
+def asked_as() -> Priority:
+    """The priority with which this thread works."""
+    return _working_as.get()
+
+
 class TooLong(Exception):
     """Nobody should wait this long inside a call: `after` seconds."""
 
@@ -183,7 +188,7 @@ class Bucket:
     def enter(self, cost: float, priority: Priority | None = None) -> Turn:
         """Stand in line."""
         with self.lock:
-            turn = Turn(cost, _working_as.get() if priority is None else priority, self._clock(), next(self._numbers))
+            turn = Turn(cost, asked_as() if priority is None else priority, self._clock(), next(self._numbers))
             self._line.append(turn)
             return turn
 

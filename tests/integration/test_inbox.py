@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from ladenbuch import inbox
+from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.errors import Retryable
 from ladenbuch.inbox import BODY_PURPOSE, Delivery, GroupCommit
@@ -250,6 +251,28 @@ def test_due_takes_turns_over_tenants(run: Any) -> None:
     assert sorted(turns) == sorted(set(turns))
     assert [tenant for tenant, _ in due(run, limit=2)] == ["big", "small"]
     assert due(run, limit=0) == []
+
+
+def test_s125_what_the_shop_tells_now_goes_before_a_backfill_and_a_person_before_both(run: Any) -> None:
+    with working_as(Priority.BACKFILL):
+        run(lambda tx: inbox.want_all(tx, [("t1", order(n)) for n in range(100)], NOW - SECOND))
+    wanted(run, 50)
+    wanted(run, 200)
+    with working_as(Priority.INTERACTIVE):
+        wanted(run, 51)
+    assert due(run, limit=4) == [("t1", order(n)) for n in (51, 50, 200, 0)]
+    held = claimed(run, 51, "r")
+    assert held.priority is Priority.INTERACTIVE
+    assert claimed(run, 0, "r0").priority is Priority.BACKFILL
+    with working_as(Priority.BACKFILL):
+        wanted(run, 51)
+        assert run(lambda tx: inbox.settled(tx, "t1", order(51), "r", 2, LATER, "SETTLED")) is True
+    assert order(51) in {gid for _, gid in due(run, LATER)}, "the second wish came while it ran"
+    assert run(lambda tx: inbox.claim(tx, "t1", order(51), run_id="s", executor="e", now=LATER)).priority == 0
+    run(lambda tx: inbox.settled(tx, "t1", order(51), "s", 3, LATER, "SETTLED"))
+    with working_as(Priority.BACKFILL):
+        wanted(run, 51, LATER)
+    assert run(lambda tx: inbox.claim(tx, "t1", order(51), run_id="u", executor="e", now=LATER)).priority == 2
 
 
 def test_depth_counts_and_tells_the_age_of_the_oldest_untried_want(run: Any) -> None:

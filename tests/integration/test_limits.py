@@ -7,21 +7,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from acceptance.invoice_cases import mixed_rates
 from house import SHOP as HOUSE_SHOP
-from house import TENANT, House
+from house import TENANT, House, life
 from ladenbuch.bucket import Priority, Turn, working_as
+from ladenbuch.db import Database
 from ladenbuch.errors import Retryable
 from ladenbuch.shopify import oauth
 from ladenbuch.shopify.admin import Admin, Call
 from ladenbuch.simulators import lives
-from ladenbuch.simulators.http import Route, SimTransport
+from ladenbuch.simulators.http import Route, SimRequest, SimResponse, SimTransport
 from ladenbuch.simulators.shopify import Shop, ShopifySimulator
+from ladenbuch.workflows.limits import Limits
 from ladenbuch.workflows.poll import poll
+from leaky import START, Time
 
 SHOP = "seifenladen.myshopify.com"
 BASE = "http://shopify.test"
@@ -159,3 +163,43 @@ def test_s125_the_poll_stands_behind_what_the_shop_told_us(house: House, monkeyp
     now = "poll"
     poll(house.ladenbuch.context, TENANT, house.clock.now() - timedelta(days=1))
     assert seen == {"settle": {Priority.WEBHOOKS}, "poll": {Priority.BACKFILL}}
+
+
+def test_an_open_circuit_makes_orders_wait_and_lets_them_go_on_by_itself(house: House) -> None:
+    """sevdesk is down for ten minutes: few calls are made, none is written twice, and nobody has to do anything."""
+    down_until = house.clock.now() + timedelta(minutes=15)
+    handle = house.door.handle
+    tried = []
+
+    def down(request: SimRequest) -> SimResponse:
+        if house.clock.now() >= down_until:
+            return handle(request)
+        tried.append(house.clock.now())
+        return SimResponse(503, {}, b"")
+
+    house.door.handle = down  # type: ignore[method-assign]
+    start = house.clock.now() + timedelta(minutes=5)
+    for number in range(8):
+        house.live(life(1001 + number, start + timedelta(seconds=number), mixed_rates))
+    ended = house.ladenbuch.metrics.settles_total
+    assert ended.labels("SEVDESK-BREAKER")._value.get() > 0, "postponed like any other Retryable"
+    assert len(house.invoices()) == 8
+    assert len(tried) < 40, "left alone while it was down"
+    assert house.ladenbuch.limits.circuits()["sevdesk", "closed"] == 1
+
+
+def test_shops_that_keep_their_books_in_one_account_share_its_rate(tmp_path: Path) -> None:
+    time = Time()
+    database = Database.open(data_dir=tmp_path)
+    limits = Limits(database, time, time.sleep, "p", sevdesk_rate=10)
+    one, two = limits.sevdesk("account 1"), limits.sevdesk("account 1")
+    assert one is two
+    for _ in range(60):
+        one()
+        two()
+    assert (time.now - START).total_seconds() > 10.5
+    assert limits.sevdesk("account 2") is not one
+    partner = limits.partner("client")
+    partner()
+    assert set(limits.used()) == {"shopify", "sevdesk", "partner"}
+    database.close()

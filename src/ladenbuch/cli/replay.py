@@ -9,6 +9,7 @@ import typer
 
 from ladenbuch import books, inbox
 from ladenbuch.bootstrap import Ladenbuch, utc_now
+from ladenbuch.bucket import Priority, working_as
 from ladenbuch.cli.files import say_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.cli.orders import find_gid
@@ -43,10 +44,12 @@ def replay_orders(orders: list[str], code: str | None, tenant: str | None, *, as
         raise UsageError("ORDER", "name orders, or a code with --code")
     with opened() as house:
         owner = chosen(house, tenant).id
-        wanted = [find_gid(house, owner, order) for order in orders]
-        wanted += parked_with(house, owner, code) if code is not None else []
-        wanted = sorted(set(wanted))
-        replay(house, owner, wanted)
+        named = {find_gid(house, owner, order) for order in orders}
+        replay(house, owner, sorted(named))
+        parked = set(parked_with(house, owner, code) if code is not None else ()) - named
+        with working_as(Priority.BACKFILL):  # many, and what the shop tells meanwhile goes first
+            replay(house, owner, sorted(parked))
+        wanted = sorted(named | parked)
     if as_json:
         say_json({"wanted": wanted})
     else:

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ladenbuch.bucket import Priority, asked_as
 from ladenbuch.db import Statement, Transaction, from_micros, inbox_metadata, to_micros, upsert
 from ladenbuch.inbox.arrays import array_text
 from ladenbuch.telemetry.trace import current
@@ -31,6 +32,8 @@ order_marks = sa.Table(
     sa.Column("last_code", sa.Text),
     sa.Column("oldest_wanted_at", sa.BigInteger),
     sa.Column("trace", sa.Text),  # of the first wish since the last claim
+    # The most urgent of those who wait for this look (`bucket.Priority`).
+    sa.Column("priority", sa.Integer, nullable=False, server_default=str(int(Priority.WEBHOOKS))),
     sa.Column("run_trace", sa.Text),  # the same at the claim: what the run logs under, whatever is wished meanwhile
 )
 _free = sa.and_(order_marks.c.run_id.is_(None), order_marks.c.due_at.is_not(None))
@@ -39,6 +42,7 @@ _held = order_marks.c.run_id.is_not(None)
 sa.Index(
     "ix_order_marks_free",
     order_marks.c.tenant,
+    order_marks.c.priority,
     order_marks.c.due_at,
     sqlite_where=_free,
     postgresql_where=_free,
@@ -77,6 +81,7 @@ class Claim:
     claimed_at: datetime
     wanted_since: datetime | None
     trace: str | None = None
+    priority: Priority = Priority.WEBHOOKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +111,14 @@ def want_all(
 ) -> None:
     """`want` for many (tenant, order id) pairs; equal pairs are one reason to look.
 
-    `traces`: why, for the log; where it says nothing, the trace of who is asking.
+    `traces`: why, for the log; where it says nothing, the trace of who is asking. How urgent it is, says the priority
+    with which this thread works (`bucket.working_as`): a mark has that of the most urgent of those who still wait.
     """
     at = to_micros(now)
     due = at if due_at is None else to_micros(due_at)
     told, asking = traces or {}, current()
-    rows = [(pair[0], pair[1], due, at, told.get(pair, asking)) for pair in sorted(set(orders))]
+    priority = int(asked_as())
+    rows = [(pair[0], pair[1], due, at, told.get(pair, asking), priority) for pair in sorted(set(orders))]
     if not rows:
         return
     if tx.dialect.name == "sqlite":
@@ -130,17 +137,19 @@ _WANT_CONFLICT = (
     "due_at = CASE WHEN order_marks.due_at < excluded.due_at THEN order_marks.due_at ELSE excluded.due_at END, "
     "oldest_wanted_at = coalesce(order_marks.oldest_wanted_at, excluded.oldest_wanted_at), "
     "trace = CASE WHEN order_marks.wanted > order_marks.attempted THEN coalesce(order_marks.trace, excluded.trace) "
-    "ELSE excluded.trace END"
+    "ELSE excluded.trace END, "
+    "priority = CASE WHEN order_marks.wanted > order_marks.settled AND order_marks.priority < excluded.priority "
+    "THEN order_marks.priority ELSE excluded.priority END"
 )
 _WANT_SQLITE = (
-    "INSERT INTO order_marks (tenant, order_id, wanted, due_at, oldest_wanted_at, trace) VALUES (?, ?, 1, ?, ?, ?) "
-    + _WANT_CONFLICT
+    "INSERT INTO order_marks (tenant, order_id, wanted, due_at, oldest_wanted_at, trace, priority) "
+    "VALUES (?, ?, 1, ?, ?, ?, ?) " + _WANT_CONFLICT
 )
 _WANT_POSTGRESQL = (
-    "INSERT INTO order_marks (tenant, order_id, wanted, due_at, oldest_wanted_at, trace) "
-    "SELECT tenant, order_id, 1, due_at, at, trace "
-    "FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[]) "
-    "AS asked(tenant, order_id, due_at, at, trace) ORDER BY tenant, order_id " + _WANT_CONFLICT
+    "INSERT INTO order_marks (tenant, order_id, wanted, due_at, oldest_wanted_at, trace, priority) "
+    "SELECT tenant, order_id, 1, due_at, at, trace, priority "
+    "FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::integer[]) "
+    "AS asked(tenant, order_id, due_at, at, trace, priority) ORDER BY tenant, order_id " + _WANT_CONFLICT
 )
 
 
@@ -159,14 +168,15 @@ _RIPE_TENANTS = Statement(
 _HELD_BY = Statement(sa.select(_c.tenant, sa.func.count()).where(_held).group_by(_c.tenant))
 _RIPE = Statement(
     sa.select(_c.order_id, _c.wanted, _c.attempts)
-    .where(_ripe, _c.tenant == sa.bindparam("t"))
+    .where(_ripe, _c.tenant == sa.bindparam("t"), _c.priority == sa.bindparam("p", type_=sa.Integer))
     .order_by(_c.due_at, _c.order_id)
     .limit(_LIMIT)
 )
 
 
 def due(tx: Transaction, now: datetime, limit: int, per_tenant: int | None = None) -> list[Due]:
-    """At most `limit` unclaimed marks whose time has come, taking turns over tenants, each one's oldest first.
+    """At most `limit` unclaimed marks whose time has come, taking turns over tenants; of each one the most urgent,
+    oldest first: what the shop tells now is settled before a backfill of years.
 
     So one shop's backlog of ten thousand orders delays the single order of another by one place. With `per_tenant`, a
     tenant gets no more than that many runs at once, those under way anywhere counted.
@@ -180,7 +190,10 @@ def due(tx: Transaction, now: datetime, limit: int, per_tenant: int | None = Non
     shares = _shares({tenant: count for tenant, count in waiting.items() if count}, limit)
     queues: deque[deque[Due]] = deque()
     for tenant, share in shares.items():
-        rows = _RIPE.rows(tx, now=at, t=tenant, n=share)
+        rows: list[Any] = []
+        for priority in Priority:
+            if len(rows) < share:
+                rows += _RIPE.rows(tx, now=at, t=tenant, p=int(priority), n=share - len(rows))
         queues.append(deque(Due(tenant, *row) for row in rows))
     turns: list[Due] = []
     while queues:
@@ -205,7 +218,7 @@ def _shares(waiting: dict[str, int], limit: int) -> dict[str, int]:
 
 _CLAIMED = (
     *(_c.run_id, _c.run_no, _c.attempted, _c.attempts, _c.claimed_by, _c.claimed_at, _c.oldest_wanted_at),
-    _c.run_trace,
+    *(_c.run_trace, _c.priority),
 )
 _CLAIM = Statement(
     sa.update(order_marks)
@@ -251,9 +264,9 @@ _POSTPONED = _end(
 
 
 def _claim(row: Any) -> Claim:
-    run_id, run_no, wanted, attempts, executor, at, since, trace = row
+    run_id, run_no, wanted, attempts, executor, at, since, trace, priority = row
     oldest = None if since is None else from_micros(since)
-    return Claim(run_id, run_no, wanted, attempts, executor, from_micros(at), oldest, trace)
+    return Claim(run_id, run_no, wanted, attempts, executor, from_micros(at), oldest, trace, Priority(priority))
 
 
 def claim(tx: Transaction, tenant: str, order_id: str, *, run_id: str, executor: str, now: datetime) -> Claim | None:

@@ -176,6 +176,7 @@ def check(
 # -- carrying it out ----------------------------------------------------------------------------------------------
 
 
+@working_as(Priority.BACKFILL)
 def want(ctx: Context, tenant: str, order_ids: Sequence[str]) -> dict[str, int]:
     """Want these orders, all in one transaction; gid -> the number that says so in its mark."""
     now = ctx.clock()

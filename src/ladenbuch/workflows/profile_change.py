@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ladenbuch import audit, books, inbox, tenants
+from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction, from_micros
 from ladenbuch.domain.books import Books
 from ladenbuch.domain.evidence import Evidence
@@ -204,6 +205,7 @@ def store(ctx: Context, tenant: str, version: NewVersion, change: Change) -> int
     return ctx.door(tenant).run(Store.BOOKS, write)
 
 
+@working_as(Priority.BACKFILL)
 def look_again(ctx: Context, tenant: str, change: Change) -> int:
     """Want the orders that change to be settled again; how many comes back."""
     now, pairs = ctx.clock(), [(tenant, gid) for gid in change.again]

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ladenbuch import audit, books, inbox, privacy, tenants
+from ladenbuch.bucket import working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.answers import BY_HAND, EXCLUDE, Answers, merged, question_hash
 from ladenbuch.domain.books import Books
@@ -58,6 +59,7 @@ def settle(ctx: Context, tenant: str, order_id: str, run_id: str) -> str:
     with (
         bound(trace=claim.trace or run_id, tenant=tenant, order=order_id),
         span("settle", tenant=tenant, order=order_id),
+        working_as(claim.priority),
     ):
         if log.isEnabledFor(logging.INFO):
             _tell(ctx, tenant, order_id, claim)
