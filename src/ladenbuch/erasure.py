@@ -98,6 +98,28 @@ def erase(database: Database, tenant: str, shop: str, *, id: str, actor: str, no
     return Erasure(tenant, shop, now, actor, {name: number for name, number in rows.items() if number}, last_hash)
 
 
+def erase_vat_checks(
+    database: Database, tenant: str, shop: str, vat_id: str, *, id: str, actor: str, now: datetime, last_hash: str
+) -> int:
+    """Delete what was asked about one VAT id, when its years are over: rows of an append-only table. How many.
+
+    The row that proves it says so of `books.vat_checks` alone. Repeatable under the same `id`.
+    """
+    import_tables(Store.BOOKS)
+    checks = METADATA[Store.BOOKS].tables["vat_checks"]
+
+    def delete(tx: Transaction) -> int:
+        begun = {"erased": tenant, "shop": shop, "at": to_micros(now), "actor": actor}
+        insert_new(tx, erasures, id=id, **begun, rows="", last_hash=last_hash)
+        mine = (checks.c.tenant == tenant) & (checks.c.vat_id == vat_id)
+        gone = int(tx.execute(sa.delete(checks).where(mine)).rowcount)
+        told = json.dumps({"books.vat_checks": gone})
+        tx.execute(sa.update(erasures).where(erasures.c.id == id).values(rows=told))
+        return gone
+
+    return database.erasing(tenant).run(Store.BOOKS, delete)
+
+
 def erased(tx: Transaction) -> list[Erasure]:
     """All erasures, oldest first."""
     query = sa.select(erasures).where(erasures.c.rows != "").order_by(erasures.c.at, erasures.c.id)

@@ -237,6 +237,12 @@ def hold(tx: Transaction, tenant: str, kind: str, subject: str, until: date, why
     tx.execute(sa.update(holds).where(mine, holds.c.until < until.isoformat()).values(until=until.isoformat()))
 
 
+def documented(tx: Transaction, tenant: str, order_id: str) -> bool:
+    """Whether the order's documents are or were on the hold list."""
+    mine = (holds.c.tenant == tenant) & (holds.c.kind == "documents") & (holds.c.subject == order_id)
+    return tx.execute(sa.select(holds.c.since).where(mine)).first() is not None
+
+
 def on_hold(tx: Transaction, tenant: str | None = None) -> list[Hold]:
     """What is kept, soonest to go first."""
     query = sa.select(holds).where(holds.c.released_at.is_(None))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from acceptance.invoice_cases import BOOK, MUG, buyer, placed, sent
+from acceptance.invoice_cases import BOOK, FRENCH_FIRM, MUG, buyer, firm, placed, sent
 from compliance import SHOP, TENANT, Compliance, opened
 from house import home, life, person
 from ladenbuch import books, inbox, outbox, tenants
@@ -179,6 +179,32 @@ def test_b9_hold_entries_expire_by_themselves_in_the_eighth_year_and_not_before(
     shop.settle(order)
     assert shop.ledger(order) == ledger and shop.questions(order) == []
     assert "privacy.released" in shop.events()
+
+
+def test_b9_a_vat_id_and_what_was_asked_about_it_go_with_the_documents_it_decided(shop: Compliance) -> None:
+    """Proof of a tax-free supply (§ 6a UStG) for its years; then not a character of it is left, append-only or not."""
+    vat_id = "FR40303265045"
+
+    def script(order: ShopOrder) -> None:
+        firm(order, *FRENCH_FIRM, vat_id)
+        order.add(MUG, 4, rates=())
+        placed(order)
+        sent(order)
+
+    order = shop.lived(script)
+    assert shop.verdict(order)[0] == "documented", (shop.questions(order), shop.verdict(order))
+    redact(shop, order, id=f"{number(order)}", email="nobody@example.org")
+    assert sorted(one.kind for one in shop.held()) == ["documents", "vat-id"]
+    assert shop.in_files(vat_id).get(vat_id, 0) > 0 and vat_id not in json.dumps(shop.chain())
+    shop.clock.advance_to(datetime(2035, 1, 1, 12, tzinfo=UTC))
+    assert retain(shop.ladenbuch.context)["holds"] == 2
+    assert (shop.in_files(vat_id), shop.opened(vat_id), shop.held()) == ({}, set(), [])
+    ledger = shop.ledger(order)
+    shop.settle(order)
+    assert shop.ledger(order) == ledger and shop.questions(order) == []
+    shop.database.truncate_logs()
+    assert (shop.in_files(vat_id), shop.opened(vat_id)) == ({}, set()), "a look at the order brings nothing back"
+    shop.chain()
 
 
 def test_documents_nobody_asked_about_lose_their_buyer_after_the_same_years(shop: Compliance) -> None:

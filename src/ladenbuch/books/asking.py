@@ -114,3 +114,9 @@ def resolve(tx: Transaction, tenant: str, question: Question, choice: str, actor
 def drop_questions(tx: Transaction, tenant: str) -> None:
     """A tenant leaves: nobody is asked any more. What was answered stays."""
     tx.execute(sa.delete(attention).where(attention.c.tenant == tenant))
+
+
+def erase_in_questions(tx: Transaction, tenant: str, order_id: str, text: str, instead: str) -> None:
+    """A buyer's VAT id leaves what was written about an order: its years are over."""
+    mine = (attention.c.tenant == tenant) & (attention.c.order_id == order_id)
+    tx.execute(sa.update(attention).where(mine).values(message=sa.func.replace(attention.c.message, text, instead)))

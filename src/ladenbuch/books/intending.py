@@ -113,3 +113,9 @@ def forget_contact_steps(tx: Transaction, tenant: str, customer_number: str) -> 
     whole = f"contact:{customer_number}"
     mine = sa.or_(intents.c.key == whole, intents.c.key.startswith(f"{whole}:", autoescape=True))
     tx.execute(sa.delete(intents).where(intents.c.tenant == tenant, mine, intents.c.done_at.is_not(None)))
+
+
+def erase_in_intents(tx: Transaction, tenant: str, order_id: str, text: str, instead: str) -> None:
+    """A buyer's VAT id leaves what was written about an order: its years are over."""
+    mine = (intents.c.tenant == tenant) & (intents.c.order_id == order_id)
+    tx.execute(sa.update(intents).where(mine).values(reason=sa.func.replace(intents.c.reason, text, instead)))

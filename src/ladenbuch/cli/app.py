@@ -518,6 +518,14 @@ def privacy_holds(tenant: TenantOption = None, as_json: Json = False) -> None:
     raise typer.Exit(list_holds(tenant, as_json=as_json))
 
 
+@privacy.command("inventory")
+def privacy_inventory(as_json: Json = False) -> None:
+    """Every column of every table: what it is about a person, what it is for, when it goes, and by which law."""
+    from ladenbuch.cli.privacy import show_inventory
+
+    show_inventory(as_json=as_json)
+
+
 @audit.command("verify")
 def audit_verify(tenant: TenantOption = None, as_json: Json = False) -> None:
     """Check the audit chains; exit 1 and name the first entry that is not what it was."""

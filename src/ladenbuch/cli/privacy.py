@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ladenbuch.cli.files import say_json, writable, write_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store
 from ladenbuch.errors import Rejected, UsageError
+from ladenbuch.workflows.inventory import inventory, page
 from ladenbuch.workflows.privacy import fetch
 
 _STATES = {"open": "waits to be fetched", "answered": "answered", "done": "done", "refused": "REFUSED"}
@@ -91,3 +93,11 @@ def list_holds(tenant: str | None, *, as_json: bool) -> int:
     if not found:
         typer.echo("nothing is held")
     return 0
+
+
+def show_inventory(*, as_json: bool) -> None:
+    """The data inventory, generated from the schema; no settings and no stores are needed."""
+    if as_json:
+        say_json({"columns": [asdict(column) for column in inventory()]})
+    else:
+        typer.echo(page(), nl=False)

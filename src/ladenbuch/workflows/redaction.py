@@ -29,7 +29,7 @@ import sqlalchemy as sa
 from ladenbuch import audit, books, evidence, inbox, outbox, privacy
 from ladenbuch.db import Sealed, Store, Transaction
 from ladenbuch.domain.order import Order
-from ladenbuch.domain.redaction import without_buyer, without_party
+from ladenbuch.domain.redaction import ERASED, without_buyer, without_party
 from ladenbuch.domain.retention import LAW, SEVDESK_STAYS, keep_until
 from ladenbuch.errors import Rejected
 from ladenbuch.sealed import Unseal, held
@@ -343,7 +343,7 @@ def release(ctx: Context, item: privacy.Hold, now: datetime, tx: Transaction) ->
     """The years are over: the buyer leaves the documents, backups included; amounts, dates and numbers stay."""
     tenant, order_id = item.tenant, item.subject
     if item.kind == "vat-id":
-        evidence.forget_names(tx, tenant, item.subject)
+        evidence.forget_names(tx, tenant, item.subject)  # the answers themselves: `retention`
         ctx.vault.forget_subject(tx, tenant, held(item.subject))
     else:
         table = books.documents
@@ -356,6 +356,10 @@ def release(ctx: Context, item: privacy.Hold, now: datetime, tx: Transaction) ->
                 plain = json.dumps(without_party(pins), ensure_ascii=False).encode()
                 sealed = ctx.vault.seal(tenant, "pins", row.key, plain, held(order_id))
                 books.PINS.replace(tx, tenant, row, sealed)
+                if vat_id := pins["party"].get("vat_id"):
+                    books.erase_in_documents(tx, tenant, order_id, vat_id, ERASED)
+                    books.erase_in_intents(tx, tenant, order_id, vat_id, ERASED)
+                    books.erase_in_questions(tx, tenant, order_id, vat_id, ERASED)
     privacy.release(tx, item, now)
     what = "The name VIES gave for a VAT id" if item.kind == "vat-id" else "The buyer of this order's documents"
     sentence = f"{what} was erased: it had to be kept until {item.until.isoformat()} ({item.why})."

@@ -18,7 +18,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from ladenbuch import audit, books, inbox, privacy, tenants
+from ladenbuch import audit, books, erasure, inbox, privacy, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.retention import LAW
 from ladenbuch.errors import LadenbuchError
@@ -60,6 +60,8 @@ def _holds(ctx: Context) -> int:
     today, gone = _today(ctx), 0
     for item in ctx.database.system("prune").read(Store.BOOKS, lambda tx: privacy.over(tx, today, _BATCH)):
         try:
+            if item.kind == "vat-id":
+                _forget_checks(ctx, item)
             ctx.door(item.tenant).run(Store.BOOKS, partial(redaction.release, ctx, item, ctx.clock()))
             gone += 1
         except LadenbuchError as error:
@@ -67,6 +69,23 @@ def _holds(ctx: Context) -> int:
     if gone:
         ctx.database.truncate_logs()
     return gone
+
+
+def _forget_checks(ctx: Context, item: privacy.Hold) -> None:
+    def read(tx: Transaction) -> tuple[str, str]:
+        return tenants.get(tx, item.tenant).shop, audit.head(tx, item.tenant)
+
+    shop, head = ctx.door(item.tenant).read(Store.BOOKS, read)
+    erasure.erase_vat_checks(
+        ctx.database,
+        item.tenant,
+        shop,
+        item.subject,
+        id=f"vat-id {ctx.new_id()}",
+        actor="retention",
+        now=ctx.clock(),
+        last_hash=head,
+    )
 
 
 def _absent(ctx: Context, owner: tenants.Tenant) -> int:

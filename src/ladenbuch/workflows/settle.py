@@ -125,9 +125,11 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         fetched = run.shopify.fetch_order(run.order_id)
         if fetched.order is None:
             return unseen(run, fetched.reason or "it cannot be read"), None
-        erased = _is_erased(run, fetched.order)
+        erased, asks = _is_erased(run, fetched.order)
         facts = facts_of(fetched.order)
-        evidence = gather(run.ctx, run.tenant, fetched.order, run.ctx.clock())
+        evidence = gather(
+            run.ctx if asks else replace(run.ctx, vat_ids=None), run.tenant, fetched.order, run.ctx.clock()
+        )
         left, known = _plan(run, facts, evidence)
         if left.later is not None:
             raise Retryable("ORDER-INCOMPLETE", left.later)
@@ -152,21 +154,23 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
     raise Retryable("ORDER-MOVING", "the order changed while it was settled", after=1.0)
 
 
-def _is_erased(run: Run, order: Order) -> bool:
+def _is_erased(run: Run, order: Order) -> tuple[bool, bool]:
     """Whether the order's buyer was forgotten: then nothing of them is kept of this look, and no letter goes out.
 
-    An older order of a forgotten buyer that turns up only now is noted here, before anything is done.
+    And whether their VAT id may be asked about: not any more once documents were decided on an answer. An older order
+    of a forgotten buyer that turns up only now is noted here, before anything is done.
     """
 
-    def look(tx: Transaction) -> tuple[bool, bool]:
-        known = privacy.redacted(tx, run.tenant, order.id)
-        return known, not known and redaction.was_forgotten(run.ctx, tx, run.tenant, order)
+    def look(tx: Transaction) -> tuple[bool, bool, bool]:
+        if privacy.redacted(tx, run.tenant, order.id):
+            return True, False, not privacy.documented(tx, run.tenant, order.id)
+        return False, redaction.was_forgotten(run.ctx, tx, run.tenant, order), True
 
-    known, meant = run.ctx.door(run.tenant).read(Store.BOOKS, look)
+    known, meant, asks = run.ctx.door(run.tenant).read(Store.BOOKS, look)
     if meant:
         now = run.ctx.clock()
         run.record(lambda tx: privacy.redact(tx, run.tenant, order.id, "an older order of a forgotten buyer", now))
-    return known or meant
+    return known or meant, asks
 
 
 def _others_were_there(run: Run, left: Plan, known: Books) -> bool:
