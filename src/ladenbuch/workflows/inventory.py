@@ -66,7 +66,7 @@ TABLES: dict[str, Table] = {
         "which orders want a look, and who has them",
         "work",
         none="tenant wanted settled attempted due_at run_id run_no claimed_by claimed_at attempts last_code "
-        "oldest_wanted_at trace run_trace",
+        "oldest_wanted_at trace run_trace priority",
         pseudonym="order_id",
     ),
     "inbox.poll_cursors": Table("how far a poll has seen", "work", none="tenant name cursor"),
