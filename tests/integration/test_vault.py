@@ -111,7 +111,8 @@ def rows_of(database: Database, *tables: sa.Table) -> list[Any]:
     ]
 
 
-def test_s39_s49_a_secret_is_stored_as_ciphertext_only(database: Database) -> None:
+def test_s39_s49_s133_a_secret_is_stored_as_ciphertext_only(database: Database) -> None:
+    """S133: a token is shown once; it is kept with its expiry, as ciphertext only."""
     door, mine = database.tenant("t1"), vault(database)
     expires = NOW + timedelta(hours=1)
     door.run(Store.BOOKS, lambda tx: mine.put_secret(tx, "t1", "shopify", "old", NOW))
