@@ -7,6 +7,10 @@ enums, money) of the types they touch. Nothing is renamed, relaxed or invented:
 ``tests/contract/test_sim_shopify_schema.py`` compares the result with the published schema.
 
     python tools/subset_admin_schema.py ../shared/specs/shopify-admin-2026-10.json.gz
+
+The same for the Partner API, from the documents in `queries/partner`:
+
+    python tools/subset_admin_schema.py ../shared/specs/shopify-partner-2026-07.json.gz
 """
 
 from __future__ import annotations
@@ -94,6 +98,9 @@ def subset(introspection: dict[str, Any], documents: Sequence[str]) -> GraphQLSc
     kept += [by_name[name] for name in sorted(BUILT_IN) if name not in keep_types]
     kept += [t for t in introspection["__schema"]["types"] if t["name"].startswith("__")]
     schema = {**introspection["__schema"], "types": kept}
+    for root in ("mutationType", "subscriptionType"):
+        if schema.get(root) and schema[root]["name"] not in keep_types:
+            schema[root] = None
     schema["directives"] = [
         d for d in schema["directives"] if all(_named(a["type"]) in keep_types | BUILT_IN for a in d["args"])
     ]
@@ -149,14 +156,19 @@ def _without_descriptions(value: Any) -> Any:
 
 
 def main() -> None:
-    """Write the subset next to the simulator; the only argument is the introspection file."""
-    raw = json.loads(gzip.decompress(Path(sys.argv[1]).read_bytes()))
+    """Write the subset next to the simulator; the only argument is the introspection file, of either API."""
+    source = Path(sys.argv[1])
+    raw = json.loads(gzip.decompress(source.read_bytes()))
     introspection = _without_descriptions(raw.get("data", raw))
-    documents = [DOCUMENTS, *sorted(QUERIES.glob("*.graphql"))]
+    partner = source.name.startswith("shopify-partner-")
+    documents = sorted((QUERIES / "partner" if partner else QUERIES).glob("*.graphql")) + [DOCUMENTS] * (not partner)
     schema = subset(introspection, [path.read_text() for path in documents])
-    version = Path(sys.argv[1]).name.removeprefix("shopify-admin-").removesuffix(".json.gz")
-    head = f"# Subset of the published Shopify Admin schema {version}, made by tools/subset_admin_schema.py.\n\n"
-    TARGET.write_text(head + print_schema(schema) + "\n")
+    version = source.name.removesuffix(".json.gz").rsplit("-", 2)
+    api = "Partner" if partner else "Admin"
+    head = (
+        f"# Subset of the published Shopify {api} schema {'-'.join(version[1:])}, made by tools/{Path(__file__).name}."
+    )
+    (TARGET.with_name("partner.graphql") if partner else TARGET).write_text(f"{head}\n\n{print_schema(schema)}\n")
 
 
 if __name__ == "__main__":

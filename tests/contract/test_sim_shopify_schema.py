@@ -28,6 +28,8 @@ from graphql import (
     validate,
 )
 
+from ladenbuch.shopify.partner import PARTNER_VERSION, partner_document
+from ladenbuch.simulators.shopify.partner import load_partner_schema
 from ladenbuch.simulators.shopify.schema import load_schema
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +45,8 @@ NEW_SINCE_2026_07 = {"OrderDisplayFulfillmentStatus.FULFILLMENT_NOT_REQUIRED"}
 
 @lru_cache(maxsize=4)
 def published(version: str) -> GraphQLSchema:
-    path = SPECS / f"shopify-admin-{version}.json.gz"
+    api = "shopify" if version.startswith("partner-") else "shopify-admin"
+    path = SPECS / f"{api}-{version}.json.gz"
     if not path.exists():
         pytest.skip(f"no {path}: `npm pack @shopify/dev-mcp` brings the published schemas (dist/data)")
     raw = json.loads(gzip.decompress(path.read_bytes()))
@@ -127,3 +130,14 @@ def test_the_subset_keeps_the_directives_of_the_published_schema() -> None:
     names = {d.name for d in load_schema().directives}
     assert "idempotent" in names
     assert names - {d.name for d in specified_directives} <= {d.name for d in published("2026-10").directives}
+
+
+def test_the_partner_schema_is_a_subset_and_our_question_is_valid() -> None:
+    """facts 2.13: `activeSubscription` as published; the version before did not know it."""
+    theirs = published(f"partner-{PARTNER_VERSION}")
+    assert differences(load_partner_schema(), theirs) == set()
+    asked = parse(partner_document("active_subscription"))
+    assert validate(theirs, asked) == []
+    assert validate(load_partner_schema(), asked) == []
+    before = [error.message for error in validate(published("partner-2026-04"), asked)]
+    assert before == ["Cannot query field 'activeSubscription' on type 'QueryRoot'."]

@@ -21,6 +21,8 @@
 | POST refuse     | ``{"shop", "count", "status"?: 429, "retry_after"?: 2.0}`` |
 | POST drain      | ``{"shop"}``: empty the bucket |
 | POST revoke     | ``{"shop"}``: forget all tokens |
+| POST sell       | ``{"shop", "app": gid, "plan": name or null}``: managed pricing, told by the Partner API |
+| POST charge     | ``{"shop", "charge": gid, "status"?}``: the merchant agrees, or another status |
 | POST session    | ``{"shop", "user"?: 42}``: a session token, as the admin gives to an embedded app |
 """
 
@@ -76,6 +78,13 @@ def _done(fn: Callable[[], Any]) -> dict[str, Any]:
     return {"ok": True}
 
 
+def _charge(simulator: ShopifySimulator, body: dict[str, Any]) -> None:
+    if "status" in body:
+        simulator.set_charge(body["shop"], body["charge"], body["status"])
+    else:
+        simulator.agree(body["shop"], body["charge"])
+
+
 _GET: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
     "truth": lambda s, _: s.truth(),
     "deliveries": lambda s, _: {"deliveries": s.deliveries()},
@@ -105,5 +114,7 @@ _POST: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
     ),
     "drain": lambda s, b: _done(lambda: s.drain_bucket(b["shop"])),
     "revoke": lambda s, b: _done(lambda: s.revoke_tokens(b["shop"])),
+    "sell": lambda s, b: _done(lambda: s.sell(b["shop"], b["app"], b["plan"])),
+    "charge": lambda s, b: _done(lambda: _charge(s, b)),
     "session": lambda s, b: {"session_token": s.session_token(b["shop"], int(b.get("user", 42)))},
 }

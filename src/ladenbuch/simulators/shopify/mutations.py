@@ -11,6 +11,7 @@ from typing import Any
 
 from graphql import GraphQLError
 
+from ladenbuch.simulators.shopify.billing import billing_resolvers
 from ladenbuch.simulators.shopify.queries import (
     Call,
     can_mark_as_paid,
@@ -281,4 +282,5 @@ def mutation_resolvers() -> dict[tuple[str, str], Resolver]:
         ("Mutation", "webhookSubscriptionCreate"): _webhook_create,
         ("Mutation", "webhookSubscriptionUpdate"): _webhook_update,
         ("Mutation", "webhookSubscriptionDelete"): _webhook_delete,
+        **billing_resolvers(),
     }

@@ -184,7 +184,8 @@ def _installation(_: Any, info: Info) -> dict[str, Any]:
             "title": "Ladenbuch",
         },
         "accessScopes": [{"handle": scope} for scope in sorted(state.scopes)],
-        "activeSubscriptions": [],
+        "activeSubscriptions": [item for item in state.charges.subscriptions if item["status"] == "ACTIVE"],
+        "oneTimePurchases": list(state.charges.purchases),
     }
 
 

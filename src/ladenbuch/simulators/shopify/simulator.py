@@ -15,10 +15,12 @@ from typing import Any, TypeGuard
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType, execute
 
 from ladenbuch.simulators.http import SimRequest, SimResponse, json_response
-from ladenbuch.simulators.shopify import cost
+from ladenbuch.simulators.shopify import billing, cost
 from ladenbuch.simulators.shopify.control import handle_control
 from ladenbuch.simulators.shopify.mutations import mutation_resolvers
 from ladenbuch.simulators.shopify.oauth import Grants
+from ladenbuch.simulators.shopify.partner import HOST as PARTNERS
+from ladenbuch.simulators.shopify.partner import Partners
 from ladenbuch.simulators.shopify.payloads import payloads
 from ladenbuch.simulators.shopify.queries import GUARDED, Call, guarded, query_resolvers, updated
 from ladenbuch.simulators.shopify.schema import Compiled, attach, compile_document, load_schema
@@ -78,8 +80,10 @@ class ShopifySimulator:
         webhooks: Mapping[str, str | Sequence[str]] | None = None,
         versions: Sequence[str] = VERSIONS,
         retry_scale: float = 1.0,
+        partners: Partners | None = None,
     ) -> None:
         self._clock = clock
+        self.partners = partners or Partners("1", "prtapi_simulated")
         self._lock = threading.RLock()
         self._versions = tuple(sorted(versions))
         self._grants = Grants(client_secret, seed)
@@ -116,6 +120,8 @@ class ShopifySimulator:
                 return handle_control(self, request)
             self._stats["requests"] += 1
             parts = request.path.strip("/").split("/")
+            if parts[0].lower() == PARTNERS:
+                return self.partners.handle(request, parts[1:], self._clock())
             state = self._states.get(parts[0].lower())
             if state is None:
                 return json_response({"errors": "Not Found"}, 404)
@@ -394,6 +400,39 @@ class ShopifySimulator:
         """Answer every call to this shop with `status` (402, 403, 404, 423); None ends it."""
         with self._lock:
             self._states[shop].status = status
+
+    def sell(self, shop: str, app: str, plan: str | None, **more: Any) -> None:
+        """Shopify sells the shop a plan (managed pricing), or with None ends it; app_subscriptions/update says so."""
+        with self._lock:
+            state, now = self._states[shop], self._clock()
+            gid = f"gid://shopify/Shop/{state.shop.shop_id}"
+            if plan is None:
+                self.partners.subscriptions.pop((app, gid), None)
+            else:
+                self.partners.sell(app, gid, shop, plan, now, **more)
+            told = {"id": f"{app}/{gid}", "name": plan or "", "createdAt": now.isoformat()}
+            self._tell_of_charge(state, told, "CANCELLED" if plan is None else "ACTIVE", now)
+
+    def agree(self, shop: str, charge: str) -> None:
+        """The merchant agrees to a charge of the app; KeyError for an unknown one."""
+        with self._lock:
+            state, now = self._states[shop], self._clock()
+            self._tell_of_charge(state, billing.agree(state, charge, now), "ACTIVE", now)
+
+    def set_charge(self, shop: str, charge: str, status: str) -> None:
+        """A charge gets another status (DECLINED, EXPIRED, FROZEN, CANCELLED, ACTIVE); KeyError for an unknown one."""
+        with self._lock:
+            state, now = self._states[shop], self._clock()
+            self._tell_of_charge(state, billing.change(state, charge, status, now), status, now)
+
+    def charges(self, shop: str) -> billing.Charges:
+        """The charges of the app in a shop, as they are."""
+        return self._states[shop].charges
+
+    def _tell_of_charge(self, state: ShopState, charge: Mapping[str, Any], status: str, now: datetime) -> None:
+        topic = "app_purchases_one_time" if "AppPurchaseOneTime/" in charge["id"] else "app_subscriptions"
+        body = billing.told(state, charge, {"status": status})
+        self._webhooks.emit(state.shop.domain, f"{topic}/update", body, now, self._webhooks.new_id())
 
     def set_scopes(self, shop: str, scopes: Sequence[str]) -> None:
         """Replace the granted scopes, as a merchant does in the admin; app/scopes_update says so."""

@@ -80,6 +80,15 @@ def to_text(instant: datetime) -> str:
 
 
 @dataclass
+class Charges:
+    """What the app charges in a shop: subscriptions and purchases in order, usage by idempotency key."""
+
+    subscriptions: list[dict[str, Any]] = field(default_factory=list)
+    purchases: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
 class ShopState:
     """One shop at work. `orders` is what the API shows; `pending` what is still to happen, in time order."""
 
@@ -97,6 +106,7 @@ class ShopState:
     labels: dict[str, Any] = field(default_factory=dict)
     fired_at: dict[str, dict[int, datetime]] = field(default_factory=dict)
     throttle_next: list[tuple[int, float]] = field(default_factory=list)  # (status, Retry-After) of coming calls
+    charges: Charges = field(default_factory=Charges)
 
     def granted(self, scope: str) -> bool:
         """True when the shop granted `scope`; ``write_x`` implies ``read_x`` (facts 4.2)."""
