@@ -178,6 +178,13 @@ def rotation(result: Result) -> None:
             result.add(title, body + (f"\n{listed}" if listed else ""), done.returncode == 0)
 
 
+def budgets(result: Result) -> None:
+    """100 histories of processes that share a bucket, come, go and die: never refused (LADENBUCH_BUDGET_SEEDS)"""
+    env = {"LADENBUCH_BUDGET_SEEDS": os.environ.get("LADENBUCH_BUDGET_SEEDS", "100")}
+    _pytest(result, f"{env['LADENBUCH_BUDGET_SEEDS']} histories", "tests/integration/test_budgets.py", env=env)
+    _pytest(result, "one process, ten minutes at full load", "tests/unit/test_bucket.py", env=env)
+
+
 def ingest(result: Result) -> None:
     """The ingest benchmark against a bare application in the same run"""
     done = subprocess.run([sys.executable, "bench/ingest.py"], cwd=ROOT, capture_output=True, text=True)
@@ -209,7 +216,7 @@ def _code(text: str) -> str:
 
 LINES: dict[str, Callable[[Result], None]] = {
     line.__name__: line
-    for line in (day, kill, postgres, lives, verifier, contacts, rotation, tokens, chaos, ingest, mutation)
+    for line in (day, kill, postgres, lives, verifier, contacts, rotation, tokens, budgets, chaos, ingest, mutation)
 }
 
 
