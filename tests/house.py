@@ -72,13 +72,14 @@ class Paper:
 
 
 class House:
-    """One shop, one sevdesk account, one connector. `switches` are the simulated account's."""
+    """One shop, one sevdesk account, one connector. `switches` are the simulated account's, `env` more settings."""
 
     def __init__(
         self,
         folder: Path,
         start: datetime,
         profile: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
         **switches: object,
     ) -> None:
         self.clock = VirtualClock(start)
@@ -102,6 +103,7 @@ class House:
                 "LADENBUCH_SEVDESK_RATE": "1000",
                 "LADENBUCH_CLIENT_TIMEOUT_SECONDS": "10",
                 "LADENBUCH_AMBIGUOUS_WAIT_SECONDS": "2",
+                **(env or {}),
             }
         )
         self.database = Database.open(data_dir=migrated(folder))

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ladenbuch.web.health import Health
     from ladenbuch.web.ingest import TenantRef
     from ladenbuch.web.install import Door
+    from ladenbuch.workflows.billing import Billing
     from ladenbuch.workflows.context import Context
     from ladenbuch.workflows.limits import Limits
     from ladenbuch.workflows.tokens import Tokens
@@ -58,6 +59,7 @@ TICKS = {
     "tokens": 3600.0,
     "webhooks": 300.0,
     "retention": 3600.0,
+    "billing": 600.0,
 }
 
 
@@ -74,6 +76,10 @@ def app_of(settings: Settings) -> App | None:
         return None
     secrets = (settings.shopify_client_secret, settings.shopify_client_secret_previous)
     return App(settings.shopify_client_id, tuple(one.get_secret_value() for one in secrets if one is not None))
+
+
+def _plan(text: str) -> tuple[str, str, str]:
+    return text.partition("=")
 
 
 class Ladenbuch:
@@ -394,6 +400,29 @@ class Ladenbuch:
         return secret.value
 
     @cached_property
+    def billing(self) -> Billing | None:
+        """Who has a subscription of the app; None unless the settings name a Partner API client."""
+        from ladenbuch.domain.entitlement import Terms
+        from ladenbuch.shopify.partner import Partner
+        from ladenbuch.workflows.billing import Billing
+
+        settings = self.settings
+        token, organisation = settings.partner_token, settings.partner_organisation
+        if token is None or organisation is None or settings.partner_app is None:
+            return None
+        plans = {name: int(number) if number else None for name, _, number in map(_plan, settings.billing_plans)}
+        partner = Partner(
+            settings.partner_url,
+            organisation,
+            token.get_secret_value,
+            self._http,
+            pace=self.limits.partner(organisation),
+            track=self.calls.of("partner"),
+        )
+        terms = Terms(settings.billing_trial_days, settings.billing_grace_days, plans)
+        return Billing(self.context, partner, f"gid://shopify/App/{settings.partner_app}", terms)
+
+    @cached_property
     def tokens(self) -> Tokens:
         """The access tokens of all shops."""
         from ladenbuch.shopify.token_endpoint import TokenEndpoint
@@ -511,7 +540,8 @@ class Ladenbuch:
         # Made here, by one thread, before any run can ask for them.
         ctx, work, tokens, limits, _, _ = self.context, self.worked, self.tokens, self.limits, self._http, self._vat_ids
         workers, per_tenant = self.settings.workers, self.settings.tenant_workers
-        handlers = {**OF_LIFE, **OF_SCOPES, **OF_PRIVACY}
+        billing = self.billing
+        handlers = {**OF_LIFE, **OF_SCOPES, **OF_PRIVACY, **(billing.handlers() if billing else {})}
 
         def settle_one(tenant: str, order_id: str, run_id: str) -> str:
             if not self._ready.is_set():
@@ -540,6 +570,8 @@ class Ladenbuch:
             "tokens": tokens.keep_alive,
             "retention": lambda: retain(ctx),
         }
+        if billing is not None:
+            ticks["billing"] = billing.tick
         here = place(self.settings)
         if here is not None:
             mended = self.metrics.webhook_subscriptions_mended_total.inc

@@ -87,6 +87,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.budgets",
         "ladenbuch.circuits",
         "ladenbuch.deadletters",
+        "ladenbuch.entitlements",
         "ladenbuch.erasure",
         "ladenbuch.evidence",
         "ladenbuch.grants",

@@ -75,6 +75,22 @@ class Settings(BaseSettings):
         "https://partners.shopify.com",
         description="Where the Shopify Partner API is, without a trailing slash.",
     )
+    partner_token: SecretStr | None = Field(
+        None, description="Access token of a Partner API client that may manage apps; unset: no billing."
+    )
+    partner_organisation: str | None = Field(
+        None, pattern=r"^[0-9]{1,20}$", description="Number of the organisation that owns the app, for billing."
+    )
+    partner_app: str | None = Field(
+        None, pattern=r"^[0-9]{1,20}$", description="Number of the app whose subscriptions entitle shops."
+    )
+    billing_trial_days: int = Field(14, ge=0, le=365, description="Days a new shop is worked for without a plan.")
+    billing_grace_days: int = Field(
+        14, ge=1, le=365, description="Days a shop is still worked for after its subscription was first missed."
+    )
+    billing_plans: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Plans and the orders each includes per cycle, comma separated: basic=100,pro."
+    )
     sevdesk_url: str = Field(
         "https://my.sevdesk.de/api/v1", description="Where the sevdesk API is, without a trailing slash."
     )
@@ -158,7 +174,7 @@ class Settings(BaseSettings):
         "auto", description="How log lines look: text, json, or auto (text on a terminal, json otherwise)."
     )
 
-    @field_validator("smtp_urls", "ladder_seconds", "scopes", "optional_scopes", mode="before")
+    @field_validator("smtp_urls", "ladder_seconds", "scopes", "optional_scopes", "billing_plans", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -205,6 +221,13 @@ class Settings(BaseSettings):
             raise ValueError("each scope looks like read_orders or write_orders")
         return value
 
+    @field_validator("billing_plans")
+    @classmethod
+    def _plan_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"[^=,]{1,100}(=[0-9]{1,9})?", plan) for plan in value):
+            raise ValueError("each plan looks like basic=100 or pro")
+        return value
+
     @field_validator("vies_url")
     @classmethod
     def _address_or_nothing(cls, value: str) -> str:
@@ -238,6 +261,14 @@ class Settings(BaseSettings):
         missing = [f"{PREFIX}{name.upper()}" for name, value in parts.items() if value is None]
         if 0 < len(missing) < len(parts) or (missing and self.shopify_client_secret_previous is not None):
             raise ValueError(f"not set: {', '.join(missing)} (an app needs all three)")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_partner(self) -> Settings:
+        names = ("partner_token", "partner_organisation", "partner_app")
+        missing = [f"{PREFIX}{name.upper()}" for name in names if getattr(self, name) is None]
+        if 0 < len(missing) < len(names):
+            raise ValueError(f"not set: {', '.join(missing)} (billing needs all three)")
         return self
 
     @model_validator(mode="before")

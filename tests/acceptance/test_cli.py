@@ -43,6 +43,8 @@ COMMANDS = (
     ("tenants", "test"),
     ("tenants", "sevdesk"),
     ("audit", "verify"),
+    ("billing", "status"),
+    ("billing", "charge"),
     ("webhooks", "toml"),
     ("webhooks", "ensure"),
     ("webhooks", "audit"),

@@ -274,6 +274,14 @@ def has_documents(tx: Transaction, tenant: str) -> bool:
     return tx.execute(sa.select(documents.c.key).where(documents.c.tenant == tenant).limit(1)).first() is not None
 
 
+def invoiced_orders(tx: Transaction, tenant: str, since: datetime) -> int:
+    """How many orders got a final document since then."""
+    query = sa.select(sa.func.count(documents.c.order_id.distinct())).where(
+        documents.c.tenant == tenant, documents.c.finalised_at >= to_micros(since)
+    )
+    return int(tx.execute(query).scalar_one())
+
+
 def eu_sales(tx: Transaction, tenant: str, since: datetime) -> list[EuSale]:
     """What counts for the EU threshold with a tax point from `since` on, drafts and mere intents too; oldest first."""
     rows = _EU_SALES.rows(tx, t=tenant, at=to_micros(since))

@@ -28,6 +28,8 @@ webhooks = typer.Typer(help="What Shopify tells us of: the app's configuration f
 app.add_typer(webhooks, name="webhooks", no_args_is_help=True)
 privacy = typer.Typer(help="What buyers and merchants asked us to tell or to forget, and what is kept how long.")
 app.add_typer(privacy, name="privacy", no_args_is_help=True)
+billing = typer.Typer(help="Subscriptions of the app, for operators who publish it.")
+app.add_typer(billing, name="billing", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Faults = Annotated[Literal["calm", "rain", "storm"], typer.Option(help="Weather: how unreliable everything is.")]
@@ -257,6 +259,29 @@ def keys_rotate(
     from ladenbuch.cli.rotating import rotate_keys
 
     raise typer.Exit(rotate_keys(tenant, data_keys=data_keys, as_json=as_json))
+
+
+@billing.command("status")
+def billing_status(tenant: TenantOption = None, as_json: Json = False) -> None:
+    """What is known of the shops' subscriptions; exit 1 when a shop is not entitled."""
+    from ladenbuch.cli.billing import status
+
+    raise typer.Exit(status(tenant, as_json=as_json))
+
+
+@billing.command("charge")
+def billing_charge(
+    period: Annotated[str, typer.Option(help="What is charged for, e.g. 2026-11; charged once.")],
+    amount: Annotated[str, typer.Option(help="In the main unit of the currency, e.g. 12.35.")],
+    description: Annotated[str, typer.Option(help="What the merchant reads.")],
+    what: Annotated[str, typer.Option(help="Keeps several charges of one period apart.")] = "orders",
+    currency: Annotated[str, typer.Option(help="As the plan's cap.")] = "EUR",
+    tenant: TenantOption = None,
+) -> None:
+    """Charge usage on a plan with manual pricing; the same period and thing a second time charges nothing."""
+    from ladenbuch.cli.billing import charge
+
+    raise typer.Exit(charge(tenant, period, what, amount, currency, description))
 
 
 @grants.command("list")

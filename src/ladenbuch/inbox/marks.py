@@ -374,6 +374,13 @@ def depth(tx: Transaction, now: datetime) -> Depth:
     return Depth(waiting, running, 0.0 if at is None else max(0.0, (now - from_micros(at)).total_seconds()))
 
 
+def at_work(tx: Transaction, tenant: str) -> bool:
+    """Whether a run holds an order of the tenant; news that are not about an order do not count."""
+    event = order_marks.c.order_id.like("event:%")
+    query = sa.select(order_marks.c.order_id).where(order_marks.c.tenant == tenant, _held, ~event).limit(1)
+    return tx.execute(query).first() is not None
+
+
 def last_claim(tx: Transaction) -> datetime | None:
     """When the youngest of the runs that hold a mark took it; None when nothing runs."""
     at = _LAST_CLAIM.scalar(tx)

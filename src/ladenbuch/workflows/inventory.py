@@ -139,6 +139,11 @@ TABLES: dict[str, Table] = {
     "books.fences": Table(
         "which run may write for an order", "work", none="tenant run_no run_id", pseudonym="order_id"
     ),
+    "books.entitlements": Table(
+        "what is known of the shop's subscription of the app",
+        "tenant",
+        none="tenant kind sentence plan over until missing_since read_at looked_at unread cap_told_at",
+    ),
     "books.grants": Table(
         "how a shop let us in; its tokens are among the secrets",
         "tenant",
