@@ -15,6 +15,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("state_reason", sa.Text(), nullable=True))
         batch_op.add_column(sa.Column("installed_step", sa.Text(), nullable=True))
         batch_op.create_index("uq_tenants_shop_gid", ["shop_gid"], unique=True)
+    if op.get_bind().dialect.name != "sqlite":
+        op.execute("ALTER TABLE tenants NO FORCE ROW LEVEL SECURITY")  # until the walls are put up again
     op.execute("UPDATE tenants SET state = 'suspended' WHERE state = 'paused'")
     op.create_table(
         "erasures",
