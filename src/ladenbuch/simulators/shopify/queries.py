@@ -48,6 +48,7 @@ class Call:
     subscriptions: Webhooks
     new_number: Callable[[], int]
     emit: Callable[[ShopState, Sequence[str], Snapshot | None, Snapshot], None]  # topics, before, after
+    selections: dict[Any, Any] | None = None  # see `Compiled`
     warnings: list[dict[str, Any]] = field(default_factory=list)
 
     def whole(self, item: Any) -> Any:

@@ -235,7 +235,7 @@ def attach(schema: GraphQLSchema, special: Mapping[tuple[str, str], Resolver]) -
 @dataclass(frozen=True)
 class Compiled:
     """A document that is valid on the schema: its operation, its price list, the deprecated fields it
-    names.
+    names. `selections` is for what an execution finds selected below its fields, None where directives decide that.
     """
 
     document: DocumentNode
@@ -243,6 +243,7 @@ class Compiled:
     quote: cost.Quote
     deprecated: tuple[str, ...]
     defaults: dict[str, int]  # of integer variables: a page size may come from there
+    selections: dict[Any, Any] | None
 
 
 class _Deprecations(Visitor):
@@ -290,4 +291,5 @@ def compile_document(text: str, operation_name: str | None) -> Compiled | tuple[
         for v in chosen[0].variable_definitions or ()
         if isinstance(v.default_value, IntValueNode)
     }
-    return Compiled(document, chosen[0], quoted, tuple(sorted(deprecations.found)), defaults)
+    selections: dict[Any, Any] | None = None if "@" in text else {}
+    return Compiled(document, chosen[0], quoted, tuple(sorted(deprecations.found)), defaults, selections)

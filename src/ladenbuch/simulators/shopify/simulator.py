@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType, execute
+from graphql import ExecutionResult, GraphQLError, GraphQLObjectType, GraphQLSchema, OperationType, execute
+from graphql.execution import Executor
+from graphql.execution.collect_fields import CollectedFields, FieldDetails
 
 from ladenbuch.simulators.http import SimRequest, SimResponse, json_response
 from ladenbuch.simulators.shopify import billing, cost
@@ -53,8 +55,25 @@ def executable_schema() -> GraphQLSchema:
     return schema
 
 
-def _never(value: Any) -> TypeGuard[Awaitable[Any]]:
-    return False
+#: No resolver is asynchronous. An empty tuple says no faster than a function of ours, and is asked for every value.
+_never = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", ().__contains__)
+
+
+class _Executor(Executor[Any]):
+    """The library's, which works out what is selected below a field anew for every order it is asked about."""
+
+    def collect_subfields(
+        self, return_type: GraphQLObjectType, field_details_list: list[FieldDetails]
+    ) -> CollectedFields:
+        """What is selected, remembered with the document unless a directive makes it depend on variables."""
+        known: dict[Any, CollectedFields] | None = self.context_value.selections
+        if known is None:
+            return super().collect_subfields(return_type, field_details_list)
+        key = (return_type.name, *[id(details.node) for details in field_details_list])
+        found = known.get(key)
+        if found is None:
+            found = known[key] = super().collect_subfields(return_type, field_details_list)
+        return found
 
 
 #: How many answers about unchanged orders are kept.
@@ -192,7 +211,7 @@ class ShopifySimulator:
             self._stats["throttled"] += 1
             bill["throttleStatus"] = state.bucket.status()
             return _throttled(bill)
-        call = Call(state, now, self._versions, self._webhooks, self._new_number, self._emit)
+        call = Call(state, now, self._versions, self._webhooks, self._new_number, self._emit, compiled.selections)
         result = self._execute(call, compiled, variables)
         spent = compiled.quote.actual(result.data, sizes)
         state.bucket.give_back(requested - spent)
@@ -218,6 +237,7 @@ class ShopifySimulator:
             variable_values=variables,
             operation_name=compiled.operation.name.value if compiled.operation.name else None,
             is_awaitable=_never,
+            executor_class=_Executor,
         )
         if not isinstance(result, ExecutionResult):
             raise TypeError("the schema has no asynchronous resolver")
