@@ -16,8 +16,6 @@ from functools import lru_cache
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as _postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as _sqlite_insert
 
 Transaction = sa.Connection
 
@@ -73,15 +71,25 @@ class Statement:
         return str(compiled), names, {name: constants[name] for name in names if name in constants}
 
 
+def _insert(table: sa.Table, dialect: str) -> Any:
+    """The dialect's own INSERT; nobody waits for the import of one that is not used."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        return sqlite_insert(table)
+    from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+    return postgresql_insert(table)
+
+
 @lru_cache(maxsize=256)
 def _insert_new(table: sa.Table, dialect: str, names: tuple[str, ...]) -> Statement:
-    insert = _sqlite_insert if dialect == "sqlite" else _postgresql_insert
-    return Statement(insert(table).on_conflict_do_nothing(), names)
+    return Statement(_insert(table, dialect).on_conflict_do_nothing(), names)
 
 
 @lru_cache(maxsize=256)
 def _upsert(table: sa.Table, dialect: str, names: tuple[str, ...]) -> Statement:
-    statement = (_sqlite_insert if dialect == "sqlite" else _postgresql_insert)(table)
+    statement = _insert(table, dialect)
     keys = [column.name for column in table.primary_key]
     changes = {name: statement.excluded[name] for name in names if name not in keys}
     return Statement(statement.on_conflict_do_update(index_elements=keys, set_=changes), names)
