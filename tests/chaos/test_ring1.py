@@ -16,7 +16,6 @@ from chaos.simulation import Simulation
 SEEDS = int(os.environ.get("LADENBUCH_CHAOS_SEEDS", "200"))
 FIRST = int(os.environ.get("LADENBUCH_CHAOS_FIRST", "0"))
 ORDERS = int(os.environ.get("LADENBUCH_CHAOS_ORDERS", "100"))
-CHUNK = 5
 
 
 @pytest.fixture(autouse=True)
@@ -34,12 +33,11 @@ def _judge(simulation: Simulation) -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("chunk", range(FIRST, FIRST + SEEDS, CHUNK))
-def test_nothing_lost_nothing_doubled(chunk):
-    for seed in range(chunk, min(chunk + CHUNK, FIRST + SEEDS)):
-        simulation = Simulation(seed, ORDERS)
-        simulation.run()
-        _judge(simulation)
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
+def test_nothing_lost_nothing_doubled(seed):
+    simulation = Simulation(seed, ORDERS)
+    simulation.run()
+    _judge(simulation)
 
 
 def test_a_seed_replays_identically():
