@@ -34,7 +34,7 @@ class Quantiles:
 
 
 @dataclass(frozen=True)
-class Service:
+class Neighbour:
     """The calls to one service since this process began. `used` is the share of its budget, None where it has none."""
 
     name: str
@@ -52,7 +52,7 @@ class Operations:
     """The whole page. Ages are seconds, None where nothing was read; `asked` and `dead` count what waits for people."""
 
     report: Report
-    services: tuple[Service, ...]
+    services: tuple[Neighbour, ...]
     settled: Quantiles
     delay: Quantiles
     webhooks: Mapping[str, int]
@@ -91,7 +91,7 @@ def _operations(families: Sequence[Metric], report: Report) -> Operations:
     )
 
 
-def _services(named: Mapping[str, Metric]) -> Iterable[Service]:
+def _services(named: Mapping[str, Metric]) -> Iterable[Neighbour]:
     calls = _sums(named["api_calls"], "service")
     errors = _sums(named["api_errors"], "service")
     shares = {labels[0]: value for labels, value in _values(named["rate_limit_utilization"], "service")}
@@ -105,7 +105,7 @@ def _services(named: Mapping[str, Metric]) -> Iterable[Service]:
         often = sorted(codes[name].items(), key=lambda item: (-item[1], item[0]))[:_CODES]
         busy, idle = open_ones.get(name, (0, 0))
         took = _quantiles(_buckets(named["api_call_duration"], service=name))
-        yield Service(
+        yield Neighbour(
             *(name, int(calls.get(name, 0)), int(errors.get(name, 0)), tuple(often)),
             *(took, shares.get(name), busy, idle),
         )
