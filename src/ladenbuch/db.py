@@ -246,6 +246,10 @@ class Database:
             raise RuntimeError(f"a look at {store} was asked for inside a transaction in {self._inside.store}")
         return OpenTransaction(self._inside.tx, self._inside.read, self._inside.later)
 
+    def elsewhere(self, store: Store) -> bool:
+        """Whether this thread is in a transaction of the other store, from where `store` cannot be read."""
+        return getattr(self._inside, "store", None) not in (None, store)
+
     def after_commit(self, fn: Callable[[], object]) -> None:
         """Run `fn` once the transaction this thread is in is on disk, never when it is rolled back; at once outside."""
         if getattr(self._inside, "store", None) is None:

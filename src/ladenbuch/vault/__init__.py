@@ -301,9 +301,13 @@ class Vault:
 
     def _of(self, tenant: str, *, make: bool = False) -> _Known:
         known = self._known.get(tenant)
-        if known is None or self._ticks() >= known.until:
+        if known is None or (self._ticks() >= known.until and (make or not self._out_of_reach())):
             known = self._seen().get(tenant) or self._look(tenant, known)
         return self._made(tenant) if make and known.keys.newest is None else known
+
+    def _out_of_reach(self) -> bool:
+        # A long reading of the inbox opens what it finds with the keys it began with; sealing waits for newer ones.
+        return self._database is not None and self._database.elsewhere(Store.BOOKS)
 
     def _look(self, tenant: str, known: _Known | None) -> _Known:
         """The tenant's keys as they are now, in the transaction this thread is in, else in one of its own."""

@@ -52,6 +52,7 @@ def export(ctx: Context, tenant: str, path: Path) -> dict[str, Any]:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as file:
             for store in Store:
+                ctx.vault.newest(tenant)  # while the inbox is read, the books, where the keys are, are out of reach
                 ctx.door(tenant).read(store, lambda tx, store=store: _store(ctx, tx, tenant, store, file, files))  # type: ignore[misc]
             manifest = {
                 "tenant": tenant,
