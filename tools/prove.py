@@ -186,6 +186,22 @@ def budgets(result: Result) -> None:
     _pytest(result, "one process, ten minutes at full load", "tests/unit/test_bucket.py", env=env)
 
 
+def isolation(result: Result) -> None:
+    """Every tenant predicate taken away in turn, each time noticed (LADENBUCH_JOBS)"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "tools/predicates.py", "--prove"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    try:
+        found: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        result.add("predicates", f"nothing was tried\n\n```\n{done.stderr[-2000:]}\n```", False)
+        return
+    said = f"{found['queries']} queries without their tenant predicate; {len(found['survivors'])} went unnoticed."
+    rows = [f"| `{one['query']}` | {one['line']} | {one['fault'] or '**nothing**'} |" for one in found["listed"]]
+    table = "| query | line | what notices it |\n|---|---|---|\n" + "\n".join(rows)
+    result.add("predicates", f"{said}\n\n{table}", done.returncode == 0)
+
+
 def ingest(result: Result) -> None:
     """The ingest benchmark against a bare application in the same run"""
     done = subprocess.run([sys.executable, "bench/ingest.py"], cwd=ROOT, capture_output=True, text=True)
@@ -217,7 +233,21 @@ def _code(text: str) -> str:
 
 LINES: dict[str, Callable[[Result], None]] = {
     line.__name__: line
-    for line in (day, kill, postgres, lives, verifier, contacts, rotation, tokens, budgets, chaos, ingest, mutation)
+    for line in (
+        day,
+        kill,
+        postgres,
+        lives,
+        verifier,
+        contacts,
+        rotation,
+        tokens,
+        budgets,
+        isolation,
+        chaos,
+        ingest,
+        mutation,
+    )
 }
 
 

@@ -49,7 +49,11 @@ NAMES = SealedColumn(Store.BOOKS, vat_names, "name", lambda row: PURPOSE, lambda
 # Built once: putting a statement together costs more than running it.
 _MINE = sa.and_(vat_checks.c.tenant == sa.bindparam("t"), vat_checks.c.vat_id == sa.bindparam("v"))
 _LAST = Statement(sa.select(sa.func.max(vat_checks.c.seq)).where(_MINE))
-_NAMED = sa.and_(*(vat_checks.c[column] == vat_names.c[column] for column in ("tenant", "vat_id", "seq")))
+_NAMED = sa.and_(
+    vat_checks.c.tenant == vat_names.c.tenant,
+    vat_checks.c.vat_id == vat_names.c.vat_id,
+    vat_checks.c.seq == vat_names.c.seq,
+)
 _ANSWERS = (
     sa.select(vat_checks, vat_names.c.key_id, vat_names.c.name)
     .select_from(vat_checks.outerjoin(vat_names, _NAMED))

@@ -233,7 +233,7 @@ def hold(tx: Transaction, tenant: str, kind: str, subject: str, until: date, why
     key = {"tenant": tenant, "kind": kind, "subject": subject}
     if insert_new(tx, holds, **key, until=until.isoformat(), why=why, since=to_micros(now)):
         return
-    mine = sa.and_(*(holds.c[name] == value for name, value in key.items()))
+    mine = (holds.c.tenant == tenant) & (holds.c.kind == kind) & (holds.c.subject == subject)
     tx.execute(sa.update(holds).where(mine, holds.c.until < until.isoformat()).values(until=until.isoformat()))
 
 

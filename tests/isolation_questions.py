@@ -1,0 +1,512 @@
+"""Everything that can be asked for one tenant, as `isolation_world` asks it. The name is module and function."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from isolation_world import (
+    DUE,
+    EXECUTOR,
+    HELD,
+    NOW,
+    OPEN,
+    PROFILE,
+    RUN,
+    VAT,
+    A,
+    Question,
+    World,
+    _hand,
+    _question,
+)  # fmt: skip
+from ladenbuch import (
+    audit,
+    books,
+    deadletters,
+    entitlements,
+    erasure,
+    evidence,
+    grants,
+    inbox,
+    outbox,
+    privacy,
+    tenants,
+)
+from ladenbuch.breaker import Circuit
+from ladenbuch.circuits import SharedCircuits
+from ladenbuch.cli import replay as replaying
+from ladenbuch.cli.replay import parked_with
+from ladenbuch.cli.resolving import _gid as gid_in_books
+from ladenbuch.cli.resolving import _names as names_of_questions
+from ladenbuch.cli.story import story_of
+from ladenbuch.db import Sealed, Store
+from ladenbuch.domain.books import Booked, PostedLine
+from ladenbuch.domain.entitlement import Entitlement
+from ladenbuch.domain.evidence import VALID, VatIdAnswer
+from ladenbuch.domain.facts import Problem
+from ladenbuch.domain.month import ListedOrder
+from ladenbuch.errors import Rejected
+from ladenbuch.sealed import SealedColumn
+from ladenbuch.vault.data_keys import drop, load, make_first, rewrap, stamp
+from ladenbuch.web.reads import SqlReads
+from ladenbuch.workflows import (
+    certify,
+    exporting,
+    leaving,
+    lifecycle,
+    month_books,
+    preview,
+    profile_change,
+    redaction,
+    resolving,
+    scopes,
+)  # fmt: skip
+from ladenbuch.workflows import privacy as privacy_work
+from ladenbuch.workflows.context import profiles_in
+from ladenbuch.workflows.rotation import COLUMNS, Rotation
+
+BOOKS, INBOX = Store.BOOKS, Store.INBOX
+AGO, LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+_SEALED = Sealed("k", b"x")
+QUESTIONS: list[Question] = []
+
+
+def _ask(store: Store | None, name: str, ask: Any, **more: bool) -> None:
+    QUESTIONS.append(Question(name, ask, store, **more))
+
+
+def _of_inbox() -> None:
+    def ask(name: str, call: Any, **more: bool) -> None:
+        _ask(INBOX, f"inbox.{name}", call, **more)
+
+    order = "order"
+    ask("history", lambda w, tx, t: inbox.history(tx, t, w.ids[order]))
+    ask("heard", lambda w, tx, t: inbox.heard(tx, t, "w0"))
+    ask("told_since", lambda w, tx, t: inbox.told_since(tx, t, w.ids[order], AGO))
+    ask("bodies", lambda w, tx, t: inbox.bodies(tx, t, w.ids[order], "orders/paid"))
+    ask("newest_bodies", lambda w, tx, t: inbox.newest_bodies(tx, t, [w.ids[order], OPEN]))
+    ask("heard_orders", lambda w, tx, t: inbox.heard_orders(tx, t))
+    ask("erase", lambda w, tx, t: inbox.erase(tx, t, [w.ids[order]], ["w0"]))
+    ask("erase_before", lambda w, tx, t: inbox.erase_before(tx, t, LATER))
+    ask("erase_all", lambda w, tx, t: inbox.erase_all(tx, t))
+    ask("record", lambda w, tx, t: [inbox.record(tx, _delivery(t, name), _SEALED) for name in ("w0", "new")])
+    ask("record_all", lambda w, tx, t: inbox.record_all(tx, [_delivery(t, n).row(_SEALED) for n in ("w0", "new")]))
+    ask("want", lambda w, tx, t: [inbox.want(tx, t, one, NOW) for one in (w.ids[order], HELD, DUE, OPEN, "new")])
+    ask("want_all", lambda w, tx, t: inbox.want_all(tx, [(t, w.ids[order]), (t, OPEN), (t, "new")], AGO))
+    for one in (OPEN, HELD, DUE):
+        ask("claim", lambda w, tx, t, one=one: inbox.claim(tx, t, one, run_id="r", executor="e", now=NOW))
+        ask("holder", lambda w, tx, t, one=one: inbox.holder(tx, t, one))
+    ask("settled", lambda w, tx, t: inbox.settled(tx, t, HELD, RUN, 1, NOW, "X"))
+    ask("postpone", lambda w, tx, t: inbox.postpone(tx, t, HELD, RUN, LATER, "X", NOW))
+    ask("resume", lambda w, tx, t: inbox.resume(tx, t, "STOPPED", NOW))
+    ask("cursor", lambda w, tx, t: inbox.cursor(tx, t, "orders"))
+    ask("set_cursor", lambda w, tx, t: inbox.set_cursor(tx, t, "orders", "now"))
+    ask("due", lambda w, tx, t: [one for one in inbox.due(tx, LATER, 100) if one.tenant == t], system=True)
+
+
+def _delivery(tenant: str, webhook_id: str) -> inbox.Delivery:
+    return inbox.Delivery(tenant, webhook_id, "orders/paid", "s", NOW, b"", HELD)
+
+
+def _of_books() -> None:
+    def ask(name: str, call: Any) -> None:
+        _ask(BOOKS, f"books.{name}", call)
+
+    def seal(row: str, plain: bytes) -> tuple[str, bytes]:
+        return "k", plain
+
+    def of_order(w: World, tx: Any, t: str) -> Any:
+        return books.load(tx, t, w.ids["order"], w.ctx.unseal(t, "pins"))
+
+    ask("load", of_order)
+    ask("load", lambda w, tx, t: [books.load(tx, t, one, w.ctx.unseal(t, "pins")) for one in w.ids["orders"]])
+    ask("questions", lambda w, tx, t: books.questions(tx, t))
+    ask("questions", lambda w, tx, t: books.questions(tx, t, w.ids["order"], "TIP"))
+    problem = Problem("TIP", "again", (), ("exclude the order",))
+    ask("record_attention", lambda w, tx, t: books.record_attention(tx, t, w.ids["order"], [(problem, "h")], NOW))
+    ask("drop_questions", lambda w, tx, t: books.drop_questions(tx, t))
+    ask("forget_contact", lambda w, tx, t: books.forget_contact(tx, t, "K-1"))
+    ask("forget_contacts", lambda w, tx, t: books.forget_contacts(tx, t))
+    ask("forget_contact_steps", lambda w, tx, t: books.forget_contact_steps(tx, t, "K-1"))
+    ask("drop_leases_of", lambda w, tx, t: books.drop_leases_of(tx, t))
+    ask("orders_before", lambda w, tx, t: books.orders_before(tx, t, date(2026, 12, 1), 100))
+    ask("resolve", lambda w, tx, t: books.resolve(tx, t, _question(w.ids["order"]), "else", "me", NOW))
+    for number in ("K-1", "K-2"):
+        ask("contact", lambda w, tx, t, n=number: books.contact(tx, t, n))
+        ask("contact_known", lambda w, tx, t, n=number: books.contact_known(tx, t, n, books.KnownContact("1")))
+    ask("contact_finished", lambda w, tx, t: books.contact_finished(tx, t, "K-1"))
+    ask("contact_carries", lambda w, tx, t: books.contact_carries(tx, t, "K-1", "new"))
+    for run in (RUN, "other"):
+        ask("take_fence", lambda w, tx, t, r=run: books.take_fence(tx, t, w.ids["order"], 1, r))
+        ask("check_fence", lambda w, tx, t, r=run: books.check_fence(tx, t, w.ids["order"], r))
+    for name in ("contact:1", "contact:2", "contact:3"):
+        ask("take_lease", lambda w, tx, t, n=name: books.take_lease(tx, t, n, RUN, NOW, LATER))
+        ask("give_lease", lambda w, tx, t, n=name: books.give_lease(tx, t, n, RUN))
+    for name in ("open:one", "new"):
+        ask("intend", lambda w, tx, t, n=name: books.intend(
+            tx, t, w.ids["order"], key=n, kind="k", run_id="r", reason="", now=NOW))  # fmt: skip
+        ask("intent", lambda w, tx, t, n=name: books.intent(tx, t, n))
+    ask("call_again", lambda w, tx, t: books.call_again(tx, t, "open:one", "r", LATER))
+    seen = books.Intent("open:one", False, False, RUN, NOW, None)
+    ask("take_over", lambda w, tx, t: books.take_over(tx, t, seen, "r", LATER))
+    ask("refuse", lambda w, tx, t: books.refuse(tx, t, "open:one"))
+    ask("done", lambda w, tx, t: books.done(tx, t, "open:one", NOW, "9"))
+    ask("pin_document", lambda w, tx, t: books.pin_document(tx, t, OPEN, of_order(w, tx, t).documents[0], seal))
+    ask("drafted", lambda w, tx, t: books.drafted(tx, t, w.ids["key"], "9", "c"))
+    ask("finalised", lambda w, tx, t: books.finalised(tx, t, w.ids["key"], "RE", NOW))
+    ask("taken_over", lambda w, tx, t: books.taken_over(tx, t, w.ids["key"]))
+    ask("cancelled", lambda w, tx, t: books.cancelled(tx, t, w.ids["key"]))
+    ask("record_hands", lambda w, tx, t: books.record_hands(
+        tx, t, w.ids["order"], [_hand(w.ids["key"], "paid", "-")], [w.ids["key"]], NOW))  # fmt: skip
+    line = PostedLine("new", "p", "12", 1, date(2026, 11, 1), True, "5")
+    ask("line_written", lambda w, tx, t: books.line_written(tx, t, OPEN, line, "12", "5"))
+    ask("taken_lines", lambda w, tx, t: books.taken_lines(tx, t, [w.ids["line"], "5"]))
+    booking = Booked("new", "p", "d", 1, True)
+    ask("booked", lambda w, tx, t: books.booked(
+        tx, t, OPEN, booking, account="1", transaction_id="1", booked_on=NOW.date(), paid_after=1, now=NOW,
+    ))  # fmt: skip
+    ask("has_documents", lambda w, tx, t: [books.has_documents(tx, t), books.has_documents(tx, "nobody")])
+    ask("eu_sales", lambda w, tx, t: books.eu_sales(tx, t, NOW - timedelta(days=400)))
+    ask("seen", lambda w, tx, t: books.seen(tx, t, [w.ids["order"], *w.ids["orders"]]))
+    ask("record_state", lambda w, tx, t: books.record_state(tx, t, _state(w.ids["order"]), seal, NOW))
+
+
+def _state(order: str) -> books.OrderState:
+    return books.OrderState(order, "#1", "waiting", None, 1, "EUR", NOW, NOW, {}, b"")
+
+
+def _of_letters() -> None:
+    def ask(name: str, call: Any, **more: bool) -> None:
+        _ask(BOOKS, f"outbox.{name}", call, **more)
+
+    for key in ("mail:0", "mail:1", "mail:2", "mail:3", "new"):
+        ask("claim", lambda w, tx, t, k=key: outbox.claim(tx, t, k, RUN, NOW, EXECUTOR))
+        ask("get", lambda w, tx, t, k=key: outbox.get(tx, t, k))
+        ask("sending", lambda w, tx, t, k=key: outbox.sending(tx, t, k, RUN, NOW))
+        ask("accepted", lambda w, tx, t, k=key: outbox.accepted(
+            tx, t, k, RUN, NOW, message_id="m", relay="r", reply="250"))  # fmt: skip
+        ask("uncertain", lambda w, tx, t, k=key: outbox.uncertain(tx, t, k, RUN, NOW, "why"))
+        ask("retry", lambda w, tx, t, k=key: outbox.retry(tx, t, k, RUN, NOW, due_at=LATER, reason="why"))
+        ask("failed", lambda w, tx, t, k=key: outbox.failed(tx, t, k, RUN, NOW, "why"))
+        ask("promise", lambda w, tx, t, k=key: outbox.promise(
+            tx, t, key=k, kind="i", order_id=OPEN, document_id=None, sealed_payload=_SEALED, now=NOW))  # fmt: skip
+    ask("withdraw", lambda w, tx, t: outbox.withdraw(tx, t, w.ids["order"], NOW, "why"))
+    ask("erase_all", lambda w, tx, t: outbox.erase_all(tx, t))
+    ask("of_order", lambda w, tx, t: outbox.of_order(tx, t, w.ids["order"]))
+    ask("counts", lambda w, tx, t: outbox.counts(tx, t))
+    ask("due", lambda w, tx, t: [one for one in outbox.due(tx, NOW, 100) if one.tenant == t], system=True)
+
+
+def _of_the_rest() -> None:
+    def ask(name: str, call: Any) -> None:
+        _ask(BOOKS, name, call)
+
+    def append(w: World, tx: Any, t: str) -> int:
+        return audit.append(tx, t, NOW, actor="a", event="e", subject="s", sentence="x")
+
+    ask("audit.append", lambda w, tx, t: [append(w, tx, t), append(w, tx, t), audit.verify(tx, t)])
+    ask("audit.append", lambda w, tx, t: append(w, tx, "new"))
+    ask("audit.verify", lambda w, tx, t: audit.verify(tx, t))
+    ask("audit.entries", lambda w, tx, t: [audit.entries(tx, t), audit.entries(tx, t, "s1", 2)])
+    ask("audit.head", lambda w, tx, t: [audit.head(tx, t), audit.head(tx, "nobody")])
+    ask("audit.export", lambda w, tx, t: audit.export(tx, t))
+
+    add = {"kind": "order", "subject": "s", "code": "N", "message": "n", "attempts": 2, "now": NOW}
+    ask("deadletters.add", lambda w, tx, t: deadletters.add(tx, t, **add))  # type: ignore[arg-type]
+    ask("deadletters.list", lambda w, tx, t: [deadletters.list(tx, t), deadletters.list(tx, t, None)])
+    ask("deadletters.get", lambda w, tx, t: [deadletters.get(tx, t, "order", "s"), deadletters.get(tx, t, "x", "s")])
+    ask("deadletters.close", lambda w, tx, t: deadletters.close(tx, t, "order", "s", "dropped", "note"))
+
+    answer = VatIdAnswer(VAT, VALID, LATER, "New", "r")
+    ask("evidence.record", lambda w, tx, t: evidence.record(tx, t, answer, lambda row, plain: ("k", plain)))
+    ask("evidence.latest", lambda w, tx, t: evidence.latest(tx, t, [VAT], w.ctx.unseal(t, "vat")))
+    ask("evidence.history", lambda w, tx, t: evidence.history(tx, t, VAT, w.ctx.unseal(t, "vat")))
+
+    ask("evidence.forget_names", lambda w, tx, t: evidence.forget_names(tx, t, VAT))
+
+    ask("entitlements.get", lambda w, tx, t: [entitlements.get(tx, t), entitlements.get(tx, "nobody")])
+    verdict = Entitlement("none", "n", None, None, 1, None)
+    ask("entitlements.put", lambda w, tx, t: entitlements.put(tx, t, verdict, LATER))
+    ask("entitlements.unread", lambda w, tx, t: entitlements.unread(tx, t, "C", LATER))
+    ask("entitlements.cap_told", lambda w, tx, t: entitlements.cap_told(tx, t, NOW, LATER))
+
+    kind = "authorization_code"
+    ask("grants.get", lambda w, tx, t: grants.get(tx, t))
+    ask("grants.put", lambda w, tx, t: grants.put(tx, t, kind, ["x"], NOW))
+    ask("grants.refreshed", lambda w, tx, t: grants.refreshed(tx, t, NOW, expires_at=LATER, refresh_expires_at=LATER))
+    ask("grants.set_scopes", lambda w, tx, t: grants.set_scopes(tx, t, ["y"]))
+    ask("grants.lose", lambda w, tx, t: grants.lose(tx, t, "why", NOW))
+    ask("grants.forget", lambda w, tx, t: grants.forget(tx, t))
+
+    ask("tenants.get", lambda w, tx, t: [tenants.get(tx, t), tenants.get(tx, "nobody")])
+    ask("tenants.get", lambda w, tx, t: tenants.get(tx, t))
+    ask("tenants.standing", lambda w, tx, t: tenants.standing(tx, t))
+    ask("tenants.set_draft_only", lambda w, tx, t: tenants.set_draft_only(tx, t, True))
+    ask("tenants.set_state", lambda w, tx, t: tenants.set_state(tx, t, "suspended", NOW, "why"))
+    ask("tenants.set_step", lambda w, tx, t: tenants.set_step(tx, t, "granted"))
+    ask("tenants.move_shop", lambda w, tx, t: tenants.move_shop(tx, t, "new.myshopify.com"))
+    ask("tenants.set_cut_off", lambda w, tx, t: tenants.set_cut_off(tx, t, LATER))
+    ask("tenants.identify", lambda w, tx, t: tenants.identify(tx, t, sevdesk_ref="other"))
+    ask("tenants.remove_stub", lambda w, tx, t: _stubs(tx))
+    ask("tenants.add_profile", lambda w, tx, t: tenants.add_profile(tx, t, PROFILE, NOW, NOW))
+    ask("tenants.profiles", lambda w, tx, t: tenants.profiles(tx, t))
+    ask("tenants.stop", lambda w, tx, t: tenants.stop(tx, t, "again", NOW))
+    ask("tenants.go", lambda w, tx, t: tenants.go(tx, t))
+    ask("tenants.stopped", lambda w, tx, t: tenants.stopped(tx, t))
+    ask("tenants.stopped", lambda w, tx, t: [tenants.stopped(tx, "nobody"), tenants.go(tx, t), tenants.stopped(tx, t)])
+    ask("workflows.profiles_in", lambda w, tx, t: profiles_in(tx, t))
+    ask("workflows.scopes", lambda w, tx, t: [scopes.switches(tx, t), scopes.note(tx, t, "s", ["read_products"], NOW)])
+
+
+def _of_privacy() -> None:
+    def ask(name: str, call: Any, **more: bool) -> None:
+        _ask(BOOKS, name, call, **more)
+
+    for name in ("request", "new"):
+        ask("privacy.received", lambda w, tx, t, n=name: privacy.received(tx, t, n, "k", NOW, LATER))
+        ask("privacy.answer_of", lambda w, tx, t, n=name: privacy.answer_of(tx, t, n))
+    ask("privacy.close", lambda w, tx, t: privacy.close(tx, t, "request", "done", NOW, "n", orders=1, answer=_SEALED))
+    ask("privacy.drop_answer", lambda w, tx, t: privacy.drop_answer(tx, t, "request"))
+    ask("privacy.drop_answers", lambda w, tx, t: privacy.drop_answers(tx, t))
+    ask("privacy.requests", lambda w, tx, t: privacy.requests(tx, t))
+    ask("privacy.redact", lambda w, tx, t: [privacy.redact(tx, t, one, "r", NOW) for one in (OPEN, HELD)])
+    ask("privacy.redacted", lambda w, tx, t: [privacy.redacted(tx, t, one) for one in (OPEN, HELD)])
+    ask("privacy.redacted_orders", lambda w, tx, t: privacy.redacted_orders(tx, t))
+    ask("privacy.forget_buyer", lambda w, tx, t: privacy.forget_buyer(tx, t, "request", LATER))
+    ask("privacy.any_buyer", lambda w, tx, t: [privacy.any_buyer(tx, t), privacy.any_buyer(tx, "nobody")])
+    ask("privacy.forgotten_since", lambda w, tx, t: privacy.forgotten_since(tx, t, ["request"]))
+    for year in (2029, 2031):
+        ask("privacy.hold", lambda w, tx, t, y=year: privacy.hold(
+            tx, t, "documents", w.ids["order"], date(y, 1, 1), "why", NOW))  # fmt: skip
+    ask("privacy.on_hold", lambda w, tx, t: privacy.on_hold(tx, t))
+    ask(
+        "privacy.over",
+        lambda w, tx, t: [one for one in privacy.over(tx, date(2040, 1, 1), 99) if one.tenant == t],
+        system=True,
+    )
+    ask("privacy.release", lambda w, tx, t: [privacy.release(tx, one, NOW) for one in privacy.on_hold(tx, t)])
+    ask("redaction.snapshot_of", lambda w, tx, t: redaction.snapshot_of(w.ctx, tx, t, w.ids["order"]))
+    ask("redaction.empty", lambda w, tx, t: [
+        redaction.empty(w.fresh_ctx, tx, t, one, "why", NOW, redaction.Erased()) for one in _all(w)])  # fmt: skip
+    ask("redaction.release", lambda w, tx, t: [
+        redaction.release(w.fresh_ctx, one, NOW, tx) for one in privacy.on_hold(tx, t)])  # fmt: skip
+    _ask(None, "redaction.snapshots", lambda w, tx, t: list(redaction.snapshots(w.ctx, t)))
+    _ask(None, "redaction.snapshots", lambda w, tx, t: list(redaction.snapshots(w.ctx, t, w.ids["orders"][:2])))
+    _ask(None, "workflows.privacy.order", lambda w, tx, t: [
+        privacy_work._order(w.ctx, t, one, None) for one in w.ids["orders"]])  # fmt: skip
+    _ask(None, "workflows.privacy.decisions", lambda w, tx, t: privacy_work._order(w.ctx, t, w.ids["order"], None))
+    _ask(
+        None, "workflows.privacy.fetch", lambda w, tx, t: privacy_work.fetch(w.ctx, t, "request", by="me"), writes=True
+    )
+    _ask(None, "redaction.erase", lambda w, tx, t: redaction.erase(
+        w.ctx, t, [w.ids["order"]], "why", by="me"), writes=True)  # fmt: skip
+    _ask(None, "leaving.redact", lambda w, tx, t: _left(w, t), writes=True)
+    for call in ("look", "close", "probe", "open"):
+        _ask(None, f"circuits.{call}", lambda w, tx, t, c=call: _circuit(w, t, c), writes=True)
+
+
+def _all(w: World) -> list[str]:
+    return [w.ids["order"], *w.ids["orders"]]
+
+
+def _left(w: World, tenant: str) -> Any:
+    """S88: one of them goes, is redacted, and what is kept of the other still opens."""
+    w.database.tenant(tenant).run(BOOKS, lambda tx: tenants.set_state(tx, tenant, "uninstalled", NOW))
+    return leaving.redact(w.ctx, tenant, by="me", why="why")
+
+
+def _circuit(w: World, tenant: str, call: str) -> Any:
+    made = SharedCircuits(w.database, tenant, "shopify", lambda: NOW)
+    if call == "probe":
+        return [made.probe(NOW, LATER), made.look()]
+    if call == "open":
+        return made.open(Circuit("k", LATER, 5.0, None))
+    return getattr(made, call)()
+
+
+def _stubs(tx: Any) -> None:
+    for one in ("c", "d"):
+        tenants.add(tx, id=one, shop=f"{one}.myshopify.com", cut_off=NOW, now=NOW, state="installing")
+    tenants.remove_stub(tx, "c")
+    assert tenants.standing(tx, "d") == "installing"
+
+
+def _of_the_vault() -> None:
+    def ask(name: str, call: Any) -> None:
+        _ask(BOOKS, f"vault.{name}", call)
+
+    other = {A: "tenant-b", "tenant-b": A}
+    ask("get_secret", lambda w, tx, t: w.vault.get_secret(tx, t, "shopify.token").value)  # type: ignore[union-attr]
+    ask("get_secret", lambda w, tx, t: w.vault.get_secret(tx, t, "none"))
+    ask("put_secret", lambda w, tx, t: w.vault.put_secret(tx, t, "shopify.token", "new", NOW))
+    ask("put_secret", lambda w, tx, t: w.vault.put_secret(tx, t, "new", "new", NOW))
+    ask("delete_secret", lambda w, tx, t: w.vault.delete_secret(tx, t, "shopify.token"))
+    ask("delete_secrets", lambda w, tx, t: w.vault.delete_secrets(tx, t, keep=["sevdesk.token"]))
+    ask("older", lambda w, tx, t: len(w.vault.older(tx, t)))
+    ask("renew", lambda w, tx, t: len(w.vault.renew(tx, t)))
+    ask("rewrap", lambda w, tx, t: rewrap(tx, t, w.other_ring))
+    ask("retire", lambda w, tx, t: [w.vault.retire(tx, t), len(w.vault.older(tx, t))])
+    ask("forget_subject", lambda w, tx, t: w.vault.forget_subject(tx, t, w.ids["order"], OPEN))
+    ask("forget_tenant", lambda w, tx, t: w.vault.forget_tenant(tx, t))
+    ask("seal", lambda w, tx, t: _sealed_for(w, t, other[t]))
+    ask("newest", lambda w, tx, t: w.vault.newest(t) is None)
+    ask("drop", lambda w, tx, t: drop(tx, t, stamp(tx, t)[0][0]))
+    ask("make_first", lambda w, tx, t: make_first(tx, t, w.ring))
+    ask("load", lambda w, tx, t: sorted(load(tx, t, w.ring).lost))
+
+
+def _sealed_for(w: World, tenant: str, other: str) -> Any:
+    """S44: what is sealed for one tenant opens for no other, even under a key of the same id."""
+    sealed = w.vault.seal(tenant, "p", "row", b"plain", "subject")
+    try:
+        with w.watched.unwatched():
+            return w.vault.open(other, "p", "row", sealed)
+    except Rejected as refused:
+        if refused.code not in ("VAULT-OPEN", "VAULT-FORGOTTEN"):
+            raise
+    return w.vault.open(tenant, "p", "row", sealed).decode()
+
+
+def _of_sealed_columns() -> None:
+    for column in COLUMNS:
+
+        def count(w: World, tx: Any, t: str, column: SealedColumn = column) -> Any:
+            return [column.count(tx, t, None), column.count(tx, t, "k")]
+
+        def older(w: World, tx: Any, t: str, column: SealedColumn = column) -> Any:
+            rows = column.older(tx, t, "k", ())
+            keys = [column.key(row) for row in rows]
+            return [keys, [column.key(row) for row in column.older(tx, t, None, keys[0])]]
+
+        def read(w: World, tx: Any, t: str, column: SealedColumn = column) -> Any:
+            rows = w.database.tenant(t).read(column.store, lambda tx: column.older(tx, t, None, ()))
+            opens = w.house.vault.open
+            return [opens(t, column.purpose(row), column.row_id(row), column.sealed(row)) and 1 for row in rows]
+
+        def replace(w: World, tx: Any, t: str, column: SealedColumn = column) -> Any:
+            # Nobody else's ciphertext is the same; here it is, so that only the tenant tells the rows apart.
+            name = f"{column.table.name}"
+            key_of = " AND ".join(f"{one.name} = ?" for one in column.table.primary_key if one.name != "tenant")
+            row = column.older(tx, t, None, ())[0]
+            tx.exec_driver_sql("SAVEPOINT same")
+            tx.exec_driver_sql(
+                f"UPDATE {name} SET {column.column} = ? WHERE {key_of}",
+                (column.sealed(row).ciphertext, *column.key(row)),
+            )
+            changed = column.replace(tx, t, row, _SEALED)
+            query = f"SELECT tenant FROM {name} WHERE key_id = 'k' AND {key_of}"
+            with w.watched.unwatched():
+                assert tx.exec_driver_sql(query, column.key(row)).scalars().all() == [t]
+            tx.exec_driver_sql("ROLLBACK TO same")
+            return changed
+
+        for name, call in (("count", count), ("older", older), ("replace", replace)):
+            _ask(column.store, f"sealed.{name} {column.name}", call)
+        _ask(None, f"sealed.open {column.name}", read)
+
+
+def _of_pages() -> None:
+    def ask(name: str, call: Any) -> None:
+        _ask(None, f"web.reads.{name}", call)
+
+    def reads(w: World) -> SqlReads:
+        return SqlReads(w.database, lambda: NOW)
+
+    ask("overview", lambda w, tx, t: reads(w).overview(t))
+    for state in (None, "documented", "waiting", "excluded", "attention", "open"):
+        for page in (1, 2):
+            ask("orders", lambda w, tx, t, s=state, p=page: reads(w).orders(t, s, p))
+    ask("timeline", lambda w, tx, t: [reads(w).timeline(t, one) for one in (w.ids["order"], *w.ids["orders"])])
+    ask("timeline", lambda w, tx, t: [reads(w).timeline(t, one) for one in (OPEN, HELD, "nothing")])
+
+
+def _of_work() -> None:
+    def ask(name: str, call: Any, **more: bool) -> None:
+        _ask(None, name, call, **more)
+
+    def period(w: World, t: str) -> preview.Period:
+        return preview.period_of(w.ctx, t, date(2026, 11, 1), date(2026, 11, 23))
+
+    def month(w: World, t: str) -> Any:
+        listed = [ListedOrder(one, "#", NOW, NOW) for one in (*w.ids["orders"], w.ids["order"])]
+        return month_books.read_month(w.ctx, t, period(w, t), listed)
+
+    def with_ids(w: World, t: str) -> Any:
+        days = preview.period_of(w.ctx, t, date(2020, 1, 1), date(2020, 2, 1))
+        kept = month_books.read_month(w.ctx, t, days, ())
+        found = month_books.with_ids(w.ctx, t, kept, [f"Invoice/{w.ids['remote']}", "Invoice/sr-77"], days)
+        return sorted(found, key=lambda item: item.key)
+
+    def version(w: World, t: str) -> Any:
+        return profile_change.new_version(w.ctx, t, PROFILE, NOW)
+
+    wanted = {OPEN: 9, HELD: 1, DUE: 1}
+    ask("month_books.read_month", lambda w, tx, t: month(w, t))
+    ask("month_books.with_ids", lambda w, tx, t: with_ids(w, t))
+    ask("month_books.last_before", lambda w, tx, t: month_books.last_before(w.ctx, t, date(2026, 12, 1)))
+    ask("month_books.matched", lambda w, tx, t: [
+        month_books._matched(w.ctx, t, w.ctx.profiles(t), one) for one in (*w.ids["orders"], "none")])  # fmt: skip
+    ask("certify.unsettled", lambda w, tx, t: certify.unsettled(w.ctx, t, [OPEN, HELD, DUE, w.ids["order"]]))
+    ask("preview.progress", lambda w, tx, t: preview.progress(w.ctx, t, wanted))
+    ask("preview.period_of", lambda w, tx, t: period(w, t))
+    ask("profile_change.stored_orders", lambda w, tx, t: profile_change.stored_orders(w.ctx, t))
+    ask("profile_change.never_read", lambda w, tx, t: profile_change.never_read(w.ctx, t))
+    ask("profile_change.effect", lambda w, tx, t: profile_change.effect(w.ctx, t, version(w, t)))
+    ask("profile_change.versions", lambda w, tx, t: profile_change.versions(w.ctx, t))
+    ask("profile_change.documented", lambda w, tx, t: [
+        profile_change._documented(w.ctx, one) for one in (t, "nobody")])  # fmt: skip
+    ask("exporting.export", lambda w, tx, t: _exported(w, t))
+    ask("erasure.residue", lambda w, tx, t: erasure.residue(w.database, t))
+    ask("cli.parked_with", lambda w, tx, t: [parked_with(w.house, t, code) for code in ("TIP", "REFUND", "UNPAID")])
+    ask("cli.names", lambda w, tx, t: names_of_questions(w.house, t))
+    ask("cli.gid", lambda w, tx, t: [gid_in_books(w.house, t, one) for one in w.ids["orders"]])
+    ask("cli.story", lambda w, tx, t: [story_of(w.house, t, one) for one in (w.ids["order"], *w.ids["orders"])])
+    ask("erasure.erase", lambda w, tx, t: _erased(w, t), writes=True)
+    ask("cli.replay", lambda w, tx, t: _replayed(w, t), writes=True)
+    ask("rotation.run", lambda w, tx, t: _rotated(w, t), writes=True)
+    ask("lifecycle.suspend", lambda w, tx, t: lifecycle.suspend(w.ctx, t, "why", by="me"), writes=True)
+    ask("lifecycle.resume", lambda w, tx, t: [
+        lifecycle.suspend(w.ctx, t, "why", by="me"), lifecycle.resume(w.ctx, t, by="me")], writes=True)  # fmt: skip
+    ask("resolving.resolve", lambda w, tx, t: resolving.resolve(
+        w.database.tenant(t), t, _question(OPEN), "exclude", actor="me", now=NOW), writes=True)  # fmt: skip
+    ask("profile_change.store", lambda w, tx, t: profile_change.store(
+        w.ctx, t, version(w, t), profile_change.effect(w.ctx, t, version(w, t))), writes=True)  # fmt: skip
+
+
+def _replayed(w: World, tenant: str) -> Any:
+    with patch.object(replaying, "utc_now", lambda: NOW):
+        return replaying.replay(w.house, tenant, [w.ids["order"]])
+
+
+def _exported(w: World, tenant: str) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "export.zip"
+        return {name: about["rows"] for name, about in exporting.export(w.ctx, tenant, path)["files"].items()}
+
+
+def _erased(w: World, tenant: str) -> Any:
+    gone = erasure.erase(w.database, tenant, "s", id="e", actor="me", now=NOW, last_hash="").rows
+    return [gone, erasure.residue(w.database, tenant)]
+
+
+def _rotated(w: World, tenant: str) -> Any:
+    done = Rotation(w.database, w.house.vault, w.ctx.clock, lambda seconds: None, tenant, renew=True).run()
+    return [done.tenants, done.data_keys, done.renewed, done.retired, done.rows, done.forgotten, done.unreadable]
+
+
+for _part in (
+    _of_inbox,
+    _of_books,
+    _of_letters,
+    _of_the_rest,
+    _of_privacy,
+    _of_the_vault,
+    _of_sealed_columns,
+    _of_pages,
+    _of_work,
+):
+    _part()

@@ -1,0 +1,552 @@
+"""Two shops whose books look alike: the same ids everywhere, and every question asked of each of them (S42, B16).
+
+    python tests/isolation_world.py [FOLDER]     # all questions; JSON on standard output
+
+Both shops have the same orders, documents, letters, webhooks and secrets under the same ids and names; what the rows
+say differs, and every row of the one bears its mark. Each question is asked three ways: in a database of both shops,
+and in one of that shop alone. It must get the same answer and leave the same rows, the other shop's rows must be bit
+for bit what they were, and no row of the other shop may even have been read. SQLite: no row-level security helps here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import random
+import re
+import shutil
+import sqlite3
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from ladenbuch import (
+    audit,
+    books,
+    circuits,
+    deadletters,
+    entitlements,
+    erasure,
+    evidence,
+    grants,
+    inbox,
+    outbox,
+    privacy,
+    tenants,
+)
+from ladenbuch.bootstrap import Ladenbuch
+from ladenbuch.db import Database, Store, Transaction, import_tables, upsert
+from ladenbuch.domain.books import Hand
+from ladenbuch.domain.entitlement import Entitlement
+from ladenbuch.domain.evidence import VALID, Evidence, VatIdAnswer
+from ladenbuch.domain.facts import Problem
+from ladenbuch.errors import LadenbuchError
+from ladenbuch.settings import Settings
+from ladenbuch.vault import KeyRing, Vault
+
+A, B = "tenant-a", "tenant-b"
+MARK = {A: "\u2021a\u2021", B: "\u2021b\u2021"}
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+KEY = "k1:" + "A" * 43 + "="
+OLD, OTHER = "k0:" + "B" * 43 + "=", "k2:" + "C" * 43 + "="
+RUN, EXECUTOR = "x:run", "x"
+VAT = "FR40303265045"
+PROFILE: dict[str, Any] = {
+    "shop_key": "s1",
+    "oss_from": "2026-01-01",
+    "gateways": {
+        "shopify_payments": {"mode": "clearing+payouts", "account": "12"},
+        "paypal": {"mode": "clearing+payouts", "account": "13"},
+        "klarna": {"mode": "clearing+payouts", "account": "14"},
+        "bank_deposit": "bank",
+        "cash_on_delivery": "off",
+        "invoice_on_delivery": "off",
+    },
+}
+
+
+def gid(number: int) -> str:
+    return f"gid://shopify/Order/{number}"
+
+
+OPEN, HELD, DUE = gid(9_000_001), gid(9_000_002), gid(9_000_003)
+
+
+def tables(store: Store) -> list[sa.Table]:
+    """The tables with rows of tenants."""
+    return [table for table in import_tables(store).sorted_tables if "tenant" in table.c]
+
+
+# -- filling it -------------------------------------------------------------------------------------------------------
+
+
+def build(folder: Path) -> None:
+    """`folder`/both with the two shops, and a copy for each with only its own rows."""
+    both = Database.open(data_dir=folder / "both")
+    both.migrate()
+    for tenant in (A, B):
+        with _same_chance():
+            _fill(both, tenant)
+    for tenant in (A, B):
+        _differ(both, tenant)
+    both.truncate_logs()
+    both.close()
+    for tenant, other in ((A, B), (B, A)):
+        shutil.copytree(folder / "both", folder / tenant)
+        alone = Database.open(data_dir=folder / tenant)
+        erasure.erase(alone, other, "", id="-", actor="test", now=NOW, last_hash="")
+        alone.close()
+
+
+@contextmanager
+def _same_chance() -> Iterator[None]:
+    """The operating system's chance repeats itself, so that even the ids of keys are the same for both."""
+    real, os.urandom = os.urandom, random.Random(7).randbytes  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os.urandom = real  # type: ignore[assignment]
+
+
+def house_on(database: Database, keys: str = KEY) -> Ladenbuch:
+    """A connector under a clock that stands still."""
+    settings = Settings.read({"LADENBUCH_KEYS": keys, "LADENBUCH_DATA_DIR": "unused"})
+    return Ladenbuch(settings, database, Vault(KeyRing.parse(keys), database), clock=lambda: NOW)
+
+
+def _fill(database: Database, tenant: str) -> None:
+    import stocked
+    from ladenbuch.simulators.lives import generate
+    from ladenbuch.vat_rates import rate_table
+
+    house = house_on(database)
+    door, vault, ctx = database.tenant(tenant), house.vault, house.context
+    stocked.open_shop(house, tenant, PROFILE, NOW - timedelta(days=90), datetime(1970, 1, 1, tzinfo=UTC))
+    stocked._numbers = itertools.count(1)
+    lives = generate(7, 12, shop="t1.myshopify.com", mix="wide", end=NOW, span=timedelta(days=40))
+    stocked.settle(house, tenant, (life.final for life in lives), NOW, Evidence(rate_table()))
+    ids = door.read(Store.BOOKS, lambda tx: _ids(tx, tenant))
+    door.run(Store.BOOKS, lambda tx: _to_books(tx, tenant, ctx, ids))
+    door.run(Store.INBOX, lambda tx: _to_inbox(tx, tenant, ctx, ids))
+    door.run(Store.BOOKS, lambda tx: vault.renew(tx, tenant))  # an older key and one that seals
+
+
+def _ids(tx: Transaction, tenant: str) -> dict[str, Any]:
+    """Names of what the lives left: a finalised invoice that is paid, its order, some more orders."""
+    table, paid = books.documents.c, books.bookings.c
+    booked = sa.select(paid.document_key).where(paid.tenant == tenant)
+    query = sa.select(table.key, table.order_id, table.sevdesk_id).where(
+        table.tenant == tenant, table.state == "final", table.kind == "invoice", table.key.in_(booked)
+    )
+    row = tx.execute(query.order_by(table.key)).first()
+    assert row is not None, "no invoice was paid: choose other lives"
+    orders = tx.execute(sa.select(books.orders.c.order_id).where(books.orders.c.tenant == tenant)).scalars()
+    line = tx.execute(sa.select(books.money_lines.c.sevdesk_id).where(books.money_lines.c.tenant == tenant)).first()
+    assert line is not None, "no money was booked: choose other lives"
+    others = sorted(set(orders) - {row.order_id})
+    return {"key": row.key, "order": row.order_id, "remote": row.sevdesk_id, "orders": others, "line": line[0]}
+
+
+def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> None:
+    key, order, mark, vault = ids["key"], ids["order"], MARK[tenant], ctx.vault
+    more = 1 if tenant == A else 2  # so that the highest number of both is not one's own
+    for number in range(more):
+        tenants.add_profile(tx, tenant, PROFILE, NOW + timedelta(days=number), NOW)
+        answer = VatIdAnswer(VAT, VALID, NOW, f"{mark} SA", mark)
+        evidence.record(tx, tenant, answer, ctx.seal(tenant, "vat", "v"))
+    tenants.identify(tx, tenant, shop_gid=f"gid://shopify/Shop/{tenant}", sevdesk_ref="acc")
+    tenants.stop(tx, tenant, f"stopped {mark}", NOW)
+    for name in ("shopify.token", "sevdesk.token", "shopify.client_secret"):
+        vault.put_secret(tx, tenant, name, f"{name} {mark}", NOW)
+    since = NOW - timedelta(days=9)
+    grants.put(tx, tenant, "authorization_code", ["read_orders", mark], since, refresh_expires_at=NOW)
+    for kind, subject in (("order", "s"), ("letter", "s"), ("order", "t")):
+        deadletters.add(tx, tenant, kind=kind, subject=subject, code="C", message=mark, attempts=1, now=NOW)
+    for number in range(5 + more):
+        audit.append(tx, tenant, NOW, actor="a", event="e", subject=f"s{number % 2}", sentence=mark)
+    then = NOW - timedelta(minutes=9)
+    for number in range(4):
+        sealed = vault.seal(tenant, "letter", f"mail:{number}", json.dumps({"to": mark}).encode(), order)
+        outbox.promise(
+            tx, tenant, key=f"mail:{number}", kind="invoice", order_id=order, document_id=None, sealed_payload=sealed,
+            now=then,
+        )  # fmt: skip
+    for number, run in ((1, RUN), (2, RUN), (3, "y:run")):
+        outbox.claim(tx, tenant, f"mail:{number}", run, then, run[0])
+    outbox.sending(tx, tenant, "mail:2", RUN, then)
+    outbox.sending(tx, tenant, "mail:3", "y:run", then)
+    books.take_fence(tx, tenant, order, 1, RUN)
+    books.take_lease(tx, tenant, "contact:1", RUN, NOW, NOW + timedelta(minutes=1))
+    books.take_lease(tx, tenant, "contact:2", "y:run", then, then)
+    books.contact_known(tx, tenant, "K-1", books.KnownContact(f"77{mark}", "created", True, "mark"))
+    books.record_hands(tx, tenant, order, [_hand(key, kind, mark) for kind in ("paid", "cancelled")], [key], NOW)
+    for name in ("open:one", "open:two", f"sr:{key}"):
+        kind = "cancel" if name.startswith("sr:") else "contact"
+        books.intend(tx, tenant, order, key=name, kind=kind, run_id=RUN, reason=mark, now=NOW)
+    books.done(tx, tenant, f"sr:{key}", NOW - timedelta(days=1), "sr-77")
+    items = [(Problem(code, mark, (), ("exclude the order",)), "h") for code in ("TIP", "REFUND")]
+    for one in (order, OPEN):
+        books.record_attention(tx, tenant, one, items, NOW)
+    books.resolve(tx, tenant, _question(order), mark, "me", NOW)
+    books.intend(tx, tenant, order, key="contact:K-1:address", kind="contact", run_id=RUN, reason=mark, now=NOW)
+    books.done(tx, tenant, "contact:K-1:address", NOW)
+    for name in ("request", "other"):
+        privacy.received(tx, tenant, name, "customers/data_request", NOW, NOW + timedelta(days=30 + more))
+        sealed = vault.seal(tenant, privacy.PURPOSE, name, zlib.compress(b"{}"), privacy.subject_of(name))
+        privacy.close(tx, tenant, name, "open", NOW, mark, answer=sealed)
+        privacy.forget_buyer(tx, tenant, name, NOW + timedelta(days=more))
+    privacy.redact(tx, tenant, OPEN, mark, NOW)
+    privacy.hold(tx, tenant, "documents", order, date(2030, 1, more), mark, NOW)
+    privacy.hold(tx, tenant, "vat-id", VAT, date(2030, 1, more), mark, NOW)
+    entitlements.put(tx, tenant, Entitlement("entitled", mark, None, mark), NOW)
+    until = 1_000_000 * more
+    upsert(
+        tx, circuits.circuits, tenant=tenant, service="shopify", kind="k", until=until, pause=more, probed_until=None
+    )
+
+
+def _hand(key: str, kind: str, mark: str) -> Hand:
+    return Hand(kind, key, 119, f"h-{kind}", mark)
+
+
+def _question(order: str, code: str = "TIP") -> books.Question:
+    return books.Question(order, code, "", ("exclude the order",), "h", NOW)
+
+
+def _to_inbox(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> None:
+    settled = ids["order"]
+    for number, order in enumerate([HELD, DUE, OPEN, settled, *ids["orders"][:3]]):
+        at = NOW - timedelta(minutes=30 - number)
+        delivery = inbox.Delivery(
+            tenant=tenant, webhook_id=f"w{number}", topic="orders/paid", shop=MARK[tenant], received_at=at,
+            body=MARK[tenant].encode(), order_id=order,
+        )  # fmt: skip
+        inbox.record(tx, delivery, delivery.sealed_by(ctx.vault))
+        inbox.want(tx, tenant, order, at)
+    asks = inbox.Delivery(
+        tenant=tenant, webhook_id="asks", topic="app/uninstalled", shop=MARK[tenant], received_at=NOW, body=b"",
+        acted_on=True,
+    )  # fmt: skip
+    inbox.record(tx, asks, asks.sealed_by(ctx.vault))
+    inbox.want(tx, tenant, inbox.mark_of("asks"), NOW)
+    if tenant == A:  # done for the one, and still to be done for the other
+        inbox.claim(tx, tenant, inbox.mark_of("asks"), run_id="z", executor="z", now=NOW)
+        inbox.settled(tx, tenant, inbox.mark_of("asks"), "z", 1, NOW, "DONE")
+    for order in (HELD, settled):
+        inbox.claim(tx, tenant, order, run_id=RUN, executor=EXECUTOR, now=NOW)
+    inbox.settled(tx, tenant, settled, RUN, 1, NOW, "TIP", NOW + timedelta(days=1))
+    inbox.claim(tx, tenant, DUE, run_id="z", executor="z", now=NOW)
+    inbox.postpone(tx, tenant, DUE, "z", NOW + timedelta(hours=1), "STOPPED", NOW)
+    inbox.set_cursor(tx, tenant, "orders", MARK[tenant])
+
+
+def _differ(database: Database, tenant: str) -> None:
+    """Rows that would say the same of both shops say something else."""
+    mark, more = MARK[tenant], 1 if tenant == A else 2
+    changes = {
+        Store.BOOKS: (
+            f"UPDATE bookings SET amount = amount + {more}",
+            f"UPDATE covers SET amount = amount + {more}",
+            f"UPDATE money_lines SET amount = amount + {more}",
+            f"UPDATE documents SET gross = gross + {more}, eu_net = eu_net + {more}",
+            f"UPDATE documents SET number = number || '{mark}', hash_seen = '{mark}'",
+            f"UPDATE orders SET total = total + {more}, currency = '{'EUR' if tenant == A else 'CHF'}'",
+            f"UPDATE intents SET reason = '{mark}'",
+            f"UPDATE letters SET trace = '{mark}'",
+        ),
+        Store.INBOX: (f"UPDATE order_marks SET trace = '{mark}'",),
+    }
+
+    def write(tx: Transaction, texts: tuple[str, ...]) -> None:
+        for text in texts:
+            tx.exec_driver_sql(f"{text} WHERE tenant = '{tenant}'")
+
+    for store, texts in changes.items():
+        database.tenant(tenant).run(store, partial(write, texts=texts))
+
+
+# -- asking -----------------------------------------------------------------------------------------------------------
+
+
+class Watched:
+    """A database that notices rows of other tenants as they are read, before anything could sort them out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = Database.open(data_dir=folder)
+        self.foreign: list[str] = []
+        self.of: str | None = None
+        for engine in self.database._engines.values():
+            sa.event.listen(engine, "connect", self._connected)
+
+    def _connected(self, connection: Any, _record: object) -> None:
+        connection.row_factory = self._row
+        connection.execute("PRAGMA synchronous=OFF")  # nothing here has to outlive a power cut
+
+    def _row(self, cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        if self.of is not None:
+            other = B if self.of == A else A
+            for column, value in zip(cursor.description, row, strict=True):
+                if isinstance(value, str) and (value == other or MARK[other] in value):
+                    self.foreign.append(column[0])
+        return row
+
+    @contextmanager
+    def as_seen_by(self, tenant: str) -> Iterator[None]:
+        """Rows of another tenant are noted."""
+        self.foreign, self.of = [], tenant
+        try:
+            yield
+        finally:
+            self.of = None
+
+    @contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """The question looks for itself whether it did something to another tenant."""
+        of, self.of = self.of, None
+        try:
+            yield
+        finally:
+            self.of = of
+
+    def rows(self, tx: Transaction, store: Store) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every tenant."""
+        found: dict[str, list[tuple[Any, ...]]] = {}
+        for table in tables(store):
+            keys = ", ".join(column.name for column in table.primary_key)
+            rows = tx.connection.dbapi_connection.execute(f"SELECT * FROM {table.name} ORDER BY {keys}")  # type: ignore[union-attr]
+            found[table.name] = rows.fetchall()
+        return found
+
+    def all_rows(self) -> dict[Store, dict[str, list[tuple[Any, ...]]]]:
+        """The same of both stores, from outside."""
+        door = self.database.system("demo")
+        return {store: door.read(store, partial(self.rows, store=store)) for store in Store}
+
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+def of(rows: Rows, tenant: str) -> Rows:
+    """One tenant's rows."""
+    return {name: [row for row in some if row[0] == tenant] for name, some in rows.items()}
+
+
+def changed(rows: Rows, before: Rows) -> Rows:
+    """The tables that changed, without ciphertext and the ids of keys, which chance decides."""
+    return {
+        name: sorted((tuple(map(_without_chance, row)) for row in some), key=repr)
+        for name, some in rows.items()
+        if some != before[name]
+    }
+
+
+def _without_chance(value: Any) -> Any:
+    return "..." if isinstance(value, bytes) or str(value).startswith("d:") else value
+
+
+def plain(value: Any) -> Any:
+    """An answer as something that can be compared: no bytes, no objects."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, sa.RowMapping | dict):
+        return {_text(key): plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(_text, map(plain, value)))
+    if isinstance(value, list | tuple) or type(value).__name__ == "Row":
+        return [plain(item) for item in value]
+    if isinstance(value, bytes | str):
+        return _without_chance(value)
+    return value if value is None or isinstance(value, int | float) else _text(value)
+
+
+def _text(value: Any) -> str:
+    return re.sub(r"0x[0-9a-f]+", "0x", str(value))
+
+
+class World:
+    """One database, and what the questions are asked with."""
+
+    def __init__(self, folder: Path, ids: dict[str, Any], keys: str = KEY) -> None:
+        self.watched = Watched(folder)
+        self.database = self.watched.database
+        self.ids = ids
+        self.broken: list[str] = []
+        self.house = house_on(self.database, keys)
+        self.ctx = self.house.context
+
+    ring, other_ring = KeyRing.parse(KEY), KeyRing.parse(f"{OTHER},{KEY}")
+
+    @property
+    def vault(self) -> Vault:
+        """One that remembers nothing."""
+        return Vault(KeyRing.parse(KEY), self.database)
+
+    @property
+    def fresh_ctx(self) -> Any:
+        """A context whose vault remembers nothing."""
+        return dataclasses.replace(self.ctx, vault=self.vault)
+
+    def answer(self, tenant: str, ask: Callable[[], Any], *, system: bool) -> Any:
+        """What a question gives, foreign rows noted; an error by its code."""
+        with contextlib.nullcontext() if system else self.watched.as_seen_by(tenant):
+            try:
+                found = ask()
+                return plain(list(found) if isinstance(found, Iterator) else found)
+            except LadenbuchError as error:
+                return f"{error.code}: {error}"
+            except Exception as error:
+                self.broken.append(f"{type(error).__name__}: {error}")
+                return None
+
+    def in_transaction(self, question: Question, tenant: str) -> tuple[Any, dict[Store, Any]]:
+        """The answer and the rows after it, all taken back."""
+        store = question.store
+        assert store is not None
+        kept: list[Any] = []
+
+        def run(tx: Transaction) -> None:
+            tx.exec_driver_sql("SAVEPOINT question")
+            changes = tx.connection.dbapi_connection.total_changes  # type: ignore[union-attr]
+            kept.append(self.answer(tenant, lambda: question.ask(self, tx, tenant), system=question.system))
+            changed = tx.connection.dbapi_connection.total_changes > changes  # type: ignore[union-attr]
+            kept.append({store: self.watched.rows(tx, store)} if changed else {})
+            tx.exec_driver_sql("ROLLBACK TO question")
+
+        door = self.database.system("demo") if question.system else self.database.tenant(tenant)
+        door.run(store, run)
+        return kept[0], kept[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """One call for one tenant. `store`: in a transaction there, taken back; None: with doors of its own.
+
+    `writes`: it needs a copy of the database. `system`: asked of all tenants; only what concerns the one is compared.
+    """
+
+    name: str
+    ask: Callable[[World, Any, str], Any]
+    store: Store | None = None
+    writes: bool = False
+    system: bool = False
+
+
+class Court:
+    """Asks questions and judges the answers. `folder` is `build`'s."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        both = Database.open(data_dir=folder / "both")
+        self.ids = both.tenant(A).read(Store.BOOKS, lambda tx: _ids(tx, A))
+        both.close()
+        self.worlds = {name: World(folder / name, self.ids) for name in ("both", A, B)}
+        rows = {name: world.watched.all_rows() for name, world in self.worlds.items()}
+        self.before = {
+            (name, tenant, store): of(some, tenant)
+            for name, stores in rows.items()
+            for store, some in stores.items()
+            for tenant in (A, B)
+        }
+
+    def close(self) -> None:
+        """Give the connections back."""
+        for world in self.worlds.values():
+            world.database.close()
+
+    def faults(self, question: Question) -> list[str]:
+        """What is wrong with the answers of one question; nothing when the two shops are apart."""
+        return [fault for tenant in (A, B) for fault in self._judged(question, tenant)]
+
+    def _judged(self, question: Question, tenant: str) -> Iterator[str]:
+        other = B if tenant == A else A
+        alone, own, broken, _, _ = self._asked(question, tenant, tenant)
+        answer, rows, more_broken, foreign, strangers = self._asked(question, tenant, "both", other)
+        name = f"{question.name} for {tenant}"
+        yield from (f"{name} failed: {error}" for error in (*broken, *more_broken))
+        if foreign:
+            yield f"{name} read rows of {other}: {', '.join(sorted(set(foreign)))}"
+        if answer != alone:
+            yield f"{name} answers otherwise where {other} is too"
+        if MARK[other] in str(answer) and not question.system:
+            yield f"{name} gives away what is {other}'s"
+        if {store: some for store, some in rows.items() if some} != {
+            store: some for store, some in own.items() if some
+        }:
+            yield f"{name} leaves other rows of its own where {other} is too"
+        if any(strangers.values()):
+            yield f"{name} changed rows of {other}"
+
+    def _asked(
+        self, question: Question, tenant: str, where: str, other: str = ""
+    ) -> tuple[Any, Any, list[str], list[str], Any]:
+        world = self.worlds[where]
+        if question.store is not None:
+            answer, after = world.in_transaction(question, tenant)
+        elif question.writes:
+            with tempfile.TemporaryDirectory() as kept:
+                shutil.copytree(self.folder / where, Path(kept) / "data")
+                world = World(Path(kept) / "data", self.ids, keys=f"{OTHER},{KEY}")
+                answer = world.answer(tenant, lambda: question.ask(world, None, tenant), system=question.system)
+                after = world.watched.all_rows()
+                world.database.close()
+        else:
+            answer = world.answer(tenant, lambda: question.ask(world, None, tenant), system=question.system)
+            after = {}
+        own, strangers = (
+            {store: changed(of(rows, one), self.before[where, one, store]) for store, rows in after.items() if one}
+            for one in (tenant, other)
+        )
+        broken, world.broken = world.broken, []
+        return answer, own, broken, world.watched.foreign, strangers
+
+
+def judge(
+    folder: Path, *, first: bool = False, about: str = "", enough: Callable[[], bool] = lambda: False
+) -> list[str]:
+    """Ask everything, what begins with `about` before all else; with `first`, only until something is wrong.
+
+    After what begins with `about`, `enough` is asked whether that was all.
+    """
+    from isolation_questions import QUESTIONS
+
+    court = Court(folder)
+    try:
+        found: list[str] = []
+        for question in sorted(QUESTIONS, key=lambda one: not one.name.startswith(about)):
+            if not question.name.startswith(about) and enough():
+                break
+            found += court.faults(question)
+            if found and first:
+                break
+        return found
+    finally:
+        court.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Build the world and ask everything."""
+    from isolation_questions import QUESTIONS
+
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(arguments[0]) if arguments else Path(made)
+        if not (folder / "both").exists():
+            build(folder)
+        found = judge(folder)
+    sys.stdout.write(json.dumps({"questions": len(QUESTIONS), "findings": found}) + "\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.modules["isolation_world"] = sys.modules["__main__"]
+    raise SystemExit(main(sys.argv[1:]))
