@@ -140,7 +140,8 @@ def test_a_deadlock_is_run_again(postgresql_database: Database) -> None:
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(crosswise, "a", "b"), pool.submit(crosswise, "b", "a")]:
             done.result(60)
-    assert len(runs) == 3, "one of the two was chosen as the victim and ran again"
+    # It may be the victim once more, where it is back before the other one's commit.
+    assert 3 <= len(runs) <= 5 and 1 in (runs.count("a"), runs.count("b")), "only one of the two ran again"
 
 
 def test_a_constraint_becomes_an_error_without_the_row_in_it(database: Database) -> None:

@@ -529,7 +529,7 @@ def test_s26_a_wish_has_the_trace_of_who_asks(run: Any) -> None:
 def test_s26_the_deliveries_a_run_answers(run: Any, vault: Vault) -> None:
     for number, at in ((1, NOW - SECOND), (2, NOW), (3, NOW + SECOND)):
         told = delivery(f"w{number}", received_at=at)
-        run(lambda tx, told=told: inbox.record(tx, told, vault.seal("t1", BODY_PURPOSE, told.body)))
+        run(lambda tx, told=told: inbox.record(tx, told, told.sealed_by(vault)))
     assert run(lambda tx: inbox.told_since(tx, "t1", order(1), NOW)) == ["w2", "w3"]
     assert run(lambda tx: inbox.told_since(tx, "t2", order(1), NOW)) == []
     assert run(lambda tx: inbox.told_since(tx, "t1", order(1), NOW, limit=1)) == ["w2"]

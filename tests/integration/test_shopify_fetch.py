@@ -38,7 +38,7 @@ class World:
         http = httpx2.Client(transport=SimTransport([Route(BASE, self.sim)]))
         body = oauth.client_credentials_body("app", "geheim")
         answer = http.post(oauth.token_url(f"{BASE}/{SHOP}"), json=body)
-        self.token = oauth.parse_token_response(answer.status_code, answer.content, self.now)
+        self.token = oauth.parse_token_response(answer.status_code, answer.content, self.now, expects="expiring")
         self.calls: list[Call] = []
         self.admin = Admin(
             SHOP,

@@ -10,6 +10,7 @@ import pytest
 
 from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.settings import Settings
+from ladenbuch.shopify.partner import PARTNER_VERSION
 from ladenbuch.shopify.version import API_VERSION, overdue, sunset
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "ladenbuch"
@@ -53,7 +54,8 @@ def test_s17_the_version_is_written_down_once() -> None:
         for line in path.read_text(encoding="utf-8").splitlines()
         if written.search(line)
     ]
-    assert found == [("shopify/version.py", f'API_VERSION = "{API_VERSION}"')]
+    partner = ("shopify/partner.py", f'PARTNER_VERSION = "{PARTNER_VERSION}"')  # another API, with versions of its own
+    assert found == [partner, ("shopify/version.py", f'API_VERSION = "{API_VERSION}"')]
 
 
 def test_s96_no_rest_admin_address_is_called() -> None:

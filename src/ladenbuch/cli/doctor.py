@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -66,10 +67,18 @@ def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
         return 1 if bad else 0
     for item in checks:
         level = _LEVELS["ok" if item["ok"] else "missing"][language == "de"]
-        typer.echo(f"{level:8}{item['check']:24} {item['sentence_de' if language == 'de' else 'sentence']}")
+        _say(level, item["check"], item["sentence_de" if language == "de" else "sentence"])
     for name, items in found.items():
         show(items, language, name)
     return 1 if bad else 0
+
+
+def _say(level: str, name: str, sentence: str) -> None:
+    """One check in a hundred columns; a long sentence goes on below itself."""
+    first, *more = textwrap.wrap(sentence, 67) or [""]
+    typer.echo(f"{level:8}{name:24} {first}")
+    for line in more:
+        typer.echo(f"{'':33}{line}")
 
 
 def try_both(tenant: str, language: Language, *, as_json: bool) -> int:
