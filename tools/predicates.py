@@ -476,7 +476,7 @@ by people (`tools/tenants_apart.toml`); a test fails when one of them is not as 
 `python tools/predicates.py --page` writes it.
 
 Behind the predicates stands PostgreSQL's row-level security; SQLite has none, so there the predicates are all there is.
-[docs/proofs/isolation.md](../proofs/isolation.md) takes each of them away in turn and shows which question then gets an
+`make prove LINE=isolation` takes each of them away in turn and shows which question then gets an
 answer about somebody else. What is sealed opens for its own tenant only, whatever a query returns.
 """
 _TITLES = {
