@@ -176,7 +176,7 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     for number in range(5 + more):
         audit.append(tx, tenant, NOW, actor="a", event="e", subject=f"s{number % 2}", sentence=mark)
     then = NOW - timedelta(minutes=9)
-    for number in range(4):
+    for number in range(5):
         sealed = vault.seal(tenant, "letter", f"mail:{number}", json.dumps({"to": mark}).encode(), order)
         outbox.promise(
             tx, tenant, key=f"mail:{number}", kind="invoice", order_id=order, document_id=None, sealed_payload=sealed,
@@ -186,6 +186,9 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
         outbox.claim(tx, tenant, f"mail:{number}", run, then, run[0])
     outbox.sending(tx, tenant, "mail:2", RUN, then)
     outbox.sending(tx, tenant, "mail:3", "y:run", then)
+    outbox.claim(tx, tenant, "mail:4", RUN, then, "x")
+    outbox.sending(tx, tenant, "mail:4", RUN, then)
+    outbox.uncertain(tx, tenant, "mail:4", RUN, then, mark)
     books.take_fence(tx, tenant, order, 1, RUN)
     books.take_lease(tx, tenant, "contact:1", RUN, NOW, NOW + timedelta(minutes=1))
     books.take_lease(tx, tenant, "contact:2", "y:run", then, then)
@@ -254,6 +257,9 @@ def _to_inbox(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
 def _differ(database: Database, tenant: str) -> None:
     """Rows that would say the same of both shops say something else."""
     mark, more = MARK[tenant], 1 if tenant == A else 2
+    first = "min" if tenant == A else "max"
+    final = f"(SELECT {first}(order_id) FROM documents WHERE state = 'final')"
+    one = f"(SELECT {first}(order_id) FROM orders)"
     changes = {
         Store.BOOKS: (
             f"UPDATE bookings SET amount = amount + {more}",
@@ -262,15 +268,20 @@ def _differ(database: Database, tenant: str) -> None:
             f"UPDATE documents SET gross = gross + {more}, eu_net = eu_net + {more}",
             f"UPDATE documents SET number = number || '{mark}', hash_seen = '{mark}'",
             f"UPDATE orders SET total = total + {more}, currency = '{'EUR' if tenant == A else 'CHF'}'",
+            f"UPDATE documents SET finalised_at = 1 WHERE order_id = {final}",
             f"UPDATE intents SET reason = '{mark}'",
             f"UPDATE letters SET trace = '{mark}'",
+            f"UPDATE attention SET since = since + {more}",
+            # One name, two orders: whose it is, is all that tells them apart.
+            f"UPDATE orders SET name = '#same', processed_at = {more} WHERE order_id = {one}",
+            f"UPDATE tenants SET state = '{'active' if tenant == A else 'suspended'}'",
         ),
-        Store.INBOX: (f"UPDATE order_marks SET trace = '{mark}'",),
+        Store.INBOX: (f"UPDATE order_marks SET trace = '{mark}', run_trace = '{mark}'",),
     }
 
     def write(tx: Transaction, texts: tuple[str, ...]) -> None:
         for text in texts:
-            tx.exec_driver_sql(f"{text} WHERE tenant = '{tenant}'")
+            tx.exec_driver_sql(f"{text} {'AND' if ' WHERE ' in text else 'WHERE'} tenant = '{tenant}'")
 
     for store, texts in changes.items():
         database.tenant(tenant).run(store, partial(write, texts=texts))
@@ -447,10 +458,14 @@ class Court:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        both = Database.open(data_dir=folder / "both")
+        self._own = tempfile.TemporaryDirectory()  # others may be asking, too
+        own = Path(self._own.name)
+        for name in ("both", A, B):
+            shutil.copytree(folder / name, own / name)
+        both = Database.open(data_dir=own / "both")
         self.ids = both.tenant(A).read(Store.BOOKS, lambda tx: _ids(tx, A))
         both.close()
-        self.worlds = {name: World(folder / name, self.ids) for name in ("both", A, B)}
+        self.worlds = {name: World(own / name, self.ids) for name in ("both", A, B)}
         rows = {name: world.watched.all_rows() for name, world in self.worlds.items()}
         self.before = {
             (name, tenant, store): of(some, tenant)
@@ -463,6 +478,7 @@ class Court:
         """Give the connections back."""
         for world in self.worlds.values():
             world.database.close()
+        self._own.cleanup()
 
     def faults(self, question: Question) -> list[str]:
         """What is wrong with the answers of one question; nothing when the two shops are apart."""

@@ -32,8 +32,7 @@ from ladenbuch.errors import LadenbuchError
 
 ROOT = Path(__file__).parents[2]
 #: A few predicates of each kind; `make prove LINE=isolation` takes all of them.
-SOME = ("outbox:_SEND", "inbox.deliveries:heard", "audit:_rows", "books.loading:load.of [covers]", "tenants:_STOP",
-        "web.reads:_about [documents]", "workflows.month_books:_hands")  # fmt: skip
+SOME = ("outbox:_SEND", "audit:_rows", "web.reads:_about [documents]")
 
 
 @pytest.fixture(scope="module")
