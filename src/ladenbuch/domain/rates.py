@@ -80,5 +80,5 @@ class RateTable:
         for until, rates in self.former.get(country, ()):
             if day < until:
                 return rates
-        today, regional = self.current.get(country), REGIONAL.get(country, frozenset())
-        return replace(today, reduced=today.reduced - regional) if today is not None else None
+        today, regional = self.current.get(country), REGIONAL.get(country)
+        return today if today is None or regional is None else replace(today, reduced=today.reduced - regional)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from ladenbuch.domain.order import Address
@@ -93,8 +94,12 @@ def territory_of(address: Address | None, *, goods: bool) -> Territory | None:
     """The VAT territory of an address, or None when its country is unknown. `goods`: Northern Ireland is Union then."""
     if address is None or not address.country:
         return None
-    country = address.country.upper()
-    plain = "".join(char for char in (address.zip or "").upper() if char.isalnum())
+    return _territory(address.country.upper(), address.zip or "", goods)
+
+
+@lru_cache(maxsize=4096)
+def _territory(country: str, postal_code: str, goods: bool) -> Territory:
+    plain = "".join(char for char in postal_code.upper() if char.isalnum())
     code = "".join(char for char in plain if char.isdigit())
     if country == "MC" or (country == "FR" and code.startswith("980")):
         return Territory("FR", UNION, "Monaco")

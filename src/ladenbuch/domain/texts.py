@@ -84,6 +84,8 @@ def one_line(text: str | None) -> str | None:
     """Text for one printed line: blanks folded, control and invisible characters gone; None when nothing is left."""
     if text is None:
         return None
+    if text.isprintable():  # as nearly all are
+        return " ".join(text.split()) or None
     shown = (
         char if char.isprintable() else " " if char.isspace() or unicodedata.category(char) == "Cc" else ""
         for char in text

@@ -71,6 +71,7 @@ def rate_text(rate: int) -> tuple[float, float]:
     return rate / 1000, rate / 10
 
 
+@lru_cache(maxsize=65536)
 def iso(second: int) -> str:
     """A second since the epoch as Shopify writes instants (UTC)."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

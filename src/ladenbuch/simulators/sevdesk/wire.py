@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
@@ -77,6 +78,7 @@ def date_out(day: date | None) -> str | None:
     return None if day is None else datetime.combine(day, time(), BERLIN).isoformat()
 
 
+@lru_cache(maxsize=4096)
 def instant_out(instant: datetime | None) -> str | None:
     """An instant with Berlin's offset, whole seconds."""
     return None if instant is None else instant.astimezone(BERLIN).replace(microsecond=0).isoformat()
