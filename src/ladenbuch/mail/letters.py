@@ -117,10 +117,10 @@ def invoice_letter(context: InvoiceLetter, pdf: bytes | None, date: datetime) ->
     words = _words(context, language, with_pdf=pdf is not None)
 
     message = EmailMessage(policy=_POLICY)
-    message["From"] = sender
+    message["From"] = _branding("From", context.sender, context.shop_name, "sender")
     message["To"] = Address(_name(context.to_name), addr_spec=recipient)
     if context.reply_to:
-        message["Reply-To"] = _branded(context.reply_to, context.shop_name, "reply_to")
+        message["Reply-To"] = _branding("Reply-To", context.reply_to, context.shop_name, "reply_to")
     message["Subject"] = _subject(words, language, correction=context.correction)
     message["Date"] = format_datetime(date)
     message["Message-ID"] = f"<ladenbuch.{key_hash}@{sender.domain}>"
@@ -170,6 +170,12 @@ def _name(text: str) -> str:
     """A person's name for greeting and header, or nothing when it carries a link instead of a name."""
     name = plain(text, 80)
     return "" if re.search(r"://|www\.|@|\.[a-z]{2,}/", name, re.IGNORECASE) else name
+
+
+@lru_cache(maxsize=64)
+def _branding(header: str, text: str, shop_name: str, which: str) -> Any:
+    """The header with an address of the tenant: the same in all its letters."""
+    return _POLICY.header_factory(header, _branded(text, shop_name, which))
 
 
 @lru_cache(maxsize=64)
