@@ -93,6 +93,9 @@ class Calls:
 
     def __init__(self, metrics: Metrics, clock: Callable[[], datetime], addresses: Mapping[str, str]) -> None:
         self._metrics = metrics
+        # Looked up once: names are a short closed list.
+        self._begun = lru_cache(maxsize=1024)(metrics.api_calls_total.labels)
+        self._lasted = lru_cache(maxsize=1024)(metrics.api_call_duration.labels)
         self._clock = clock
         # The longest first: where a stand-in serves everything under one host, its paths tell.
         self._addresses = [
@@ -113,7 +116,7 @@ class Calls:
         call = Call(service, self._known(self._names, service, template(operation), _MOST_NAMES, "other"))
         token = _under_way.set(call)
         started = self._clock()
-        self._metrics.api_calls_total.labels(service, call.operation).inc()
+        self._begun(service, call.operation).inc()
         with self._lock:
             self._busy[service] += 1
         try:
@@ -180,7 +183,7 @@ class Calls:
         seconds = max(0.0, (now - started).total_seconds())
         service, operation = call.service, call.operation
         status = "success" if call.code is None else "error"
-        self._metrics.api_call_duration.labels(service, operation, status).observe(seconds)
+        self._lasted(service, operation, status).observe(seconds)
         if call.code is not None:
             code = call.code if _CODE.fullmatch(call.code) else "OTHER"
             call.code = self._known(self._codes, service, code, _MOST_CODES, "OTHER")
