@@ -76,7 +76,11 @@ def test_no_code_is_documented_twice_or_after_it_left_the_source() -> None:
         for path in SOURCE.rglob("*.py")
         if "simulators" not in path.relative_to(SOURCE).parts
     ]
-    stale = [code for code in documented if not any(re.search(rf"\b{code}\b", text) for text in texts)]
+    stale = [
+        code
+        for code in documented
+        if not any(code in text and re.search(rf"\b{code}\b", text) for text in texts)  # `in` is much the quicker
+    ]
     assert [code for code in stale if not re.fullmatch(r"SEVDESK-\d+", code)] == []
 
 
