@@ -187,7 +187,9 @@ def budgets(result: Result) -> None:
 
 
 def isolation(result: Result) -> None:
-    """Every tenant predicate taken away in turn, each time noticed (LADENBUCH_JOBS)"""
+    """100,000 attempts on another shop's rows; each tenant predicate taken away and missed (LADENBUCH_JOBS)"""
+    with postgresql() as address:
+        _attempts(result, address("isolation"))
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "tools/predicates.py", "--prove"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
@@ -197,9 +199,48 @@ def isolation(result: Result) -> None:
         result.add("predicates", f"nothing was tried\n\n```\n{done.stderr[-2000:]}\n```", False)
         return
     said = f"{found['queries']} queries without their tenant predicate; {len(found['survivors'])} went unnoticed."
-    rows = [f"| `{one['query']}` | {one['line']} | {one['fault'] or '**nothing**'} |" for one in found["listed"]]
+    rows = [
+        f"| `{one['query']}` | {one['line']} | {_cell(one['fault'] or one.get('not_tried') or '**nothing**')} |"
+        for one in found["listed"]
+    ]
     table = "| query | line | what notices it |\n|---|---|---|\n" + "\n".join(rows)
     result.add("predicates", f"{said}\n\n{table}", done.returncode == 0)
+
+
+def _attempts(result: Result, url: str) -> None:
+    """Runs beside each other, each with shops and chance of its own; the last one on PostgreSQL."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
+    command = [sys.executable, "tests/isolation_fuzz.py"]
+    runs = [["--seed", str(seed), "--attempts", "24000"] for seed in range(1, 5)]
+    runs.append(["--seed", "5", "--attempts", "4000", "--url", url])
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT, "env": env}
+    going = [subprocess.Popen([*command, *more], **pipes) for more in runs]  # type: ignore[call-overload]
+    rows, findings, held, total = [], [], True, 0
+    for more, one in zip(runs, going, strict=True):
+        out, err = one.communicate()
+        try:
+            found: dict[str, Any] = json.loads(out)
+        except ValueError:
+            result.add("attempts", f"no figures\n\n```\n{err[-2000:]}\n```", False)
+            return
+        findings += found["findings"]
+        held, total = held and one.returncode == 0, total + found["attempts"]
+        store = "PostgreSQL" if "--url" in more else "SQLite"
+        answers = ", ".join(f"{status}: {number}" for status, number in found["answers"].items())
+        columns = (
+            more[1],
+            store,
+            found["attempts"],
+            found["routes"],
+            found["commands"],
+            len(found["findings"]),
+            answers,
+        )
+        rows.append("| " + " | ".join(map(str, columns)) + " |")
+    head = "| seed | database | attempts | routes | commands | findings | answers |\n|---|---|---|---|---|---|---|\n"
+    said = f"{total} attempts, {len(findings)} foreign rows seen or changed."
+    listed = "".join(f"\n- {one}" for one in findings[:20])
+    result.add("attempts", f"{said}\n\n{head}" + "\n".join(rows) + (f"\n{listed}" if listed else ""), held)
 
 
 def ingest(result: Result) -> None:
@@ -225,6 +266,10 @@ def mutation(result: Result) -> None:
         if wrong:
             body += "\n\n" + "\n".join(f"- {one}" for one in wrong)
         result.add(f"{module}.py", body + ("\n\n" + "\n".join(rows) if score.survivors else ""), not wrong)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "&#124;").split())[:160]
 
 
 def _code(text: str) -> str:
