@@ -298,6 +298,9 @@ def _of_privacy() -> None:
     for year in (2029, 2031):
         ask("privacy.hold", lambda w, tx, t, y=year: privacy.hold(
             tx, t, "documents", w.ids["order"], date(y, 1, 1), "why", NOW))  # fmt: skip
+    for order in (lambda w: w.ids["order"], lambda w: OPEN):
+        ask("privacy.documented", lambda w, tx, t, o=order: [
+            privacy.documented(tx, t, o(w)), nothing(privacy.documented(tx, "nobody", o(w)))])  # fmt: skip
     ask("privacy.on_hold", lambda w, tx, t: privacy.on_hold(tx, t))
     ask(
         "privacy.over",

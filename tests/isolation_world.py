@@ -199,7 +199,7 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
         books.intend(tx, tenant, order, key=name, kind=kind, run_id=RUN, reason=mark, now=NOW)
     books.done(tx, tenant, f"sr:{key}", NOW - timedelta(days=1), "sr-77")
     items = [(Problem(code, mark, (), ("exclude the order",)), "h") for code in ("TIP", "REFUND")]
-    for one in (order, OPEN):
+    for one in (order, OPEN, f"{OPEN}-{tenant[-1]}"):
         books.record_attention(tx, tenant, one, items, NOW)
     books.resolve(tx, tenant, _question(order), mark, "me", NOW)
     books.intend(tx, tenant, order, key="contact:K-1:address", kind="contact", run_id=RUN, reason=mark, now=NOW)
@@ -257,7 +257,9 @@ def _to_inbox(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
 def _differ(database: Database, tenant: str) -> None:
     """Rows that would say the same of both shops say something else."""
     mark, more = MARK[tenant], 1 if tenant == A else 2
-    one = f"(SELECT {'min' if tenant == A else 'max'}(order_id) FROM orders)"
+    first = "min" if tenant == A else "max"
+    final = f"(SELECT {first}(order_id) FROM documents WHERE state = 'final')"
+    one = f"(SELECT {first}(order_id) FROM orders)"
     changes = {
         Store.BOOKS: (
             f"UPDATE bookings SET amount = amount + {more}",
