@@ -6,6 +6,7 @@ positions.py     positions written, read, compared to the cent
 documents.py     invoice drafts <-> sevdesk's JSON; comparison
 calls.py         one HTTP call: sent once; what its failure means
 finding.py       lists and filters that sevdesk may ignore
+listing.py       all documents of an account, streamed
 lookups.py       ids of countries, units, users: believed for a day
 room.py          what the rooms below share
 contacts.py      find and create contacts, addresses, mailboxes
