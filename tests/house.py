@@ -72,7 +72,10 @@ class Paper:
 
 
 class House:
-    """One shop, one sevdesk account, one connector. `switches` are the simulated account's, `env` more settings."""
+    """One shop, one sevdesk account, one connector. `switches` are the simulated account's, `env` more settings.
+
+    `url` names a migrated database on PostgreSQL; without it the stores are files in `folder`.
+    """
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class House:
         start: datetime,
         profile: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
+        url: str | None = None,
         **switches: object,
     ) -> None:
         self.clock = VirtualClock(start)
@@ -106,10 +110,13 @@ class House:
                 **(env or {}),
             }
         )
-        self.database = Database.open(data_dir=migrated(folder))
-        for engine in self.database._engines.values():
-            sa.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
-        self.database.migrate()
+        if url is not None:
+            self.database = Database.open(url=url)
+        else:
+            self.database = Database.open(data_dir=migrated(folder))
+            for engine in self.database._engines.values():
+                sa.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
+            self.database.migrate()
         transport = SimTransport(routes, sleep=self.clock.sleep, schedule=self._later)
         ids = (f"{number:x}" for number in itertools.count(1))
         self.ladenbuch = Ladenbuch(

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from acceptance.invoice_cases import BOOK, FRENCH_FIRM, MUG, buyer, firm, placed, sent
-from compliance import SHOP, TENANT, Compliance, opened
+from compliance import SHOP, TENANT, Compliance, OnServer, opened
 from house import home, life, person
 from ladenbuch import books, inbox, outbox, tenants
 from ladenbuch.db import Store
@@ -31,11 +31,29 @@ CUSTOMER = 70_999
 TOPICS = ("customers/data_request", "customers/redact", "shop/redact")
 
 
+#: On files and on a server: the same promises.
+BOTH = pytest.mark.parametrize(
+    "shop", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Compliance]:
-    made = Compliance(tmp_path / "data")
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Compliance]:
+    urls: list[str] = []
+
+    def fresh() -> str:
+        urls.append(server.create(request.getfixturevalue("_migrated_postgresql")))
+        return urls[-1]
+
+    if getattr(request, "param", "sqlite") == "sqlite":
+        made = Compliance(tmp_path / "data")
+    else:
+        server = request.getfixturevalue("postgresql")
+        made = OnServer(tmp_path / "data", fresh(), fresh)
     yield made
     made.close()
+    for url in urls:
+        server.drop(url)
     assert made.sevdesk.internal_errors == []
 
 
@@ -124,6 +142,7 @@ def test_a_body_that_names_another_shop_is_kept_flagged_and_nothing_is_done(
 # -- customers/redact ------------------------------------------------------------------------------------------------
 
 
+@BOTH
 def test_b9_after_a_redaction_no_store_no_backup_and_no_log_names_the_buyer(
     shop: Compliance, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -181,6 +200,7 @@ def test_b9_hold_entries_expire_by_themselves_in_the_eighth_year_and_not_before(
     assert "privacy.released" in shop.events()
 
 
+@BOTH
 def test_b9_a_vat_id_and_what_was_asked_about_it_go_with_the_documents_it_decided(shop: Compliance) -> None:
     """Proof of a tax-free supply (§ 6a UStG) for its years; then not a character of it is left, append-only or not."""
     vat_id = "FR40303265045"
@@ -298,6 +318,7 @@ def test_the_same_request_again_does_nothing_more(shop: Compliance) -> None:
 # -- customers/data_request ------------------------------------------------------------------------------------------
 
 
+@BOTH
 def test_a_data_request_is_answered_by_one_file_sealed_until_it_is_fetched(shop: Compliance) -> None:
     mine, theirs = shop.lived(bought(), 1001), shop.lived(by_another, 1002)
     heard(shop, mine)
@@ -324,6 +345,7 @@ def test_a_data_request_is_answered_by_one_file_sealed_until_it_is_fetched(shop:
 # -- shop/redact, and what is kept how long --------------------------------------------------------------------------
 
 
+@BOTH
 def test_s24_shop_redact_takes_all_but_what_the_law_keeps_and_the_shop_may_return(
     shop: Compliance, tmp_path: Path
 ) -> None:
