@@ -25,6 +25,7 @@ from isolation_world import (
     _question,
 )  # fmt: skip
 from ladenbuch import (
+    alarms,
     audit,
     books,
     deadletters,
@@ -232,6 +233,14 @@ def _of_the_rest() -> None:
     ask("deadletters.list", lambda w, tx, t: [deadletters.list(tx, t), deadletters.list(tx, t, None)])
     ask("deadletters.get", lambda w, tx, t: [deadletters.get(tx, t, "order", "s"), deadletters.get(tx, t, "x", "s")])
     ask("deadletters.close", lambda w, tx, t: deadletters.close(tx, t, "order", "s", "dropped", "note"))
+
+    for subject in ("s", "t", "new"):
+        for kind, facts in (("TOKEN-REFUSED", {"service": "-"}), ("QUEUE-OLD", {"minutes": 9})):
+            ask("alarms.raise_alarm", lambda w, tx, t, s=subject, k=kind, f=facts: alarms.raise_alarm(
+                tx, t, k, s, LATER, f))  # fmt: skip
+            ask("alarms.end_alarm", lambda w, tx, t, s=subject, k=kind: alarms.end_alarm(tx, t, k, s, LATER))
+    ask("alarms.open_alarms", lambda w, tx, t: alarms.open_alarms(tx, t))
+    ask("alarms.ended_alarms", lambda w, tx, t: alarms.ended_alarms(tx, t, AGO))
 
     answer = VatIdAnswer(VAT, VALID, LATER, "New", "r")
     ask("evidence.record", lambda w, tx, t: evidence.record(tx, t, answer, lambda row, plain: ("k", plain)))

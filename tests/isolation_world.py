@@ -32,6 +32,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ladenbuch import (
+    alarms,
     audit,
     books,
     circuits,
@@ -213,6 +214,9 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     privacy.hold(tx, tenant, "documents", order, date(2030, 1, more), mark, NOW)
     privacy.hold(tx, tenant, "vat-id", VAT, date(2030, 1, more), mark, NOW)
     entitlements.put(tx, tenant, Entitlement("entitled", mark, None, mark), NOW)
+    for subject in ("s", "t"):
+        alarms.raise_alarm(tx, tenant, "TOKEN-REFUSED", subject, NOW, {"service": mark})
+    alarms.end_alarm(tx, tenant, "TOKEN-REFUSED", "t", NOW)
     until = 1_000_000 * more
     upsert(
         tx, circuits.circuits, tenant=tenant, service="shopify", kind="k", until=until, pause=more, probed_until=None

@@ -7,6 +7,7 @@ The layers, imports going down only:
     web            webhooks in, dashboard out
     workflows      the business: settle, dispatch, deliver, poll, tokens
     engine         runs things now, here or elsewhere
+    alarms         what a person should hear of at once
     inbox books outbox deadletters tenants vault audit evidence   each table has one of these as its only writer
     shopify sevdesk mail vies vat_rates                           the outside world
     db telemetry

@@ -82,6 +82,7 @@ METADATA: Mapping[Store, sa.MetaData] = {Store.INBOX: inbox_metadata, Store.BOOK
 TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
     Store.INBOX: ("ladenbuch.heartbeats", "ladenbuch.inbox"),
     Store.BOOKS: (
+        "ladenbuch.alarms",
         "ladenbuch.audit",
         "ladenbuch.books",
         "ladenbuch.budgets",

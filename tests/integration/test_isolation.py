@@ -16,6 +16,7 @@ import isolation_world
 from isolation_questions import QUESTIONS
 from isolation_world import A, B, Court
 from ladenbuch import (
+    alarms,
     audit,
     books,
     deadletters,
@@ -71,6 +72,7 @@ def test_s42_every_table_has_rows_of_both_shops_under_the_same_keys(court: Court
 
 #: Of all tenants, or of none: what they do is on the list of statements without a tenant (docs/reference).
 OF_NOBODY = {
+    "alarms": {"said"},
     "audit": set(),
     "books": {"drop_leases"},
     "deadletters": set(),
@@ -84,7 +86,7 @@ OF_NOBODY = {
 }
 
 
-OWNERS = (audit, books, deadletters, entitlements, evidence, grants, inbox, outbox, privacy, tenants)
+OWNERS = (alarms, audit, books, deadletters, entitlements, evidence, grants, inbox, outbox, privacy, tenants)
 
 
 @pytest.mark.parametrize("module", OWNERS, ids=lambda module: module.__name__.rpartition(".")[2])

@@ -221,6 +221,19 @@ def doctor(tenant: TenantOption = None, language: LanguageOption = "en", as_json
 
 
 @app.command()
+def alarms(
+    tenant: TenantOption = None,
+    ended: Annotated[int | None, typer.Option(min=1, help="Also those that ended in the last DAYS.")] = None,
+    language: LanguageOption = "en",
+    as_json: Json = False,
+) -> None:
+    """What a person should hear of at once, since when, and what to do. Exit 1 when an alarm is open."""
+    from ladenbuch.cli.alarming import list_alarms
+
+    raise typer.Exit(list_alarms(tenant, ended, language, as_json=as_json))
+
+
+@app.command()
 def stop(
     reason: Annotated[str, typer.Option(help="Why; shown wherever something waits for it.")] = "by the operator",
     tenant: TenantOption = None,

@@ -11,12 +11,14 @@ import typer
 
 from ladenbuch import tenants
 from ladenbuch.bootstrap import Ladenbuch
+from ladenbuch.cli.alarming import alarms_of
 from ladenbuch.cli.files import say_json
 from ladenbuch.cli.granting import check_scopes
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store
 from ladenbuch.domain.connected import Area, Finding, Language
 from ladenbuch.errors import UsageError
+from ladenbuch.web.alarm_words import alarm_sentence
 from ladenbuch.workflows.readiness import Mail, try_connection
 from ladenbuch.workflows.readiness import examine as examined
 
@@ -56,6 +58,9 @@ def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
         except UsageError as error:
             check("tenant", False, error.message, error.message)
             chosen_ones = []
+        for one in alarms_of(house, chosen_ones[0].id if tenant and chosen_ones else None)[0]:
+            words = (alarm_sentence(side, one.kind, one.facts) for side in ("en", "de"))
+            check(f"{one.tenant or 'installation'}: {one.kind}", False, *words)
         for owner in chosen_ones:
             _switches(house, owner, check)
             found[owner.id] = examined(house.context, owner.id, mail_of(house))

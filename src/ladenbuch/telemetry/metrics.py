@@ -38,6 +38,7 @@ GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "oldest_unattempted_seconds": ((), "Age of the oldest wish for a look at an order that nobody has tried; 0: none"),
     "needs_attention": (("code",), "Open questions to a person, by code"),
     "dead_letters": (("kind",), "What gave up and waits for a person, by kind"),
+    "alarms_open": (("kind",), "Open alarms, by kind: what a person should hear of at once"),
     "letters": (("state",), "Letters to buyers, by how far they came"),
     "oldest_letter_seconds": ((), "Age of the oldest letter that was promised and no relay has yet; 0: none"),
     "rate_limit_utilization": (("service",), "Used share of the other side's budget, 0 to 1, of the busiest tenant"),

@@ -8,13 +8,14 @@ transport while it talks, and of each store's pool. `busy` is in somebody's hand
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
 import sqlalchemy as sa
 
-from ladenbuch import books, deadletters, outbox
+from ladenbuch import alarms, books, deadletters, outbox
 from ladenbuch.db import Database, Store, Transaction, from_micros
 from ladenbuch.telemetry.calls import SERVICES, Pulse
 from ladenbuch.telemetry.metrics import Readings
@@ -120,7 +121,7 @@ class Gauges:
     def _read_stores(self) -> dict[str, _Values]:
         now = self._clock()
         queue: Queue = read_queue(self._database, now)
-        asked, dead, promised = self._database.system("metrics").read(Store.BOOKS, _counts)
+        asked, dead, alarmed, promised = self._database.system("metrics").read(Store.BOOKS, _counts)
         return {
             "webhook_queue_depth": [(("waiting",), queue.waiting), (("running",), queue.running)],
             "oldest_unattempted_seconds": [((), queue.oldest_unattempted_seconds)],
@@ -128,19 +129,22 @@ class Gauges:
             "oldest_letter_seconds": [((), 0.0 if promised is None else self._age(promised, now))],
             "needs_attention": asked,
             "dead_letters": dead,
+            "alarms_open": alarmed,
         }
 
     def _parts(self) -> dict[str, _Values]:
         return {"ready": [((part.name,), float(part.fine)) for part in self._health.look().parts]}
 
 
-def _counts(tx: Transaction) -> tuple[_Values, _Values, datetime | None]:
+def _counts(tx: Transaction) -> tuple[_Values, _Values, _Values, datetime | None]:
     asked, dead, letters = books.attention, deadletters.dead_letters, outbox.letters
     oldest = tx.execute(sa.select(sa.func.min(letters.c.promised_at)).where(letters.c.state == "promised")).scalar()
     by_code = sa.select(asked.c.code, sa.func.count()).group_by(asked.c.code).order_by(asked.c.code)
     by_kind = sa.select(dead.c.kind, sa.func.count()).where(dead.c.state == "open").group_by(dead.c.kind)
+    open_ones = Counter(one.kind for one in alarms.open_alarms(tx))
     return (
         [((code,), int(count)) for code, count in tx.execute(by_code)],
         [((kind,), int(count)) for kind, count in tx.execute(by_kind.order_by(dead.c.kind))],
+        [((kind,), count) for kind, count in sorted(open_ones.items())],
         None if oldest is None else from_micros(oldest),
     )

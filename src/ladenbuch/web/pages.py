@@ -32,8 +32,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from ladenbuch.alarms import Alarm
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.web import figures
+from ladenbuch.web.alarm_words import alarm_sentence, alarm_todo
 from ladenbuch.web.operating import Operations
 from ladenbuch.web.words import Language, language_of, say
 
@@ -81,7 +83,7 @@ class Overview:
     `accounted_for` = documented + waiting + excluded + attention; what is missing to `orders_total` is in
     progress. `last_event_age`: None when nothing was ever heard. `oldest_unattempted_age`: None when nothing
     waits for a first run. `stops`: the reasons of the write stops in force. `months`: the last that is over and the
-    running one, where they have orders.
+    running one, where they have orders. `alarms`: the open ones, oldest first.
     """
 
     orders_total: int
@@ -99,6 +101,7 @@ class Overview:
     oldest_unattempted_age: float | None = None
     stops: tuple[str, ...] = ()
     months: tuple[MonthRow, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -288,6 +291,14 @@ class _View:
         chosen = {"shop": self.tenant, **query} if len(self.shops) > 1 else query
         values = {key: value for key, value in chosen.items() if value not in (None, "")}
         return path + (f"?{urlencode(values)}" if values else "")
+
+    def alarm(self, one: Alarm) -> tuple[str, str]:
+        """What is the matter, and what to do."""
+        return alarm_sentence(self.language, one.kind, one.facts), alarm_todo(self.language, one.kind)
+
+    def shop_of(self, tenant: str) -> str:
+        """The domain of a tenant's shop where several are shown; nothing else."""
+        return next((shop.shop for shop in self.shops if shop.id == tenant), "") if len(self.shops) > 1 else ""
 
     def order_link(self, row: OrderRow) -> str:
         path = "/orders/" + quote(row.order_id.removeprefix(_GID), safe="")

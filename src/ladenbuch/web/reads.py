@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from ladenbuch import books, inbox, outbox, tenants
+from ladenbuch import alarms, books, inbox, outbox, tenants
 from ladenbuch.db import Database, Door, Store, Transaction, from_micros, to_micros
 from ladenbuch.inbox.deliveries import events
 from ladenbuch.inbox.marks import order_marks
@@ -105,6 +105,7 @@ class SqlReads:
                 oldest_unattempted_age=None if oldest is None else max(0.0, (now - oldest).total_seconds()),
                 stops=_stops(tx, tenant),
                 months=_months(tx, tenant, now),
+                alarms=tuple(alarms.open_alarms(tx, tenant)),
             )
 
         return door.read(Store.BOOKS, read)

@@ -87,6 +87,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "running.queue": ("In der Warteschlange", "In the queue"),
     "running.empty": ("leer", "empty"),
     "running.oldest": ("Älteste wartet seit", "Oldest has waited for"),
+    "alarms": ("Das sollten Sie wissen", "What you should know"),
+    "alarms.since": ("seit {when}", "since {when}"),
     "stop": ("Schreibstopp", "Write stop"),
     "stop.means": (
         "Es wird nichts gebucht und nichts verschickt, bis jemand ihn aufhebt (ladenbuch go).",

@@ -70,6 +70,12 @@ TABLES: dict[str, Table] = {
         pseudonym="order_id",
     ),
     "inbox.poll_cursors": Table("how far a poll has seen", "work", none="tenant name cursor"),
+    "books.alarms": Table(
+        "what a person should hear of at once, and since when",
+        "work",
+        none="tenant kind since last_seen facts ended_at times",
+        pseudonym="subject",
+    ),
     "books.attention": Table(
         "open questions to a person",
         "document",

@@ -1,0 +1,96 @@
+"""What alarms say to people, in German and English: what is the matter, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ladenbuch.web.words import Language
+
+
+class Words(NamedTuple):
+    """A kind of alarm; `{…}` are its facts."""
+
+    german: str
+    english: str
+    todo_german: str
+    todo_english: str
+
+
+#: One entry for each of `alarms.KINDS`.
+ALARMS: Mapping[str, Words] = {
+    "WEBHOOKS-DIFFER": Words(
+        "{count} Webhook-Abonnements des Ladens waren nicht wie gewünscht: {topics}",
+        "{count} webhook subscriptions of the shop were not as wanted: {topics}",
+        "Sie werden von selbst wieder eingerichtet, und das Nachsehen im Laden findet jede Bestellung auch ohne sie. "
+        "Bleibt der Alarm oder kommt er wieder: prüfen, ob Shopify diese Adresse erreicht.",
+        "They are put back by themselves, and the poll finds every order without them. If it stays or comes back: "
+        "check that Shopify reaches our address.",
+    ),
+    "WEBHOOKS-SILENT": Words(
+        "Im Laden wurden {count} Änderungen gefunden, die kein Webhook gemeldet hat.",
+        "The poll found {count} changes in the shop that no webhook told of.",
+        "Es fehlt nichts: Die Bestellungen sind in Arbeit. Die Adresse für Webhooks und den Proxy davor prüfen.",
+        "Nothing is missing: the orders are being settled. Check the address for webhooks and the proxy before it.",
+    ),
+    "WEBHOOKS-VERSION": Words(
+        "Webhooks kommen in der API-Version {found}, erwartet wird {wanted}.",
+        "Webhooks come in version {found} of the API; wanted is {wanted}.",
+        "Die Konfiguration der App neu ausrollen (ladenbuch webhooks toml).",
+        "Deploy the app's configuration (ladenbuch webhooks toml).",
+    ),
+    "VERSION-FELL": Words(
+        "Shopify antwortet in der API-Version {found}, gefragt war {wanted}.",
+        "Shopify answers version {found} of the API; asked was {wanted}.",
+        "Ladenbuch aktualisieren: Shopify hat die gefragte Version abgeschaltet.",
+        "Update Ladenbuch: Shopify has switched the version that was asked for off.",
+    ),
+    "POLL-STALE": Words(
+        "Seit {minutes} Minuten konnte im Laden nicht nachgesehen werden.",
+        "The shop has not been polled successfully for {minutes} minutes.",
+        "Zugang und Rechte prüfen: ladenbuch doctor. Danach wird alles von selbst nachgeholt.",
+        "Check token and scopes: ladenbuch doctor. Everything is caught up with by itself afterwards.",
+    ),
+    "QUEUE-OLD": Words(
+        "Eine Bestellung wartet seit {minutes} Minuten auf den ersten Versuch.",
+        "An order has waited {minutes} minutes for its first try.",
+        "Auf der Seite Betrieb nachsehen, was steht; mehr Arbeiter, wenn nur viel zu tun ist.",
+        "The page Running says what stalls; more workers when there is simply much to do.",
+    ),
+    "ORDERS-FEW": Words(
+        "In {hours} Stunden kamen {count} Bestellungen; mindestens {least} waren zu erwarten.",
+        "{count} orders came in {hours} hours; at least {least} were to be expected.",
+        "Im Laden nachsehen, ob verkauft wird; ist dort mehr, ladenbuch doctor.",
+        "Look into the shop whether it sells; if there is more, ladenbuch doctor.",
+    ),
+    "BULK-COUNT": Words(
+        "Shopify zählte {expected} Objekte in einem Massenabruf, gelesen wurden {read}.",
+        "Shopify counted {expected} objects in a bulk result and {read} were read.",
+        "Den Abruf wiederholen; auf einen unvollständigen wird nichts gebucht.",
+        "Run it again; nothing is posted on an incomplete one.",
+    ),
+    "TOKEN-REFUSED": Words(
+        "{service} weist den Zugang dieses Ladens ab.",
+        "{service} refuses the token of this shop.",
+        "Neu verbinden: Shopify über die App im Admin, sevdesk mit ladenbuch tenants sevdesk.",
+        "Connect again: Shopify by the app in its admin, sevdesk with ladenbuch tenants sevdesk.",
+    ),
+}
+
+
+class _Facts(dict[str, str | int]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def alarm_sentence(language: Language, kind: str, facts: Mapping[str, str | int]) -> str:
+    """What is the matter; the kind itself where nobody wrote words for it."""
+    words = ALARMS.get(kind)
+    text = kind if words is None else words.german if language == "de" else words.english
+    return text.format_map(_Facts(facts))
+
+
+def alarm_todo(language: Language, kind: str) -> str:
+    """What to do about it."""
+    words = ALARMS.get(kind)
+    return "" if words is None else words.todo_german if language == "de" else words.todo_english
