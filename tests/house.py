@@ -128,7 +128,9 @@ class House:
             sleep=self.clock.sleep,
             new_id=lambda: next(ids),
             chance=lambda: 0.5,
-            ticks=dict.fromkeys(("dispatch", "deliver", "poll", "sweep"), 1e9),  # only what a test wants happens
+            ticks=dict.fromkeys(
+                ("dispatch", "deliver", "poll", "sweep", "checkup"), 1e9
+            ),  # only what a test wants happens
         )
         secrets = {CLIENT_ID: TENANT, CLIENT_SECRET: _SECRET, SEVDESK_TOKEN: DEFAULT_TOKEN}
         told = {**PROFILE, **(profile or {})}

@@ -28,6 +28,7 @@ from ladenbuch import (
     alarms,
     audit,
     books,
+    checkups,
     deadletters,
     entitlements,
     erasure,
@@ -48,6 +49,8 @@ from ladenbuch.cli.resolving import _names as names_of_questions
 from ladenbuch.cli.story import story_of
 from ladenbuch.db import Sealed, Store
 from ladenbuch.domain.books import Booked, PostedLine
+from ladenbuch.domain.compared import Change
+from ladenbuch.domain.connected import Finding
 from ladenbuch.domain.entitlement import Entitlement
 from ladenbuch.domain.evidence import VALID, VatIdAnswer
 from ladenbuch.domain.facts import Problem
@@ -250,10 +253,20 @@ def _of_the_rest() -> None:
     ask("evidence.forget_names", lambda w, tx, t: evidence.forget_names(tx, t, VAT))
 
     ask("entitlements.get", lambda w, tx, t: [entitlements.get(tx, t), nothing(entitlements.get(tx, "nobody"))])
+    near = entitlements.NearCap("91", "100", "EUR")
     verdict = Entitlement("none", "n", None, None, 1, None)
     ask("entitlements.put", lambda w, tx, t: entitlements.put(tx, t, verdict, LATER))
     ask("entitlements.unread", lambda w, tx, t: entitlements.unread(tx, t, "C", LATER))
-    ask("entitlements.cap_told", lambda w, tx, t: entitlements.cap_told(tx, t, NOW, LATER))
+    ask("entitlements.cap_told", lambda w, tx, t: entitlements.cap_told(tx, t, LATER, LATER, near))
+    ask("entitlements.cap_left", lambda w, tx, t: entitlements.cap_left(tx, t))
+
+    found = Finding("warn", "NEW", "taxes", "new", "neu")
+    ask("checkups.get", lambda w, tx, t: [checkups.get(tx, t), nothing(checkups.get(tx, "nobody"))])
+    ask("checkups.plan", lambda w, tx, t: [checkups.plan(tx, t, LATER), checkups.plan(tx, f"{t}-new", LATER)])
+    ask("checkups.claim", lambda w, tx, t: checkups.claim(tx, t, NOW, LATER))
+    ask("checkups.put", lambda w, tx, t: checkups.put(tx, t, [found], [Change(True, found)], LATER, LATER))
+    ask("checkups.failed", lambda w, tx, t: checkups.failed(tx, t, "C", LATER))
+    ask("checkups.forget", lambda w, tx, t: checkups.forget(tx, t))
 
     kind = "authorization_code"
     ask("grants.get", lambda w, tx, t: grants.get(tx, t))

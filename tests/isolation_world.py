@@ -35,6 +35,7 @@ from ladenbuch import (
     alarms,
     audit,
     books,
+    checkups,
     circuits,
     deadletters,
     entitlements,
@@ -49,6 +50,8 @@ from ladenbuch import (
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.db import Database, Store, Transaction, import_tables, upsert
 from ladenbuch.domain.books import Hand
+from ladenbuch.domain.compared import Change
+from ladenbuch.domain.connected import Finding
 from ladenbuch.domain.entitlement import Entitlement
 from ladenbuch.domain.evidence import VALID, Evidence, VatIdAnswer
 from ladenbuch.domain.facts import Problem
@@ -217,6 +220,9 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     for subject in ("s", "t"):
         alarms.raise_alarm(tx, tenant, "TOKEN-REFUSED", subject, NOW, {"service": mark})
     alarms.end_alarm(tx, tenant, "TOKEN-REFUSED", "t", NOW)
+    entitlements.cap_told(tx, tenant, NOW - timedelta(days=1), NOW, entitlements.NearCap("90", "100", "EUR"))
+    found = Finding("warn", "SHOP-TAX", "taxes", mark, mark)
+    checkups.put(tx, tenant, [found], [Change(True, found)], NOW, NOW - timedelta(minutes=more))
     until = 1_000_000 * more
     upsert(
         tx, circuits.circuits, tenant=tenant, service="shopify", kind="k", until=until, pause=more, probed_until=None

@@ -60,6 +60,7 @@ TICKS = {
     "webhooks": 300.0,
     "retention": 3600.0,
     "billing": 600.0,
+    "checkup": 600.0,
 }
 
 
@@ -525,6 +526,7 @@ class Ladenbuch:
     def work(self, engine: Engine) -> None:
         """Register everything that runs and launch the engine. Raises UsageError("ENGINE-LOCKED")."""
         from ladenbuch.inbox import heard_in
+        from ladenbuch.workflows.checkup import check_all
         from ladenbuch.workflows.deliver import deliver_all
         from ladenbuch.workflows.dispatch import SETTLE, dispatch, sweep, take_over
         from ladenbuch.workflows.hearing import hear
@@ -532,6 +534,7 @@ class Ladenbuch:
         from ladenbuch.workflows.lifecycle import finish_all
         from ladenbuch.workflows.poll import poll_all
         from ladenbuch.workflows.privacy import HANDLERS as OF_PRIVACY
+        from ladenbuch.workflows.readiness import Mail
         from ladenbuch.workflows.retention import retain
         from ladenbuch.workflows.scopes import HANDLERS as OF_SCOPES
         from ladenbuch.workflows.settle import settle
@@ -569,6 +572,7 @@ class Ladenbuch:
             "install": lambda: finish_all(ctx),
             "tokens": tokens.keep_alive,
             "retention": lambda: retain(ctx),
+            "checkup": lambda: check_all(ctx, Mail.of(self.settings)),
         }
         if billing is not None:
             ticks["billing"] = billing.tick

@@ -86,6 +86,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.audit",
         "ladenbuch.books",
         "ladenbuch.budgets",
+        "ladenbuch.checkups",
         "ladenbuch.circuits",
         "ladenbuch.deadletters",
         "ladenbuch.entitlements",
@@ -105,6 +106,7 @@ SYSTEM_REASONS = frozenset(
     {
         "audit verify",  # the chains of all tenants, by the operator's command
         "budgets",  # a bucket may belong to several tenants: shops that keep their books in one account
+        "checkup",  # whose connection was not looked at for a day
         "dashboard",  # the operator's overview of all shops
         "dead letters",  # inspect and redrive over all tenants
         "deliver",  # which letters of whom are due

@@ -28,14 +28,26 @@ entitlements = sa.Table(
     sa.Column("looked_at", sa.BigInteger, nullable=False),
     sa.Column("unread", sa.Text),  # why the last look brought no answer
     sa.Column("cap_told_at", sa.BigInteger),
+    sa.Column("cap_used", sa.Text),  # what is charged, in the main unit; both NULL where nothing is near a cap
+    sa.Column("cap_of", sa.Text),
+    sa.Column("cap_currency", sa.String(8)),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class NearCap:
+    """Usage that comes close to its cap: amounts in the currency's main unit, as Shopify writes them."""
+
+    used: str
+    cap: str
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """The last verdict of a tenant, `unknown` before the first. `unread`: the code of a look that failed after it.
 
-    `cap_told_at`: when Shopify last said that usage comes close to its cap.
+    `cap_told_at`: when Shopify last said that usage comes close to its cap. `near_cap`: it does now.
     """
 
     tenant: str
@@ -44,6 +56,7 @@ class Known:
     looked_at: datetime
     unread: str | None = None
     cap_told_at: datetime | None = None
+    near_cap: NearCap | None = None
 
 
 def get(tx: Transaction, tenant: str) -> Known | None:
@@ -81,12 +94,25 @@ def unread(tx: Transaction, tenant: str, code: str, now: datetime) -> None:
     tx.execute(mine.values(looked_at=to_micros(now), unread=code))
 
 
-def cap_told(tx: Transaction, tenant: str, at: datetime, now: datetime) -> bool:
+def cap_told(tx: Transaction, tenant: str, at: datetime, now: datetime, near: NearCap) -> bool:
     """Note that usage comes close to its cap, as said at `at`; False when that or something later is known."""
     _ensure(tx, tenant, now)
     later = sa.or_(entitlements.c.cap_told_at.is_(None), entitlements.c.cap_told_at < to_micros(at))
     mine = sa.update(entitlements).where(entitlements.c.tenant == tenant, later)
-    return tx.execute(mine.values(cap_told_at=to_micros(at))).rowcount == 1
+    told = {"cap_used": near.used, "cap_of": near.cap, "cap_currency": near.currency}
+    return tx.execute(mine.values(cap_told_at=to_micros(at), **told)).rowcount == 1
+
+
+def cap_left(tx: Transaction, tenant: str) -> bool:
+    """Usage is far from its cap again: raised, begun anew, or the plan is gone. False when it was not near it."""
+    near = sa.and_(entitlements.c.tenant == tenant, entitlements.c.cap_of.is_not(None))
+    return tx.execute(sa.update(entitlements).where(near).values(cap_used=None, cap_of=None)).rowcount == 1
+
+
+def near_cap(tx: Transaction) -> int:
+    """How many shops the door can see come close to the cap of their usage."""
+    near = sa.select(sa.func.count()).where(entitlements.c.cap_of.is_not(None))
+    return int(tx.execute(near).scalar_one())
 
 
 def _ensure(tx: Transaction, tenant: str, now: datetime) -> None:
@@ -104,4 +130,6 @@ def _at(micros: int | None) -> datetime | None:
 
 def _known(row: Any) -> Known:
     verdict = Entitlement(row.kind, row.sentence, _at(row.until), row.plan, row.over, _at(row.missing_since))
-    return Known(row.tenant, verdict, _at(row.read_at), from_micros(row.looked_at), row.unread, _at(row.cap_told_at))
+    near = None if row.cap_of is None else NearCap(row.cap_used, row.cap_of, row.cap_currency)
+    at = from_micros(row.looked_at)
+    return Known(row.tenant, verdict, _at(row.read_at), at, row.unread, _at(row.cap_told_at), near)

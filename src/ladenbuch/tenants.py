@@ -281,14 +281,17 @@ def stop(tx: Transaction, tenant: str | None, reason: str, now: datetime) -> Non
         upsert(tx, write_stops, tenant=tenant, reason=reason, since=to_micros(now))
 
 
-def go(tx: Transaction, tenant: str | None) -> bool:
+def go(tx: Transaction, tenant: str | None, *, reason: str | None = None) -> bool:
     """Lift the stop of one tenant, or with None the stop of everybody; False when there was none.
 
-    The two are independent: lifting one leaves the other.
+    The two are independent: lifting one leaves the other. With `reason` only a stop of a tenant for this reason.
     """
     if tenant is None:
         return tx.execute(sa.delete(write_stop_of_all)).rowcount > 0
-    return tx.execute(sa.delete(write_stops).where(write_stops.c.tenant == tenant)).rowcount > 0
+    mine = write_stops.c.tenant == tenant
+    if reason is not None:
+        mine = sa.and_(mine, write_stops.c.reason == reason)
+    return tx.execute(sa.delete(write_stops).where(mine)).rowcount > 0
 
 
 def stopped(tx: Transaction, tenant: str | None) -> str | None:

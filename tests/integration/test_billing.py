@@ -237,5 +237,19 @@ def test_usage_is_charged_once_per_period_and_its_cap_is_announced_once(house: H
     assert hear(house, topic, body, "w1") == "CAP-APPROACHING"
     assert said(house, "billing.cap") == ["90.00 EUR of at most 100.00 are charged for usage."]
     again = house.database.tenant(TENANT)
-    assert not again.run(Store.BOOKS, lambda tx: entitlements.cap_told(tx, TENANT, START, house.clock.now()))
+    near = entitlements.NearCap("90.00", "100.00", "EUR")
+    assert known(house).near_cap == near and gauge(house) == 1.0
+    assert not again.run(Store.BOOKS, lambda tx: entitlements.cap_told(tx, TENANT, START, house.clock.now(), near))
     assert known(house).cap_told_at is not None
+    billing(house).look(TENANT)
+    assert known(house).near_cap == near, "it is read again, and it is still near"
+    billing(house).cancel(TENANT)
+    billing(house).look(TENANT)
+    assert known(house).near_cap is None and gauge(house) == 0.0
+
+
+def gauge(house: House) -> float:
+    """What /metrics says of caps that come close."""
+    house.ladenbuch.health("all")
+    lines = house.ladenbuch.metrics.render().decode().splitlines()
+    return float(next(line for line in lines if line.startswith("usage_near_cap ")).split()[1])

@@ -19,6 +19,7 @@ from ladenbuch import (
     alarms,
     audit,
     books,
+    checkups,
     deadletters,
     entitlements,
     evidence,
@@ -75,8 +76,9 @@ OF_NOBODY = {
     "alarms": {"said"},
     "audit": set(),
     "books": {"drop_leases"},
+    "checkups": {"times"},
     "deadletters": set(),
-    "entitlements": {"all"},
+    "entitlements": {"all", "near_cap"},
     "evidence": set(),
     "grants": {"all", "idle", "lost", "use_state"},
     "inbox": {"depth", "heard_in", "last_claim", "mark_of", "next_due", "prune", "release_executor", "release_stale"},
@@ -86,7 +88,7 @@ OF_NOBODY = {
 }
 
 
-OWNERS = (alarms, audit, books, deadletters, entitlements, evidence, grants, inbox, outbox, privacy, tenants)
+OWNERS = (alarms, audit, books, checkups, deadletters, entitlements, evidence, grants, inbox, outbox, privacy, tenants)
 
 
 @pytest.mark.parametrize("module", OWNERS, ids=lambda module: module.__name__.rpartition(".")[2])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -103,9 +102,7 @@ def try_both(tenant: str, language: Language, *, as_json: bool) -> int:
 
 def mail_of(house: Ladenbuch) -> Mail:
     """What the installation has to send letters with."""
-    hosts = [urlsplit(url.get_secret_value()).hostname for url in house.settings.smtp_urls]
-    here = all(host in ("127.0.0.1", "::1", "localhost") for host in hosts)
-    return Mail(len(hosts), house.settings.mail_from, here)
+    return Mail.of(house.settings)
 
 
 def _switches(house: Ladenbuch, tenant: tenants.Tenant, check: Callable[[str, bool, str, str], None]) -> None:

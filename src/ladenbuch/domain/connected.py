@@ -60,6 +60,20 @@ class Finding:
             "todo_de": self.do_german,
         }
 
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Finding:
+        """The reverse of `as_json`."""
+        return cls(
+            told["level"],
+            told["code"],
+            told["area"],
+            told["sentence"],
+            told["sentence_de"],
+            told["todo"],
+            told["todo_de"],
+            told["about"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:

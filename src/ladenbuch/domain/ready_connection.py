@@ -40,7 +40,7 @@ _FAILURES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
             "sevdesk refuses a token that worked before: a new one was made, or its user was deleted",
             "sevdesk lehnt einen Token ab, der schon galt: Es gibt einen neuen, oder sein Benutzer wurde gelöscht",
         ),
-        (_RECONNECT[0] + ", then `ladenbuch go`", _RECONNECT[1] + ", danach `ladenbuch go`"),
+        _RECONNECT,
     ),
     "SEVDESK-FORBIDDEN": (
         (
@@ -55,6 +55,13 @@ _FAILURES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
             "Shopify lehnt den Token der App ab, oder es gibt keinen: App deinstalliert oder Geheimnis geändert",
         ),
         _REINSTALL,
+    ),
+    "SHOPIFY-RECONNECT": (
+        (
+            "Shopify takes the app's tokens no more: the shop must be connected again",
+            "Shopify nimmt die Token der App nicht mehr an: Der Laden muss neu verbunden werden",
+        ),
+        ("open the app in the shop's admin", "Die App im Shopify-Admin des Ladens öffnen"),
     ),
     "OAUTH-CLIENT": (
         (

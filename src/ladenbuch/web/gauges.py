@@ -15,7 +15,7 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from ladenbuch import alarms, books, deadletters, outbox
+from ladenbuch import alarms, books, deadletters, entitlements, outbox
 from ladenbuch.db import Database, Store, Transaction, from_micros
 from ladenbuch.telemetry.calls import SERVICES, Pulse
 from ladenbuch.telemetry.metrics import Readings
@@ -121,7 +121,7 @@ class Gauges:
     def _read_stores(self) -> dict[str, _Values]:
         now = self._clock()
         queue: Queue = read_queue(self._database, now)
-        asked, dead, alarmed, promised = self._database.system("metrics").read(Store.BOOKS, _counts)
+        asked, dead, alarmed, promised, capped = self._database.system("metrics").read(Store.BOOKS, _counts)
         return {
             "webhook_queue_depth": [(("waiting",), queue.waiting), (("running",), queue.running)],
             "oldest_unattempted_seconds": [((), queue.oldest_unattempted_seconds)],
@@ -130,13 +130,14 @@ class Gauges:
             "needs_attention": asked,
             "dead_letters": dead,
             "alarms_open": alarmed,
+            "usage_near_cap": [((), capped)],
         }
 
     def _parts(self) -> dict[str, _Values]:
         return {"ready": [((part.name,), float(part.fine)) for part in self._health.look().parts]}
 
 
-def _counts(tx: Transaction) -> tuple[_Values, _Values, _Values, datetime | None]:
+def _counts(tx: Transaction) -> tuple[_Values, _Values, _Values, datetime | None, int]:
     asked, dead, letters = books.attention, deadletters.dead_letters, outbox.letters
     oldest = tx.execute(sa.select(sa.func.min(letters.c.promised_at)).where(letters.c.state == "promised")).scalar()
     by_code = sa.select(asked.c.code, sa.func.count()).group_by(asked.c.code).order_by(asked.c.code)
@@ -147,4 +148,5 @@ def _counts(tx: Transaction) -> tuple[_Values, _Values, _Values, datetime | None
         [((kind,), int(count)) for kind, count in tx.execute(by_kind.order_by(dead.c.kind))],
         [((kind,), count) for kind, count in sorted(open_ones.items())],
         None if oldest is None else from_micros(oldest),
+        entitlements.near_cap(tx),
     )

@@ -16,7 +16,7 @@ from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.entitlement import Entitlement, Subscription, Terms, Unreadable, entitlement
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.shopify import billing as charges
-from ladenbuch.shopify.billing import Asked, Plan, Price
+from ladenbuch.shopify.billing import Asked, Bought, Plan, Price
 from ladenbuch.shopify.partner import Partner
 from ladenbuch.workflows import lifecycle
 from ladenbuch.workflows.context import Context
@@ -56,7 +56,7 @@ class Billing:
         """Ask what the shop has, keep the verdict, and do what follows; what could not be read is `unknown`."""
         ctx, known = self.ctx, self._known(tenant)
         owner = ctx.door(tenant).read(Store.BOOKS, lambda tx: tenants.get(tx, tenant))
-        read, development = self._read(owner)
+        read, development, bought = self._read(owner)
         since = read.cycle_starts_at if isinstance(read, Subscription) else None
         orders = 0 if since is None else ctx.door(tenant).read(Store.BOOKS, lambda tx: _invoiced(tx, tenant, since))
         now = ctx.clock()
@@ -75,6 +75,8 @@ class Billing:
                 entitlements.unread(tx, tenant, read.code, now)
                 return
             entitlements.put(tx, tenant, verdict, now)
+            if known is not None and known.near_cap is not None and _far(read, bought, known):
+                entitlements.cap_left(tx, tenant)
             if known is None or known.verdict.kind != verdict.kind:
                 _say(tx, tenant, now, "billing.entitlement", f"{verdict.kind}: {verdict.sentence}")
 
@@ -85,22 +87,25 @@ class Billing:
             self._follow(owner, verdict)
         return verdict
 
-    def _read(self, owner: tenants.Tenant) -> tuple[Subscription | Unreadable | None, bool]:
-        """What Shopify sells the shop, else what we charge it; and whether it is a development store, where asked."""
+    def _read(self, owner: tenants.Tenant) -> tuple[Subscription | Unreadable | None, bool, Bought | None]:
+        """What Shopify sells the shop, else what we charge it, also as that charge; and whether it is a development
+        store, where asked."""
         try:
             admin = self.ctx.shopify(owner.id)
             gid = owner.shop_gid or str(admin.shop_settings()["id"])
             found = self.partner.active_subscription(self.app, gid)
             if found is not None:
-                return charges.managed(found), False
+                return charges.managed(found), False, None
             plans = frozenset(self.terms.plans)
             live = charges.bought(admin.execute, plans, live_only=True)
             if live is not None:
-                return live.subscription, False
+                return live.subscription, False, live
             tried = charges.bought(admin.execute, plans, live_only=False)
-            return (None, False) if tried is None else (tried.subscription, self._development(owner.id))
+            if tried is None:
+                return None, False, None
+            return tried.subscription, self._development(owner.id), tried
         except LadenbuchError as error:
-            return Unreadable(error.code), False
+            return Unreadable(error.code), False, None
 
     def _development(self, tenant: str) -> bool:
         plan = self.ctx.shopify(tenant).shop_settings().get("plan")
@@ -144,7 +149,8 @@ class Billing:
         now, tenant = ctx.clock(), news.tenant
 
         def write(tx: Transaction) -> bool:
-            if not entitlements.cap_told(tx, tenant, news.happened_at, now):
+            near = entitlements.NearCap(used, cap, currency[:8])
+            if not entitlements.cap_told(tx, tenant, news.happened_at, now, near):
                 return False
             _say(tx, tenant, now, "billing.cap", f"{used} {currency} of at most {cap} are charged for usage.")
             return True
@@ -206,6 +212,15 @@ def _rests(owner: tenants.Tenant) -> bool:
 
 def _ours(owner: tenants.Tenant) -> bool:
     return owner.state == "active" or _rests(owner)
+
+
+def _far(read: Subscription | None, bought: Bought | None, known: entitlements.Known) -> bool:
+    """Whether usage that was near its cap is not any more: by its figures, else because another cycle began since."""
+    if bought is not None and bought.used is not None and bought.cap is not None:
+        return bought.used * 10 < bought.cap * 9
+    if read is None or known.cap_told_at is None:
+        return True
+    return read.cycle_starts_at is not None and read.cycle_starts_at > known.cap_told_at
 
 
 def _due(known: entitlements.Known, owner: tenants.Tenant, now: datetime) -> bool:

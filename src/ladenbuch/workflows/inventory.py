@@ -145,10 +145,17 @@ TABLES: dict[str, Table] = {
     "books.fences": Table(
         "which run may write for an order", "work", none="tenant run_no run_id", pseudonym="order_id"
     ),
+    "books.checkups": Table(
+        "what the daily look at a shop's connection found",
+        "tenant",
+        none="tenant due_at checked_at changed_at trouble",
+        staff="findings changes",
+    ),
     "books.entitlements": Table(
         "what is known of the shop's subscription of the app",
         "tenant",
-        none="tenant kind sentence plan over until missing_since read_at looked_at unread cap_told_at",
+        none="tenant kind sentence plan over until missing_since read_at looked_at unread cap_told_at "
+        "cap_used cap_of cap_currency",
     ),
     "books.grants": Table(
         "how a shop let us in; its tokens are among the secrets",

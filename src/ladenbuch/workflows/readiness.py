@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from ladenbuch import audit, books, tenants
 from ladenbuch.db import Store, Transaction
@@ -17,11 +18,13 @@ from ladenbuch.domain.connected import AccountRead, Finding, Neighbour, PaymentA
 from ladenbuch.domain.einvoice import TRANSFER
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
+from ladenbuch.settings import Settings
 from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.sevdesk.company import is_no_endpoint, is_token
 from ladenbuch.shopify.shop import recent_orders, shop_from
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import year_before
+from ladenbuch.workflows.lockout import let_in
 from ladenbuch.workflows.tokens import SEVDESK_TOKEN
 
 T = TypeVar("T")
@@ -39,6 +42,12 @@ class Mail:
     relays: int
     sender: str | None
     here: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> Mail:
+        """What the settings say."""
+        hosts = [urlsplit(url.get_secret_value()).hostname for url in settings.smtp_urls]
+        return cls(len(hosts), settings.mail_from, all(host in ("127.0.0.1", "::1", "localhost") for host in hosts))
 
 
 # -- the doctor ------------------------------------------------------------------------------------------------------
@@ -280,6 +289,7 @@ def connect_sevdesk(ctx: Context, tenant: str, token: str, sevdesk: Sevdesk, *, 
 
     ctx.door(tenant).run(Store.BOOKS, write)
     ctx.forget(tenant)
+    let_in(ctx, tenant, by=by)
     return account
 
 

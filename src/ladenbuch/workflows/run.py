@@ -26,6 +26,7 @@ from ladenbuch.domain.facts import Problem
 from ladenbuch.errors import Ambiguous, LadenbuchError, NeedsAttention, Retryable
 from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.shopify.admin import Admin
+from ladenbuch.workflows import lockout
 from ladenbuch.workflows.context import Context
 
 T = TypeVar("T")
@@ -192,15 +193,8 @@ def locked_out(run: Run) -> Retryable:
     """sevdesk refuses the token: writing stops for the tenant until somebody has connected the account again, because
     many failing calls can get a token blocked (facts 1.8, 5.1); what to raise comes back.
     """
-    now, reason = run.ctx.clock(), "sevdesk refuses the token; connect the account again"
-
-    def stop(tx: Transaction) -> None:
-        if tenants.stopped(tx, run.tenant) is None:
-            tenants.stop(tx, run.tenant, reason, now)
-            run.say(tx, "stop", f"Posting stopped: {reason}.")
-
-    run.ctx.door(run.tenant).run(Store.BOOKS, stop)
-    return Retryable("STOPPED", reason)
+    lockout.lock_out(run.ctx, run.tenant, by="settle", subject=run.order_id)
+    return Retryable("STOPPED", lockout.REASON)
 
 
 def drifted(run: Run, reason: str) -> NeedsAttention:
