@@ -32,7 +32,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
-from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable, UsageError
+from ladenbuch.domain import failures
+from ladenbuch.errors import Rejected, Retryable, UsageError
 from ladenbuch.statements import Statement as Statement
 from ladenbuch.statements import Transaction as Transaction
 from ladenbuch.statements import insert_new as insert_new
@@ -131,7 +132,7 @@ SYSTEM_REASONS = frozenset(
 )
 
 _BUSY_SECONDS = 30
-_CONFLICT_RETRIES = 3
+_CONFLICT_RETRIES = failures.row("database", "sqlstate", "40001").at_once
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -187,7 +188,8 @@ class Database:
             for store in Store:  # made here so that nobody else can read it; SQLite gives -wal and -shm the same mode
                 os.close(os.open(data_dir / f"{store}.db", os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
-            raise _unwritable(os.strerror(error.errno or 0)) from error
+            failure = failures.row("database", "sqlite", "SQLITE_CANTOPEN")
+            raise failure.error(_said(failure, os.strerror(error.errno or 0))) from error
         return cls({store: _sqlite_engine(data_dir / f"{store}.db") for store in Store})
 
     @property
@@ -435,20 +437,17 @@ class _Conflict(Exception):
     """PostgreSQL asks for the whole transaction again."""
 
 
-_SQLITE_UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")
-_POSTGRESQL_UNWRITABLE = ("25006", "53100", "58030")  # read-only, disk full, input/output error
-
-
 _DRIVERS = (sa.exc.TimeoutError, sa.exc.DBAPIError, sqlite3.Error)
 
 
 def _translated(error: Exception, read: bool, committing: bool) -> tuple[Exception | None, Exception | None]:
     """What the driver raised, in the words of errors.py (None: it has none), and the cause it may name."""
     if isinstance(error, sa.exc.TimeoutError):
-        return Retryable("DB-BUSY", "no database connection became free"), error
+        return failures.row("database", "answer", "no connection became free").error(), error
     if isinstance(error, sa.exc.IntegrityError | sqlite3.IntegrityError):
         # No cause: the driver's own text quotes the row.
-        return Rejected("DB-CONSTRAINT", _constraint(getattr(error, "orig", error))), None
+        constraint = failures.row("database", "sqlstate", "23")
+        return constraint.error(_constraint(getattr(error, "orig", error))), None
     original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     if isinstance(original, sqlite3.Error):
         known = _sqlite_error(original, read)
@@ -461,49 +460,31 @@ def _sqlite_error(error: sqlite3.Error, read: bool) -> Exception | None:
     name = getattr(error, "sqlite_errorname", "") or ""
     if read and name == "SQLITE_READONLY":
         return RuntimeError("a read transaction tried to write")
-    if name.startswith(_SQLITE_UNWRITABLE):
-        return _unwritable(str(error))
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return _corrupt()
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Retryable("DB-BUSY", f"another process held the database for {_BUSY_SECONDS} seconds")
-    return None
+    failure = failures.by_prefix("database", "sqlite", name)
+    return None if failure is None else failure.error(_said(failure, str(error)))
 
 
 def _postgresql_error(error: BaseException | None, read: bool, committing: bool) -> Exception | None:
     state = getattr(error, "sqlstate", None) or ""
-    if state in ("40001", "40P01"):
-        return _Conflict()
     if read and state == "25006":
         return RuntimeError("a read transaction tried to write")
-    if state in _POSTGRESQL_UNWRITABLE:
-        return _unwritable("disk full" if state == "53100" else "read-only or failing storage")
-    if state in ("XX001", "XX002"):
-        return _corrupt()
-    if state == "42501":
-        return Rejected("DB-FORBIDDEN", "the row belongs to another tenant, or this door may not write the table")
-    if state.startswith("53"):
-        return Retryable("DB-BUSY", "the database server is at its limits")
-    if state == "" or state.startswith(("08", "57P")):  # no state: the connection is gone
-        if committing:
-            return Ambiguous("DB-COMMIT", "the connection broke during a commit; look before repeating")
-        return Retryable("DB-DOWN", "the database server cannot be reached")
-    return None
+    # No state: the connection is gone.
+    failure = failures.by_prefix("database", "sqlstate", state) if state else _row("no answer")
+    if failure is None:
+        return None
+    if failure.at_once:
+        return _Conflict()
+    if committing and failure.code == _row("no answer").code:
+        return _row("no answer to a commit").error(write=True)
+    return failure.error(_said(failure, "disk full" if state == "53100" else "read-only or failing storage"))
 
 
-def _unwritable(why: str) -> LadenbuchError:
-    return Retryable(
-        "DB-UNWRITABLE",
-        f"the database cannot be written ({why}): free disk space or make the data folder writable; "
-        "nothing was half-written, work goes on by itself afterwards",
-    )
+def _row(named: str) -> failures.Failure:
+    return failures.row("database", "answer", named)
 
 
-def _corrupt() -> LadenbuchError:
-    return Retryable(
-        "DB-CORRUPT",
-        "the database is damaged or is not a Ladenbuch database: stop the connector and restore a backup",
-    )
+def _said(failure: failures.Failure, why: str) -> str | None:
+    return f"the database cannot be written ({why}): {failure.text}" if failure.code == "DB-UNWRITABLE" else None
 
 
 def _constraint(error: BaseException | None) -> str:

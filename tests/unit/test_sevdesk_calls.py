@@ -13,9 +13,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from ladenbuch.domain import failures
 from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable
-from ladenbuch.sevdesk.calls import MEANINGS, Caller, retry_after, scrub
+from ladenbuch.sevdesk.calls import Caller, retry_after, scrub
 
+MEANINGS = {code: row.text for row in failures.SEVDESK if row.sign == "code" for code in row.values}
 TOKEN = "c0ffee00c0ffee00c0ffee00c0ffee00"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 READ, WRITE = "GET", "POST"

@@ -23,7 +23,7 @@ import contextlib
 import re
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.generator import BytesGenerator
 from email.message import EmailMessage
 from email.policy import SMTP as WIRE
@@ -35,6 +35,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import aiosmtplib
 from aiosmtplib.protocol import PERIOD_REGEX, SMTPProtocol, normalize_message_line_endings
 
+from ladenbuch.domain import failures
 from ladenbuch.errors import UsageError
 from ladenbuch.telemetry.calls import Track, untracked
 
@@ -44,6 +45,10 @@ FINAL_TIMEOUT_SECONDS = 120.0
 
 #: A body may take longer than one step: at least this rate is expected of a relay.
 _SLOWEST_BYTES_PER_SECOND = 50_000
+
+
+_UNREACHED = failures.row("smtp", "exception", "no connection, or cut before the end of data").code
+_NOT_LET_IN = failures.row("smtp", "exception", "no TLS, or no sign-in").code
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,14 @@ class Accepted:
 
 @dataclass(frozen=True)
 class TryLater:
-    """Certainly not accepted, a repeat is safe: 4xx, no connection, or lost before the end of data."""
+    """Certainly not accepted, a repeat is safe: 4xx, no connection, or lost before the end of data.
+
+    `code` says whose it is (`domain.failures`), here and in the next.
+    """
 
     reason: str
     relay: str = ""
+    code: str = field(default=_UNREACHED, compare=False)
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ class Refused:
     reason: str
     permanent: bool
     relay: str = ""
+    code: str = field(default=_UNREACHED, compare=False)
 
 
 @dataclass(frozen=True)
@@ -184,9 +194,9 @@ class Relays:
         exception passes through.
         """
         if not _usable(envelope_from):
-            return Refused("envelope: the sender is not a plain address", False)
+            return Refused("envelope: the sender is not a plain address", False, code="LETTER-SENDER")
         if not _usable(envelope_to):
-            return Refused("envelope: the recipient is not a plain address", True)
+            return Refused("envelope: the recipient is not a plain address", True, code="LETTER-ADDRESS")
         wire = _wire(message)
         fallback: Outcome | None = None
         for relay in self.relays:
@@ -252,11 +262,12 @@ class Relays:
         except _NOT_REACHED as error:
             return TryLater(f"{stage}: {without_addresses(str(error))}", relay.name)
         except aiosmtplib.SMTPException as error:  # STARTTLS or AUTH not offered: waiting does not help
-            return Refused(f"{stage}: {without_addresses(str(error))}", False, relay.name)
+            return Refused(f"{stage}: {without_addresses(str(error))}", False, relay.name, _NOT_LET_IN)
         except ssl.SSLError as error:
-            return Refused(f"{stage}: TLS: {error.reason or 'handshake failed'}", False, relay.name)
+            return Refused(f"{stage}: TLS: {error.reason or 'handshake failed'}", False, relay.name, _NOT_LET_IN)
         except ValueError:  # an address or host name that cannot stand in a command line
-            return Refused(f"{stage}: not a usable address", stage == "recipient", relay.name)
+            code = "LETTER-ADDRESS" if stage == "recipient" else "LETTER-RELAY"
+            return Refused(f"{stage}: not a usable address", failures.known(code).verdict == "never", relay.name, code)
         except (OSError, TimeoutError) as error:
             return TryLater(f"{stage}: {type(error).__name__}", relay.name)
         return None
@@ -312,16 +323,13 @@ def _wire(message: EmailMessage) -> bytes:
 
 
 def _refusal(code: int, text: str, stage: str, relay: Relay) -> Outcome:
-    """A definite negative answer as a value: about the relay until a recipient was named, then the letter.
-
-    Enhanced status x.7.x (RFC 3463: security or policy) on the recipient means "not through me", so the next
-    relay may be asked.
-    """
+    """A definite negative answer as a value: about the relay, or about the letter and its recipient (`failures`)."""
     reason = without_addresses(f"{stage}: {code} {text}")
+    said = text if re.match(r"[245]\.\d{1,3}\.\d", text) else str(code)
+    failure = failures.by_prefix("smtp", "reply", f"{stage} {said}") or failures.row("smtp", "reply", "connect")
     if not 500 <= code < 600:
-        return TryLater(reason, relay.name)
-    about_relay = stage in ("connect", "sender") or (stage == "recipient" and text.startswith("5.7."))
-    return Refused(reason, not about_relay, relay.name)
+        return TryLater(reason, relay.name, failure.code)
+    return Refused(reason, failure.verdict == "never", relay.name, failure.code)
 
 
 def _code(outcome: Outcome) -> str | None:

@@ -1,19 +1,8 @@
 """One call to sevdesk: sent once, answered with JSON, or failed in the language of who must act.
 
-    what happened                                   a read                 a write (POST, PUT, DELETE)
-    no connection could be made                     Retryable              Retryable: nothing was sent
-    timeout, reset, cut answer                      Retryable              Ambiguous
-    429                                             Retryable (after)      Retryable (after): not processed
-    5xx, 408                                        Retryable              Ambiguous
-    2xx that is not JSON                            Retryable              Ambiguous
-    redirect                                        Rejected SEVDESK-REDIRECT (the token never goes along)
-    401, 403                                        Rejected SEVDESK-TOKEN
-    an error with a known code, also inside 200     Rejected SEVDESK-<code>
-    another error inside 200, another 400           Rejected               Ambiguous: a 400 is no proof
-    another 4xx                                     Rejected SEVDESK-HTTP-<status>
-
-A write without a trustworthy answer is never repeated here: whoever called must find first. The token is put
-into the header of one request and nowhere else; texts of exceptions carry codes and our own words only.
+What each status, code and exception means is data: `domain.failures` (docs/reference/failures.md). A write without a
+trustworthy answer is never repeated here: whoever called must find first. The token is put into the header of one
+request and nowhere else; texts of exceptions carry codes and our own words only.
 """
 
 from __future__ import annotations
@@ -31,7 +20,8 @@ from typing import Any, Protocol
 import httpx2
 
 from ladenbuch import __version__
-from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable
+from ladenbuch.domain import failures
+from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.sevdesk import reading
 from ladenbuch.telemetry.calls import Track, untracked
 
@@ -42,39 +32,11 @@ MAX_BYTES = 32 * 1024 * 1024
 #: A 429 that asks for no more than this many seconds is waited for here, twice at most; longer waits are the
 #: caller's.
 PATIENCE_SECONDS = 2.0
-PATIENCE_TIMES = 2
-
-#: sevdesk's numeric error codes, gathered from live measurements (their documentation has no list).
-MEANINGS: Mapping[int, str] = {
-    151: "sevdesk does not know this object",
-    159: "the object cannot be deleted: it is no draft or others refer to it",
-    170: "a credit note already exists for the invoice",
-    390: "a partly paid invoice cannot be cancelled",
-    421: "the invoice is already cancelled",
-    455: "credit notes would exceed the invoice",
-    456: "the credit note has a tax rate its invoice has not, or does not name its invoice",
-    460: "the credit note lacks the delivery date",
-    750: "the invoice is already paid",
-    751: "the voucher is already paid",
-    830: "mandatory data of an e-invoice is missing",
-    7100: "the tax rule is not allowed for this account, or the total is negative",
-    90400: "the document is in the wrong state",
-}
+PATIENCE_TIMES = failures.row("sevdesk", "status", 429).at_once
+_UNKNOWN = "an error we do not know, to a write answered 200, 201 or 400"
 
 #: How fields are called that an e-invoice may lack, with or without the object they belong to (830).
 _FIELD = re.compile(r"(?:[A-Za-z]{1,20}\.)?(?:[a-z]{2,20}[A-Z][A-Za-z]{0,30}|email|contact)", re.ASCII)
-
-#: Refusals that come without a code, recognised by their words: (all words, our code, meaning).
-_FRAGMENTS: Sequence[tuple[tuple[str, ...], str, str]] = (
-    (("expected array", "objectname"), "SEVDESK-REFERENCE", "a reference in the request is not complete"),
-    (("already enshrined",), "SEVDESK-ENSHRINED", "the document is already enshrined"),
-    (("number", "already in use"), "SEVDESK-NUMBER", "the document number is taken"),
-    (("number", "already exists"), "SEVDESK-NUMBER", "the document number is taken"),
-    (("tax rate",), "SEVDESK-TAX-RATE", "sevdesk does not accept the tax rate"),
-    (("taxrate",), "SEVDESK-TAX-RATE", "sevdesk does not accept the tax rate"),
-    (("tax rule",), "SEVDESK-TAX-RULE", "sevdesk does not accept the tax rule"),
-    (("taxrule",), "SEVDESK-TAX-RULE", "sevdesk does not accept the tax rule"),
-)
 
 
 class Breaker(Protocol):
@@ -202,7 +164,7 @@ class Caller:
         except httpx2.HTTPError as error:
             raise _transport(call, error, write=write) from None
         except _TooLong:
-            raise _unclear(call, "SEVDESK-BODY", "the answer is too long", write=write) from None
+            raise _answer(call, "too long", write=write) from None
         finally:
             if self._breaker:
                 self._breaker.after(status)
@@ -256,30 +218,13 @@ def _read(response: httpx2.Response) -> bytes:
     return whole
 
 
-#: The request had not left when these were raised.
-_BEFORE_SENDING = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
-    httpx2.ProxyError,
-    httpx2.UnsupportedProtocol,
-)
-
-
 def _transport(call: str, error: httpx2.HTTPError, *, write: bool) -> LadenbuchError:
     detail = {"call": call, "cause": type(error).__name__}
-    if isinstance(error, _BEFORE_SENDING):
-        return Retryable("SEVDESK-UNREACHABLE", "no connection to sevdesk; nothing was sent", detail=detail)
-    if write:
-        return Ambiguous("SEVDESK-LOST", "the connection broke before sevdesk answered", detail=detail)
-    return Retryable("SEVDESK-LOST", "the connection broke before sevdesk answered", detail=detail)
+    return failures.by_exception("sevdesk", error).error(write=write, detail=detail)
 
 
-def _unclear(
-    call: str, code: str, message: str, *, write: bool, after: float | None = None, **detail: object
-) -> Retryable:
-    kind = Ambiguous if write else Retryable
-    return kind(code, message, after=after, detail={"call": call, **detail})
+def _answer(call: str, named: str, *, write: bool, **detail: object) -> LadenbuchError:
+    return failures.row("sevdesk", "answer", named).error(write=write, detail={"call": call, **detail})
 
 
 def understand(
@@ -294,17 +239,10 @@ def understand(
     """The JSON of a success, None for an empty or binary body; else raises as the table above says."""
     status = reply.status
     after = retry_after(reply.headers.get("retry-after"), now)
-    if 300 <= status < 400:
-        raise Rejected("SEVDESK-REDIRECT", "sevdesk answered with a redirect", detail={"call": call})
-    if status in (401, 403):
-        message = "sevdesk refuses the token; connect the account again"
-        raise Rejected("SEVDESK-TOKEN", message, detail={"call": call, "status": status})
-    if status == 429:
-        raise Retryable("SEVDESK-BUSY", "sevdesk asks to wait", after=after, detail={"call": call})
-    if status >= 500 or status in (408, 425) or status < 200:
-        raise _unclear(
-            call, "SEVDESK-UNAVAILABLE", f"sevdesk answered {status}", write=write, after=after, status=status
-        )
+    failure = failures.find("sevdesk", "status", status)
+    if failure is not None:
+        text = f"sevdesk answered {status}" if not failure.text else None
+        raise failure.error(text, write=write, after=after, detail={"call": call, "status": status})
     try:
         parsed = reading.parse(reply.body) if reply.body.strip() else None
     except (ValueError, RecursionError):
@@ -313,7 +251,7 @@ def understand(
         elif binary:
             return None
         else:
-            raise _unclear(call, "SEVDESK-BODY", "the answer is not JSON", write=write, status=status) from None
+            raise _answer(call, "no JSON", write=write, status=status) from None
     problem = parsed.get("error") if isinstance(parsed, Mapping) else None
     if status >= 400 or problem:
         raise _refusal(call, status, problem, write=write, sent=sent)
@@ -335,15 +273,14 @@ def _refusal(call: str, status: int, problem: Any, *, write: bool, sent: Mapping
         detail["ids"] = ids
     if code == 830:
         detail["missing"] = list(dict.fromkeys(_missing_in(fields.get("data"))))
-    if code is not None and code in MEANINGS:
-        return Rejected(f"SEVDESK-{code}", MEANINGS[code], detail=detail)
-    words = said.lower()
-    for fragments, name, meaning in _FRAGMENTS:
-        if all(fragment in words for fragment in fragments):
-            return Rejected(name, meaning, detail=detail)
-    if status in (200, 201, 400) and write:
-        return Ambiguous("SEVDESK-UNCLEAR", "sevdesk reported an error we do not know", detail=detail)
-    return Rejected(f"SEVDESK-HTTP-{status}", "sevdesk refused the request", detail=detail)
+    failure = failures.find("sevdesk", "code", code) if code is not None else None
+    failure = failure or failures.by_words("sevdesk", said)
+    if failure is None and status in (200, 201, 400) and write:
+        failure = failures.row("sevdesk", "answer", _UNKNOWN)
+    if failure is not None:
+        return failure.error(write=write, detail=detail)
+    refused = failures.row("sevdesk", "answer", "any other error")
+    return Rejected(f"{refused.code}{status}", refused.text, detail=detail)
 
 
 def _named_in(data: Any) -> Iterator[str]:

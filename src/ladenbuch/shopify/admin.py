@@ -21,7 +21,8 @@ import msgspec
 from ladenbuch import __version__
 from ladenbuch.breaker import Breaker
 from ladenbuch.bucket import TooLong, Turn
-from ladenbuch.errors import Ambiguous, Rejected, Retryable
+from ladenbuch.domain import failures
+from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.shopify import reading, shapes
 from ladenbuch.shopify.answer import NO_COST, Cost, Json, PathError, Result, decode
 from ladenbuch.shopify.call_limit import HEADER, call_limit
@@ -42,7 +43,7 @@ __all__ = ["Admin", "Call", "Cost", "CostGauge", "Fetched", "PathError", "Result
 USER_AGENT = f"ladenbuch/{__version__}"
 
 #: A throttled call is repeated this often before the caller is asked to come back later.
-_ROUNDS = 2
+_ROUNDS = failures.row("shopify", "code", "THROTTLED").at_once
 #: Waits longer than this many seconds are the caller's business, not a sleeping thread's.
 _LONGEST_WAIT = 10.0
 #: Shopify ends a connection walk after 25,000 objects; a new walk starts before that.
@@ -50,14 +51,6 @@ _WALK_LIMIT = 24_500
 
 #: How a query somebody typed is called in metrics.
 _OWN = "own_query"
-
-_REFUSED = {
-    401: ("SHOPIFY-TOKEN", "the access token is not valid (expired, revoked, or the app was uninstalled)"),
-    402: ("SHOPIFY-FROZEN", "the shop is frozen"),
-    403: ("SHOPIFY-FORBIDDEN", "the app may not do this in this shop"),
-    404: ("SHOPIFY-GONE", "no such shop or API version"),
-    423: ("SHOPIFY-LOCKED", "the shop is locked"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +251,8 @@ class Admin:
             request = httpx2.Request("POST", self._url, content=asked.body, headers=headers)
             answer = self._http.send(request, follow_redirects=False)
         except (httpx2.TransportError, httpx2.DecodingError) as error:
-            raise self._lost(asked, "SHOPIFY-UNREACHABLE", f"no answer ({type(error).__name__})") from None
+            failure = failures.by_exception("shopify", error)
+            raise self._error(failure, asked, text=f"{failure.text} ({type(error).__name__})") from None
         limit = call_limit(answer.headers.get(HEADER)) if self._read_call_limit else None
         if limit is not None:
             self._on_notice("call-limit", f"{limit.used}/{limit.size}")
@@ -267,7 +261,7 @@ class Admin:
         try:
             data, errors, cost = decode(answer.content)
         except ValueError:
-            raise self._lost(asked, "SHOPIFY-UNREADABLE", "the answer is not JSON") from None
+            raise self._error(failures.row("shopify", "answer", "no JSON"), asked) from None
         result = Result(data or {}, errors, cost, **self._notices(answer.headers))
         return _Response(200, None, result, has_data=data is not None, cost=cost)
 
@@ -308,34 +302,36 @@ class Admin:
     def _understood(self, asked: _Asked, response: _Response) -> Result:
         status, result = response.status_code, response.result
         if result is None:
-            if status in _REFUSED:
-                code, text = _REFUSED[status]
-                raise Rejected(code, text, detail={"status": status})
-            if status >= 500 or status == 408:
-                after = _seconds(response.retry_after)
-                raise self._lost(asked, "SHOPIFY-DOWN", f"answered {status}", after=after)
-            if 300 <= status < 400:
-                raise Rejected("SHOPIFY-REDIRECTED", "the shop moved to another address", detail={"status": status})
-            raise Rejected("SHOPIFY-HTTP", f"answered {status}", detail={"status": status})
-        if response.has_data:
+            failure = failures.find("shopify", "status", status) or failures.UNKNOWN
+            raise self._error(failure, asked, status=status, after=_seconds(response.retry_after))
+        if response.has_data or result.has_code("ACCESS_DENIED"):
             return result
-        if result.has_code("ACCESS_DENIED"):
-            return result
-        if result.has_code("MAX_COST_EXCEEDED"):
-            raise Rejected("SHOPIFY-COST", f"{asked.name} costs too much", detail={"document": asked.name})
-        if not result.errors or any(error.code in _INTERNAL for error in result.errors):
-            raise self._lost(asked, "SHOPIFY-INTERNAL", "an internal error")
-        codes = sorted({error.code for error in result.errors})
+        if not result.errors:
+            raise self._error(failures.row("shopify", "answer", "neither data nor errors"), asked)
+        other = failures.row("shopify", "code", failures.OTHER)
+        named = {error.code: failures.find("shopify", "code", error.code) or other for error in result.errors}
+        for known in named.values():
+            if known is not other:
+                raise self._error(known, asked)
         # Of a query somebody typed, Shopify's own words help; of ours, they are not kept.
-        said = result.errors[0].message if asked.name == _OWN else ", ".join(codes)[:100]
-        raise Rejected("SHOPIFY-QUERY", f"{asked.name} was refused: {said}", detail={"document": asked.name})
+        said = result.errors[0].message if asked.name == _OWN else ", ".join(sorted(named))[:100]
+        raise self._error(other, asked, text=f"{asked.name} was refused: {said}")
 
-    def _lost(self, asked: _Asked, code: str, text: str, *, after: float | None = None) -> Retryable:
-        kind = Ambiguous if asked.write else Retryable
-        return kind(code, f"{self.shop}: {text}", after=after, detail={"document": asked.name})
-
-
-_INTERNAL = {"INTERNAL_SERVER_ERROR", "TIMEOUT", "SERVICE_UNAVAILABLE"}
+    def _error(
+        self,
+        failure: failures.Failure,
+        asked: _Asked,
+        *,
+        text: str | None = None,
+        status: int | None = None,
+        after: float | None = None,
+    ) -> LadenbuchError:
+        """What the table says, to be raised. Where it is waited for, the shop is named."""
+        said = text or failure.text or f"answered {status}"
+        if failure.verdict == "later":
+            said = f"{self.shop}: {said}"
+        detail = {"status": status} if status is not None else {"document": asked.name}
+        return failure.error(said, write=asked.write, after=after, detail=detail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from urllib.parse import quote, urlencode
 import jwt
 import msgspec
 
-from ladenbuch.errors import Rejected, Retryable
+from ladenbuch.domain import failures
+from ladenbuch.errors import LadenbuchError, Rejected
 from ladenbuch.shopify.webhooks import shop_domain
 
 Pairs = Sequence[tuple[str, str]]
@@ -368,13 +369,8 @@ class Token:
         return self.expires_at is not None and self.expires_at - now < margin
 
 
-_INVALID = {
-    "invalid_grant": ("OAUTH-GRANT", "the grant was already used, revoked or expired; the merchant must connect again"),
-    "invalid_client": ("OAUTH-CLIENT", "wrong client id or secret, or the app is not installed"),
-    "invalid_subject_token": ("OAUTH-SESSION", "the session token was refused; a fresh one may work"),
-    "shop_not_permitted": ("OAUTH-SHOP-NOT-PERMITTED", "the shop is not in the app's organisation"),
-    "application_cannot_be_found": ("OAUTH-CLIENT", "no such app"),
-}
+def _answer(named: str, text: str) -> LadenbuchError:
+    return failures.row("oauth", "answer", named).error(text)
 
 
 def parse_token_response(status: int, body: bytes, now: datetime, *, expects: Expects = "pair") -> Token:
@@ -386,25 +382,26 @@ def parse_token_response(status: int, body: bytes, now: datetime, *, expects: Ex
     `OAUTH-DOWN` (429, 5xx), `OAUTH-UNREADABLE` or `OAUTH-INCOMPLETE`, `Rejected` with `OAUTH-GRANT` (terminal),
     `OAUTH-CLIENT`, `OAUTH-SESSION`, `OAUTH-SHOP-NOT-PERMITTED` or `OAUTH-REFUSED`.
     """
-    if status == 429 or status >= 500:
-        raise Retryable("OAUTH-DOWN", f"the token endpoint answered {status}")
+    unwell = failures.find("oauth", "status", status)
+    if unwell is not None:
+        raise unwell.error(f"the token endpoint answered {status}")
     answer = _object(body)
     if status != 200:
         error = answer.get("error") if answer else None
-        code, text = _INVALID.get(str(error), ("OAUTH-REFUSED", f"the token endpoint answered {status}"))
-        raise Rejected(code, text, detail={"status": status})
+        refused = failures.find("oauth", "code", str(error)) or failures.UNKNOWN
+        raise refused.error(refused.text or f"the token endpoint answered {status}", detail={"status": status})
     if answer is None:
-        raise Retryable("OAUTH-UNREADABLE", "the token endpoint's answer is not JSON")
+        raise _answer("no JSON", "the token endpoint's answer is not JSON")
     access, scope, refresh = answer.get("access_token"), answer.get("scope"), answer.get("refresh_token")
     if not isinstance(access, str) or not access:
-        raise Retryable("OAUTH-UNREADABLE", "the token endpoint's answer has no access token")
+        raise _answer("no token", "the token endpoint's answer has no access token")
     life = _life(answer.get("expires_in"))
     refresh_life = _life(answer.get("refresh_token_expires_in"))
     paired = isinstance(refresh, str) and bool(refresh) and refresh_life is not None
     if life is None and (expects != "permanent" or refresh is not None):
-        raise Retryable("OAUTH-INCOMPLETE", "the token endpoint does not say when the access token expires")
+        raise _answer("no expiry", "the token endpoint does not say when the access token expires")
     if expects == "pair" and not paired:
-        raise Retryable("OAUTH-INCOMPLETE", "the token endpoint's answer has no refresh token, or no expiry of it")
+        raise _answer("no expiry", "the token endpoint's answer has no refresh token, or no expiry of it")
     return Token(
         access_token=access,
         expires_at=None if life is None else now + timedelta(seconds=life),

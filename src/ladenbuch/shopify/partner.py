@@ -16,18 +16,13 @@ import httpx2
 import msgspec
 
 from ladenbuch import __version__
-from ladenbuch.errors import Rejected, Retryable
+from ladenbuch.domain import failures
+from ladenbuch.errors import LadenbuchError
 from ladenbuch.shopify.answer import Json
 from ladenbuch.telemetry.calls import Track, untracked
 
 #: The newest Partner version whose schema we have read.
 PARTNER_VERSION = "2026-07"
-
-_REFUSED = {
-    401: ("PARTNER-TOKEN", "the Partner API client's token is not valid"),
-    403: ("PARTNER-FORBIDDEN", "the Partner API client lacks the permission to manage apps"),
-    404: ("PARTNER-GONE", "no such organisation or version"),
-}
 
 
 @cache
@@ -60,7 +55,7 @@ class Partner:
         fields of this API take `gid://partners/…`."""
         found = self._ask("active_subscription", {"app": app, "shop": shop}).get("activeSubscription")
         if found is not None and not isinstance(found, dict):
-            raise Retryable("PARTNER-UNREADABLE", "activeSubscription is no object")
+            raise _answer("no data", "activeSubscription is no object")
         return found
 
     def _ask(self, name: str, variables: dict[str, object]) -> Json:
@@ -77,33 +72,34 @@ class Partner:
                 request = httpx2.Request("POST", self._url, content=body, headers=headers)
                 answer = self._http.send(request, follow_redirects=False)
             except (httpx2.TransportError, httpx2.DecodingError) as error:
-                raise Retryable("PARTNER-UNREACHABLE", f"no answer ({type(error).__name__})") from None
+                failure = failures.by_exception("partner", error)
+                raise failure.error(f"{failure.text} ({type(error).__name__})") from None
             return _understood(answer)
 
 
 def _understood(answer: httpx2.Response) -> Json:
     status = answer.status_code
-    if status in _REFUSED:
-        code, text = _REFUSED[status]
-        raise Rejected(code, text)
-    if status == 429:
-        raise Retryable("PARTNER-THROTTLED", "too many requests", after=_seconds(answer.headers.get("Retry-After")))
     if status != 200:
-        kind = Retryable if status >= 500 or status == 408 else Rejected
-        raise kind("PARTNER-DOWN" if kind is Retryable else "PARTNER-HTTP", f"answered {status}")
+        failure = failures.find("partner", "status", status) or failures.UNKNOWN
+        after = _seconds(answer.headers.get("Retry-After"))
+        raise failure.error(failure.text or f"answered {status}", after=after)
     try:
         said = msgspec.json.decode(answer.content)
     except msgspec.DecodeError:
-        raise Retryable("PARTNER-UNREADABLE", "the answer is not JSON") from None
+        raise _answer("no JSON", "the answer is not JSON") from None
     if not isinstance(said, dict):
-        raise Retryable("PARTNER-UNREADABLE", "the answer is no object")
+        raise _answer("no JSON", "the answer is no object")
     # An error beside data is a hole, and a hole is no "none".
     if said.get("errors"):
-        raise Rejected("PARTNER-QUERY", "the query was refused, in part or whole")
+        raise _answer("errors")
     data = said.get("data")
     if not isinstance(data, dict) or "activeSubscription" not in data:
-        raise Retryable("PARTNER-UNREADABLE", "the answer has no data")
+        raise _answer("no data", "the answer has no data")
     return data
+
+
+def _answer(named: str, text: str | None = None) -> LadenbuchError:
+    return failures.row("partner", "answer", named).error(text)
 
 
 def _seconds(header: str | None) -> float | None:

@@ -13,7 +13,8 @@ from datetime import datetime
 import httpx2
 import msgspec
 
-from ladenbuch.errors import Rejected, Retryable
+from ladenbuch.domain import failures
+from ladenbuch.errors import Rejected
 from ladenbuch.shopify import oauth
 from ladenbuch.shopify.oauth import Expects, Token
 from ladenbuch.shopify.webhooks import shop_domain
@@ -120,5 +121,6 @@ class TokenEndpoint:
                 answer = self._http.post(url, content=content, headers=headers, follow_redirects=False)
             except (httpx2.TransportError, httpx2.DecodingError) as error:
                 # `from None`: the request carries the secret.
-                raise Retryable("SHOPIFY-UNREACHABLE", f"no answer ({type(error).__name__})") from None
+                failure = failures.by_exception("oauth", error)
+                raise failure.error(f"{failure.text} ({type(error).__name__})") from None
             return oauth.parse_token_response(answer.status_code, answer.content, self._clock(), expects=expects)
