@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,6 +35,7 @@ from ladenbuch.shopify.cost import (
     is_mutation,
     what_is_wrong,
 )
+from ladenbuch.shopify.files import open_file
 from ladenbuch.shopify.reading import Fetched
 from ladenbuch.shopify.version import API_VERSION
 from ladenbuch.telemetry.calls import Track, untracked
@@ -156,6 +158,10 @@ class Admin:
     def installation(self) -> Json:
         """The app's installation in this shop, with the scopes that were granted."""
         return _at(self._complete("installation", {}).data, "currentAppInstallation")
+
+    def open_file(self, url: str, start: int) -> AbstractContextManager[Iterator[bytes]]:
+        """A file Shopify laid out for us, from a byte on. See `files.open_file`."""
+        return open_file(self._http, self._url, url, start, self._track)
 
     def _updated_walk(self, lower: datetime, upper: datetime) -> Iterator[tuple[str, datetime]]:
         query = f"status:any AND updated_at:>='{_stamp(lower)}' AND updated_at:<'{_stamp(upper)}'"

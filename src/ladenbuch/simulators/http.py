@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
@@ -39,11 +39,16 @@ class SimRequest:
 
 @dataclass(frozen=True)
 class SimResponse:
-    """One response; the fronts add the content length. Status 0: what was asked happened, and its answer is lost."""
+    """One response; the fronts add the content length. Status 0: what was asked happened, and its answer is lost.
+
+    With `pieces` the body comes from there, `length` bytes of it; when they end sooner, the connection is cut.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    pieces: Callable[[], Iterator[bytes]] | None = None
+    length: int = 0
 
 
 LOST = SimResponse(0, {}, b"")
@@ -136,6 +141,8 @@ class _Front:
             response = self._handle(request)
             if response.status == LOST.status:
                 await _drop(receive, send)
+            elif response.pieces is not None:
+                await _stream(response, receive, send)
             else:
                 await _write(response, send)
 
@@ -177,6 +184,21 @@ async def _write(response: SimResponse, send: Send) -> None:
     headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
+
+
+async def _stream(response: SimResponse, receive: Receive, send: Send) -> None:
+    assert response.pieces is not None
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
+    headers.append((b"content-length", str(response.length).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    left = response.length
+    for piece in response.pieces():
+        left -= len(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    if left:
+        await _drop(receive, send)
+    else:
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def _drop(receive: Receive, send: Send) -> None:
@@ -279,4 +301,17 @@ def _from_httpx(request: httpx2.Request, strip: str) -> SimRequest:
 
 
 def _to_httpx(response: SimResponse, request: httpx2.Request) -> httpx2.Response:
+    if response.pieces is not None:
+        headers = {**response.headers, "content-length": str(response.length)}
+        return httpx2.Response(response.status, headers=headers, content=_body(response, request), request=request)
     return httpx2.Response(response.status, headers=response.headers, content=response.body, request=request)
+
+
+def _body(response: SimResponse, request: httpx2.Request) -> Iterator[bytes]:
+    assert response.pieces is not None
+    left = response.length
+    for piece in response.pieces():
+        left -= len(piece)
+        yield piece
+    if left:
+        raise httpx2.RemoteProtocolError("simulated: connection cut in the middle of a body", request=request)

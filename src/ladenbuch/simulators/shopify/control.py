@@ -23,6 +23,8 @@
 | POST revoke     | ``{"shop"}``: forget all tokens |
 | POST sell       | ``{"shop", "app": gid, "plan": name or null}``: managed pricing, told by the Partner API |
 | POST charge     | ``{"shop", "charge": gid, "status"?}``: the merchant agrees, or another status |
+| POST bulk       | ``{"shop", "slow"?, "fail_after"?, "error"?, "cut"?, "cuts"?, "lose"?}``: what befalls its next |
+| POST bulk-nodes-only | ``{"on"?: true}``: refuse nested connections whose parent is no Node |
 | POST session    | ``{"shop", "user"?: 42}``: a session token, as the admin gives to an embedded app |
 """
 
@@ -116,5 +118,7 @@ _POST: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
     "revoke": lambda s, b: _done(lambda: s.revoke_tokens(b["shop"])),
     "sell": lambda s, b: _done(lambda: s.sell(b["shop"], b["app"], b["plan"])),
     "charge": lambda s, b: _done(lambda: _charge(s, b)),
+    "bulk": lambda s, b: _done(lambda: s.bulk_trouble(b.pop("shop"), **b)),
+    "bulk-nodes-only": lambda s, b: _done(lambda: s.bulk_nodes_only(bool(b.get("on", True)))),
     "session": lambda s, b: {"session_token": s.session_token(b["shop"], int(b.get("user", 42)))},
 }

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 
 from ladenbuch.simulators.shopify.schema import Info, Resolver, connection, gid_number, gid_type
 from ladenbuch.simulators.shopify.webhooks import Webhooks
 from ladenbuch.simulators.shopify.world import ShopState, Snapshot, to_instant, to_text
+
+if TYPE_CHECKING:
+    from ladenbuch.simulators.shopify.bulk import BulkOperations
 
 MAX_WALK = 25_000  # objects a connection walk shows at most (facts 2.7)
 
@@ -48,6 +51,9 @@ class Call:
     subscriptions: Webhooks
     new_number: Callable[[], int]
     emit: Callable[[ShopState, Sequence[str], Snapshot | None, Snapshot], None]  # topics, before, after
+    bulk: BulkOperations
+    version: str  # that answers
+    origin: str  # scheme and host we were asked at
     selections: dict[Any, Any] | None = None  # see `Compiled`
     warnings: list[dict[str, Any]] = field(default_factory=list)
 
@@ -118,6 +124,10 @@ def _node(_: Any, info: Info, id: str) -> Any:
         raise GraphQLError(f"Invalid id: {id}", extensions={"code": "RESOURCE_NOT_FOUND"})
     if kind == "WebhookSubscription":
         return call.subscriptions.find(call.state.shop.domain, id)
+    if kind == "BulkOperation":
+        call.bulk.look(call)
+        operation = call.bulk.find(call.state.shop.domain, id)
+        return None if operation is None else operation.as_node(call.now)
     if not call.state.granted("read_orders"):
         raise denied(kind.lower(), "read_orders")
     if kind == "Order":
@@ -275,14 +285,10 @@ def _compare(left: Any, op: str, right: Any) -> bool:
     return bool(left == right)
 
 
-def _orders(
-    _: Any,
-    info: Info,
-    query: str | None = None,
-    sortKey: str = "PROCESSED_AT",
-    **page: Any,
-) -> Any:
-    call: Call = info.context
+def found_orders(
+    call: Call, query: str | None = None, sortKey: str = "PROCESSED_AT", reverse: bool = False
+) -> list[Any]:
+    """All orders a search finds and the app may see, sorted."""
     terms = list(_terms(query or ""))
     tests = [] if any(name == "status" for name, _, _ in terms) else [_STATES["open"]]
     for name, op, value in terms:
@@ -293,20 +299,31 @@ def _orders(
             )
         else:
             tests.append(test)
-    sort = _SORT_FIELDS.get(sortKey, _SORT_FIELDS["ID"])
+    key = _place(sortKey)
     found = [
         order
         for order in call.state.orders.values()
         if all(test(order) for test in tests) and call.state.visible(order, call.now)
     ]
+    return sorted(found, key=lambda order: key(0, order), reverse=reverse)
 
-    # The id makes the order total, so that a page boundary inside one second neither skips nor repeats an
-    # order.
-    def key(_index: int, order: Snapshot) -> list[Any]:
-        return [sort(order), gid_number(order["id"]) or 0]
 
-    found.sort(key=lambda order: key(0, order))
-    return connection(found[:MAX_WALK], key=key, **page)
+def _place(sort_key: str) -> Callable[[int, Snapshot], list[Any]]:
+    """Where an order stands. The id makes the order total, so that a page boundary inside one second neither skips nor
+    repeats an order."""
+    sort = _SORT_FIELDS.get(sort_key, _SORT_FIELDS["ID"])
+    return lambda _index, order: [sort(order), gid_number(order["id"]) or 0]
+
+
+def _orders(
+    _: Any,
+    info: Info,
+    query: str | None = None,
+    sortKey: str = "PROCESSED_AT",
+    **page: Any,
+) -> Any:
+    found = found_orders(info.context, query, sortKey)
+    return connection(found[:MAX_WALK], key=_place(sortKey), **page)
 
 
 # --- computed fields ----------------------------------------------------------------------------------------

@@ -64,6 +64,7 @@ async def deliver_forever(simulator: ShopifySimulator, post: Post, *, clock: Cal
                 task = asyncio.create_task(one(delivery))
                 running.add(task)
                 task.add_done_callback(running.discard)
+            simulator.work()
             await asyncio.sleep(IDLE_SECONDS)
     finally:
         for task in running:

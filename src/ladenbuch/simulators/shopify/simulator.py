@@ -18,6 +18,7 @@ from graphql.execution.collect_fields import CollectedFields, FieldDetails
 
 from ladenbuch.simulators.http import SimRequest, SimResponse, json_response
 from ladenbuch.simulators.shopify import billing, cost
+from ladenbuch.simulators.shopify.bulk import FILES, BulkOperations, Trouble, bulk_resolvers
 from ladenbuch.simulators.shopify.control import handle_control
 from ladenbuch.simulators.shopify.mutations import mutation_resolvers
 from ladenbuch.simulators.shopify.oauth import Grants
@@ -45,7 +46,7 @@ VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
 def executable_schema() -> GraphQLSchema:
     """The subset schema with its resolvers and scope guards; built once per process."""
     schema = load_schema()
-    special = {**query_resolvers(), **mutation_resolvers()}
+    special = {**query_resolvers(), **mutation_resolvers(), **bulk_resolvers()}
     attach(schema, special)
     for (kind, name), scope in GUARDED.items():
         named = schema.type_map.get(kind)
@@ -117,6 +118,7 @@ class ShopifySimulator:
             seed=seed,
         )
         self._webhooks.configure(webhooks or {})
+        self._bulk = BulkOperations(executable_schema, self._tell)
         self._pending: list[tuple[str, Step]] = []
         self._answers: dict[tuple[str, int, str], tuple[Any, ExecutionResult, Any]] = {}
         self._number = 8_000_000_000
@@ -141,6 +143,8 @@ class ShopifySimulator:
             parts = request.path.strip("/").split("/")
             if parts[0].lower() == PARTNERS:
                 return self.partners.handle(request, parts[1:], self._clock())
+            if FILES in parts[:2]:
+                return self._bulk.serve(request, self._clock())
             state = self._states.get(parts[0].lower())
             if state is None:
                 return json_response({"errors": "Not Found"}, 404)
@@ -194,11 +198,27 @@ class ShopifySimulator:
         if compiled.deprecated:
             headers["x-shopify-api-deprecated-reason"] = ", ".join(compiled.deprecated)
         debug = request.headers.get("shopify-graphql-cost-debug") == "1"
-        return json_response(self._pay_and_execute(state, compiled, variables, now, debug), 200, headers)
+        call = self._call(state, compiled, version, request.headers.get("host", "shopify.test"))
+        return json_response(self._pay_and_execute(call, compiled, variables, debug), 200, headers)
+
+    def _call(self, state: ShopState, compiled: Compiled | None, version: str, host: str) -> Call:
+        return Call(
+            state,
+            self._clock(),
+            self._versions,
+            self._webhooks,
+            self._new_number,
+            self._emit,
+            self._bulk,
+            version,
+            f"http://{host}",
+            compiled.selections if compiled is not None else None,
+        )
 
     def _pay_and_execute(
-        self, state: ShopState, compiled: Compiled, variables: dict[str, Any], now: datetime, debug: bool
+        self, call: Call, compiled: Compiled, variables: dict[str, Any], debug: bool
     ) -> dict[str, Any]:
+        state, now = call.state, call.now
         sizes = {**compiled.defaults, **variables}
         requested = compiled.quote.requested(sizes)
         self._stats["max_requested_cost"] = max(self._stats["max_requested_cost"], requested)
@@ -211,7 +231,6 @@ class ShopifySimulator:
             self._stats["throttled"] += 1
             bill["throttleStatus"] = state.bucket.status()
             return _throttled(bill)
-        call = Call(state, now, self._versions, self._webhooks, self._new_number, self._emit, compiled.selections)
         result = self._execute(call, compiled, variables)
         spent = compiled.quote.actual(result.data, sizes)
         state.bucket.give_back(requested - spent)
@@ -329,6 +348,33 @@ class ShopifySimulator:
             before, now = state.orders[order_id], self._clock()
             after = state.change(order_id, lambda order: updated(order, max(now, to_instant(order["updatedAt"]))))
             self._emit(state, ["orders/updated"], before, after)
+
+    # -- exports
+
+    def bulk_trouble(self, shop: str, **trouble: Any) -> None:
+        """What the shop's next export meets; see `bulk.Trouble`. Raises KeyError, TypeError."""
+        with self._lock:
+            self._bulk.trouble(self._states[shop].shop.domain, Trouble(**trouble))
+
+    def bulk_nodes_only(self, on: bool = True) -> None:
+        """Whether the parent of a nested connection must be a `Node`, as for some weeks of 2026."""
+        with self._lock:
+            self._bulk.nodes_only = on
+
+    def bulk_operations(self, shop: str) -> list[dict[str, Any]]:
+        """The shop's exports, oldest first."""
+        with self._lock:
+            return [one.as_node(self._clock()) for one in self._bulk.of(shop)]
+
+    def work(self) -> None:
+        """Let exports go on without anybody looking."""
+        with self._lock:
+            for state in self._states.values():
+                if any(one.rest for one in self._bulk.of(state.shop.domain)):
+                    self._bulk.look(self._call(state, None, self._versions[-1], "shopify.test"))
+
+    def _tell(self, shop: str, topic: str, payload: Mapping[str, Any]) -> int:
+        return self._webhooks.emit(shop, topic, payload, self._clock(), self._webhooks.new_id())
 
     # -- webhooks
 
@@ -536,6 +582,7 @@ class ShopifySimulator:
                 **self._stats,
                 "deliveries": {state: deliveries.count(state) for state in sorted(set(deliveries))},
                 "pending_events": len(self._pending),
+                "bulk_leaks": self._bulk.leaks,
             }
 
 
