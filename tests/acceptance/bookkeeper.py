@@ -86,6 +86,13 @@ class Bookkeeper:
         self.diary.by_hand = True
         self._call("POST", f"/Invoice/{self._id(number)}/cancelInvoice")
 
+    def tampers(self, number: str, /, **what: object) -> None:
+        """What no endpoint does to a final document, behind everybody's back (`simulators/sevdesk/tampering.py`)."""
+        self.diary.by_hand = True
+        body = json.dumps({"kind": self._kind(number), "id": self._id(number), **what}).encode()
+        answer = self.diary.sevdesk.handle(SimRequest("POST", "/_control/tamper", (), {}, body))
+        assert answer.status < 300, answer.body
+
     def finalises_draft(self) -> None:
         """Finalises the first draft of an invoice, as "printed"."""
         self._call("PUT", f"/Invoice/{self._id('draft')}/sendBy", {"sendType": "VPR", "sendDraft": False})

@@ -312,7 +312,7 @@ class Diary:
         rows = []
         for line in state["transactions"]:
             if line["deleted_at"] is None:
-                tail = ", ".join(numbers[one["id"]] for one in line["documents"])
+                tail = ", ".join(numbers.get(one["id"], "a document that is gone") for one in line["documents"])
                 part = re.search(r"SHPTX \d+/(\d+)", line["purpose"])
                 what = f"{german(line['value_date'])} {accounts[line['account_id']]} {euro(line['amount_cents'], '+')}"
                 what += f" (part {part[1]})" if part else ""

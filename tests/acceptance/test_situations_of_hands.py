@@ -281,3 +281,61 @@ def test_r14_our_line_is_never_written_where_the_bank_paid_while_we_only_made_dr
         day.look_again(order)
         assert day.money() == ["02.03.2027 Bank +11.90 on RE-1001"]
         assert day.asked() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "left"),
+    [
+        ({"do": "remove"}, "HAND-GONE", []),
+        ({"do": "write", "price": "11.91"}, "HAND-CHANGED", [PAID.replace("11.90", "11.91").replace("paid", "open")]),
+        ({"do": "write", "tax_rule": 2}, "HAND-CHANGED", [PAID.replace("rule 1", "rule 2")]),
+        ({"do": "write", "note": "Muster"}, "HAND-CHANGED", [PAID]),
+        ({"do": "write", "status": 100}, "HAND-CHANGED", None),
+        ({"do": "unlink"}, "HAND-UNLINKED", [PAID.replace("paid", "open")]),
+    ],
+)
+def test_r15_a_final_document_that_reads_otherwise_is_asked_about_and_never_written_again(
+    change: dict[str, object], code: str, left: list[str] | None
+) -> None:
+    """R13, R15, R17: what stands in sevdesk stays; one question, and what was tampered back ends it."""
+    with diary("2027-03-01 10:00") as day:
+        order = day.order().basket(SOAP).tell_order()
+        assert day.documents() == [PAID]
+        day.at("2027-03-01 11:00")
+        day.bookkeeper.tampers("RE-1001", **change)
+        day.look_again(order)
+        assert day.asked() == [code]
+        assert left is None or [item.replace("; paid 11.90", "; open") for item in day.documents()] == left
+        day.answer(order, code, "leave it to the bookkeeper")
+        assert day.asked() == []
+
+
+def test_r16_another_number_or_day_is_taken_over_because_sevdesk_counts_there() -> None:
+    """No question: the books then say what sevdesk says, and looking again finds nothing new."""
+    with diary("2027-03-01 10:00") as day:
+        order = day.order().basket(SOAP).tell_order()
+        day.at("2027-03-02 11:00")
+        day.bookkeeper.tampers("RE-1001", do="write", number="RE-77", date="2027-03-02")
+        day.look_again(order)
+        assert day.asked() == []
+        (document,) = day.known(order).documents
+        assert (document.number, f"{document.day}", f"{document.draft.issued_on}") == (
+            "RE-77",
+            "2027-03-02",
+            "2027-03-01",
+        )
+        told = len([line for line in day.story() if "RE-77" in line])
+        day.look_again(order)
+        assert len([line for line in day.story() if "RE-77" in line]) == told
+
+
+def test_r13_a_credit_note_that_vanished_is_asked_about() -> None:
+    with diary("2027-03-01 10:00") as day:
+        order = day.order().basket(SOAP).tell_order()
+        day.at("2027-03-05 10:00")
+        order.tell_refund(("Seife", 1))
+        number = next(line.split()[0] for line in day.documents() if line.startswith("GU"))
+        day.at("2027-03-05 11:00")
+        day.bookkeeper.tampers(number, do="remove")
+        day.look_again(order)
+        assert day.asked() == ["HAND-GONE"] and number in day.about("HAND-GONE")

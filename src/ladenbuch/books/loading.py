@@ -89,4 +89,5 @@ def _document(row: Any, covered: list[Cover], unseal: Unseal) -> PostedDocument:
         profile_version=row.profile_version,
         made_by=row.made_by,
         written_at=None if row.finalised_at is None else from_micros(row.finalised_at),
+        dated=date.fromisoformat(row.invoice_date),
     )

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from ladenbuch.books.columns import _K, _KEY, _ORDER, _T, Seal
 from ladenbuch.db import Statement, Store, Transaction, books_metadata, from_micros, insert_new, to_micros
-from ladenbuch.domain.books import Booked, Hand, PostedDocument, PostedLine
+from ladenbuch.domain.books import BESIDE, Booked, Hand, PostedDocument, PostedLine
 from ladenbuch.domain.threshold import AT_HOME, EuSale, counted
 from ladenbuch.sealed import SealedColumn, held
 
@@ -189,6 +189,12 @@ def taken_over(tx: Transaction, tenant: str, key: str) -> None:
     )
 
 
+def moved(tx: Transaction, tenant: str, key: str, number: str | None, day: date) -> None:
+    """A person gave the document another number or day: sevdesk's are what counts (R16)."""
+    values = {"invoice_date": day.isoformat()} | ({} if number is None else {"number": number})
+    tx.execute(sa.update(documents).where(documents.c.tenant == tenant, documents.c.key == key).values(**values))
+
+
 def cancelled(tx: Transaction, tenant: str, key: str) -> None:
     """sevdesk's cancellation of the document exists: it carries nothing any more."""
     _CANCELLED.change(tx, t=tenant, k=key)
@@ -199,7 +205,28 @@ def record_hands(
 ) -> None:
     """What others did to the documents `looked_at`, as it stands now; what no longer holds is forgotten."""
     where = (hands.c.tenant == tenant, hands.c.order_id == order_id, hands.c.document_key.in_(looked_at))
-    tx.execute(sa.delete(hands).where(*where))
+    tx.execute(sa.delete(hands).where(*where, hands.c.kind.not_in(BESIDE)))
+    _add_hands(tx, tenant, order_id, seen, now)
+
+
+def record_beside(tx: Transaction, tenant: str, order_id: str, seen: Sequence[Hand], now: datetime) -> None:
+    """Documents that stand beside ours for an order, as they were found; those known before keep their instant."""
+    known = sa.select(hands.c.kind, hands.c.sevdesk_id).where(
+        hands.c.tenant == tenant, hands.c.order_id == order_id, hands.c.kind.in_(BESIDE)
+    )
+    there = {(row.kind, row.sevdesk_id) for row in tx.execute(known)}
+    _add_hands(tx, tenant, order_id, [one for one in seen if (one.kind, one.sevdesk_id) not in there], now)
+
+
+def forget_beside(tx: Transaction, tenant: str, kind: str, sevdesk_id: str) -> list[str]:
+    """A document beside ours is cancelled, gone, or ours by now; the orders it was told with come back."""
+    of = sa.and_(hands.c.tenant == tenant, hands.c.kind == kind, hands.c.sevdesk_id == sevdesk_id)
+    orders = list(tx.execute(sa.select(hands.c.order_id).where(of)).scalars())
+    tx.execute(sa.delete(hands).where(of))
+    return orders
+
+
+def _add_hands(tx: Transaction, tenant: str, order_id: str, seen: Sequence[Hand], now: datetime) -> None:
     for hand in seen:
         row = {"amount": hand.amount, "number": hand.number, "by_rate": dict(hand.by_rate), "content": hand.content}
         insert_new(

@@ -41,6 +41,12 @@ class PostedDocument:
     profile_version: int = 1
     written_at: datetime | None = None  # when it last changed by our hand
     made_by: str = "us"  # us | adopted: written by hand in sevdesk, and taken for ours
+    dated: date | None = None  # its day in sevdesk where that is not the day it was pinned for (R16)
+
+    @property
+    def day(self) -> date:
+        """The day it bears in sevdesk."""
+        return self.dated or self.draft.issued_on
 
 
 def transaction_of(part: str) -> str:
@@ -77,12 +83,18 @@ class Booked:
     value_date: date | None = None
 
 
+#: Kinds of hands that are found by holding whole lists against each other, not by looking at a document of ours.
+BESIDE = ("doubled", "foreign")
+
+
 @dataclass(frozen=True, slots=True)
 class Hand:
     """Something others did in sevdesk to a document of ours, as last seen (R12-R15).
 
-    `kind`: paid (`amount` beyond what we booked), credited (a credit note that is not ours), cancelled, changed (other
-    sums), finalised, edited, gone (drafts). `amount` in minor units; `by_rate` gross per rate of a credit note.
+    `kind`: paid (`amount` beyond what we booked), unlinked (`amount` of ours taken off), credited (a credit note that
+    is not ours), cancelled, changed (other sums, rule, currency or note), gone, finalised, edited (drafts), moved
+    (another number or day: sevdesk's count), doubled and foreign (a document beside ours for the same order, `BESIDE`).
+    `amount` in minor units; `by_rate` gross per rate of a credit note.
     """
 
     kind: str

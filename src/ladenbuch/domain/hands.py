@@ -2,7 +2,8 @@
 
 sevdesk owns numbers, payments and what was done after finalising (R16). A payment somebody else linked covers what it
 paid (R14), a credit note written by hand is taken for ours when it says the same (R13), a cancelled invoice is theirs
-from then on, a draft they finalised is ours when its gross per rate is (R12). Nothing of theirs is ever overwritten.
+from then on, a draft they finalised is ours when its gross per rate is (R12), a number or a day they changed is what
+counts (R16). Nothing of theirs is ever overwritten.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ STALE_DRAFT = timedelta(days=10)
 #: What became of money that somebody else linked in sevdesk.
 BY_OTHERS = "it is paid in sevdesk by a line that is not ours"
 _THEIRS = ("leave it to the bookkeeper", "look into it in sevdesk")
+_ONE_TOO_MANY = ("cancel the surplus invoice in sevdesk", "keep both", "leave it to the bookkeeper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,19 @@ class Credited:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One document of ours as it stands in sevdesk now. `paid` in minor units; `content` is the hash of it all."""
+    """One document of ours as it stands in sevdesk now. `paid` in minor units, None where it is not to be compared;
+    `content` is the hash of it all."""
 
     exists: bool = True
     final: bool = False
     number: str | None = None
     by_rate: Mapping[str, int] | None = None  # None: not read, because nothing says that it changed
     content: str | None = None
-    paid: int = 0
+    paid: int | None = 0
     cancelled_by: tuple[str, str | None] | None = None
     credited: tuple[Credited, ...] = ()
+    day: date | None = None  # None: not to be compared
+    other: tuple[str, ...] = ()  # what else of its header reads otherwise than we wrote it, by name
 
 
 def by_rate(document: PostedDocument) -> dict[str, int]:
@@ -55,7 +60,7 @@ def hands_of(document: PostedDocument, standing: Standing, booked: int) -> list[
     """What was done by others to one document of ours; `booked` is what we booked on it, minor units."""
     key, gross = document.key, document.draft.gross
     if not standing.exists:
-        return [Hand("gone", key)] if document.state == "draft" else []
+        return [Hand("gone", key, number=document.number)] if document.state in ("draft", "final") else []
     if document.state == "draft" and standing.final:
         kind = "finalised" if standing.by_rate == by_rate(document) else "changed"
         return [Hand(kind, key, number=standing.number, content=standing.content or "")]
@@ -68,27 +73,58 @@ def hands_of(document: PostedDocument, standing: Standing, booked: int) -> list[
     if standing.cancelled_by is not None:
         identity, number = standing.cancelled_by
         return [Hand("cancelled", key, gross, identity, number)]
-    if not standing.final or (standing.by_rate is not None and standing.by_rate != by_rate(document)):
-        found.append(Hand("changed", key, number=standing.number, content=standing.content or ""))
+    otherwise = standing.by_rate is not None and standing.by_rate != by_rate(document)
+    if not standing.final or otherwise or standing.other:
+        content = standing.content or ",".join(standing.other)
+        found.append(Hand("changed", key, number=standing.number, content=content))
+    elif standing.number != document.number or standing.day not in (None, document.day):
+        found.append(Hand("moved", key, number=standing.number, content=(standing.day or document.day).isoformat()))
     found += [
         Hand("credited", key, sum(item.by_rate.values()), item.sevdesk_id, item.number, tuple(item.by_rate.items()))
         for item in standing.credited
     ]
-    if standing.paid > booked:
+    if standing.paid is not None and standing.paid > booked:
         found.append(Hand("paid", key, standing.paid - booked))
+    elif standing.paid is not None and standing.paid < booked:
+        found.append(Hand("unlinked", key, booked - standing.paid))
     return found
 
 
 def human_owned(books: Books) -> list[Problem]:
-    """The questions after which nothing more of ours is written: cancelled or changed by hand (R13, R15)."""
+    """The questions after which nothing more of ours is written: cancelled, changed or gone by hand (R13, R15)."""
     found = []
     for hand in books.hands:
         if hand.kind == "cancelled":
             message = f"the invoice was cancelled in sevdesk by {hand.number or 'a cancellation'}"
             found.append(Problem("HAND-CANCELLED", message, (hand.document_key, f"sevdesk:{hand.sevdesk_id}"), _THEIRS))
         elif hand.kind == "changed":
-            message = "the document has other sums in sevdesk than we wrote"
+            message = "the document reads otherwise in sevdesk than we wrote it"
             found.append(Problem("HAND-CHANGED", message, (hand.document_key, f"sevdesk:{hand.content}"), _THEIRS))
+        elif hand.kind == "gone" and hand.number is not None:  # as a draft it had none
+            message = f"{hand.number} is not in sevdesk any more, and it was final"
+            found.append(Problem("HAND-GONE", message, (hand.document_key,), _THEIRS))
+    return found
+
+
+def beside_ours(books: Books) -> list[Problem]:
+    """Questions that hold nothing up: a document beside ours for the same order, a payment of ours that was taken off.
+
+    What was sold is counted twice while a second document stands; only a person may cancel one that has its number.
+    """
+    found = []
+    for hand in books.hands:
+        about = (hand.document_key, f"sevdesk:{hand.sevdesk_id}")
+        shown = hand.number or hand.sevdesk_id
+        if hand.kind == "doubled":
+            message = f"{shown} stands in sevdesk beside our document, with the same note"
+            found.append(Problem("HAND-DOUBLED", message, about, _ONE_TOO_MANY))
+        elif hand.kind == "foreign":
+            message = f"{shown} in sevdesk is for this order too, and it is not ours"
+            found.append(Problem("HAND-FOREIGN", message, about, _ONE_TOO_MANY))
+        elif hand.kind == "unlinked":
+            message = "a payment we linked was taken off the document in sevdesk"
+            choices = ("link the payment in sevdesk", "leave it to the bookkeeper")
+            found.append(Problem("HAND-UNLINKED", message, (hand.document_key, f"unlinked:{hand.amount}"), choices))
     return found
 
 

@@ -29,7 +29,14 @@ from ladenbuch.domain.exclusion import exclusion_of, refunded_since
 from ladenbuch.domain.facts import Facts, Problem, TaxPoint, moved
 from ladenbuch.domain.first import Basis, closed_notices, first_documents
 from ladenbuch.domain.gift_cards import GATEWAY, ONLY_CARDS, GiftCards, left_over, set_aside
-from ladenbuch.domain.hands import BY_OTHERS, credited_by_hand, drafts_by_hand, human_owned, strange_credit
+from ladenbuch.domain.hands import (
+    BY_OTHERS,
+    beside_ours,
+    credited_by_hand,
+    drafts_by_hand,
+    human_owned,
+    strange_credit,
+)
 from ladenbuch.domain.later import beside_the_ledger, cancelled, changed_facts, later_facts, open_disputes, refund_money
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.prepayment import partial_prepayment
@@ -114,7 +121,7 @@ def _after_tax_point(
     chain = Chain(documents=documents)
     changed = changed_facts(facts, books)
     theirs = human_owned(books)  # from then on they write, and we only keep the money (R13)
-    attention += changed + theirs
+    attention += changed + theirs + beside_ours(books)
     if documents and not problems and not changed and not theirs:
         chain = chain_of(basis, books, profiles, documents, tax_point)
         attention += chain.attention + beside_the_ledger(order) + closed_notices(chain.documents)

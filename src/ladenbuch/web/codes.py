@@ -110,8 +110,24 @@ SENTENCES: dict[str, _Text] = {
         "The invoice was cancelled in sevdesk by hand.",
     ),
     "HAND-CHANGED": (
-        "Der Beleg hat in sevdesk andere Summen, als wir geschrieben haben.",
-        "The document has other sums in sevdesk than we wrote.",
+        "Der Beleg lautet in sevdesk anders, als wir ihn geschrieben haben.",
+        "The document reads otherwise in sevdesk than we wrote it.",
+    ),
+    "HAND-GONE": (
+        "Ein fertiger Beleg von uns steht nicht mehr in sevdesk.",
+        "A final document of ours is not in sevdesk any more.",
+    ),
+    "HAND-DOUBLED": (
+        "Neben unserem Beleg steht in sevdesk ein zweiter mit demselben Vermerk.",
+        "A second document with the same note stands beside ours in sevdesk.",
+    ),
+    "HAND-FOREIGN": (
+        "In sevdesk steht zu dieser Bestellung noch ein Beleg, der nicht von uns ist.",
+        "There is another document for this order in sevdesk that is not ours.",
+    ),
+    "HAND-UNLINKED": (
+        "Eine von uns verknüpfte Zahlung wurde in sevdesk wieder gelöst.",
+        "A payment we linked was taken off again in sevdesk.",
     ),
     "HAND-CREDITED": (
         "In sevdesk steht eine Rechnungskorrektur von Hand, zu der es keine Erstattung gibt.",

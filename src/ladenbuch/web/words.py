@@ -261,12 +261,24 @@ WORDS: dict[str, tuple[str, str]] = {
         "In sevdesk hat jemand Rechnung {number} durch {theirs} storniert.",
         "Somebody cancelled invoice {number} by {theirs} in sevdesk.",
     ),
+    "tell.hand.doubled": (
+        "In sevdesk steht neben unserem Beleg ein zweiter: {theirs}.",
+        "A second document stands beside ours in sevdesk: {theirs}.",
+    ),
+    "tell.hand.foreign": (
+        "In sevdesk steht zu dieser Bestellung ein fremder Beleg: {theirs}.",
+        "A document that is not ours stands in sevdesk for this order: {theirs}.",
+    ),
+    "tell.hand.unlinked": (
+        "In sevdesk hat jemand {money} von Beleg {number} gelöst.",
+        "Somebody took {money} off document {number} in sevdesk.",
+    ),
     "tell.hand.changed": (
-        "In sevdesk hat Beleg {number} jetzt andere Summen.",
-        "Document {number} has other sums in sevdesk now.",
+        "In sevdesk lautet Beleg {number} jetzt anders.",
+        "Document {number} reads otherwise in sevdesk now.",
     ),
     "tell.hand.edited": ("In sevdesk hat jemand den Entwurf geändert.", "Somebody edited the draft in sevdesk."),
-    "tell.hand.gone": ("In sevdesk hat jemand den Entwurf gelöscht.", "Somebody deleted the draft in sevdesk."),
+    "tell.hand.gone": ("In sevdesk hat jemand den Beleg gelöscht.", "Somebody deleted the document in sevdesk."),
     "tell.cancelled": ("Rechnung {number} wurde storniert.", "Invoice {number} was cancelled."),
     "tell.draft": ("Ein Entwurf über {gross} steht in sevdesk.", "A draft over {gross} stands in sevdesk."),
     "tell.rate": ("Zu {rate} %", "At {rate} %"),

@@ -7,13 +7,14 @@ way is not looked at: what we did ourselves must not be taken for somebody else'
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 
 from ladenbuch import books
 from ladenbuch.db import Transaction
 from ladenbuch.domain.books import Books, Hand, PostedDocument
 from ladenbuch.domain.document import InvoiceDraft, rate_text
 from ladenbuch.domain.hands import Credited, Standing, hands_of
+from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, credit_note_hash
 from ladenbuch.sevdesk.documents import RemoteInvoice, content_hash
 from ladenbuch.sevdesk.positions import sums_per_rate
 from ladenbuch.workflows.contacts import contact_of
@@ -21,7 +22,7 @@ from ladenbuch.workflows.run import Run
 
 
 def look(run: Run, known: Books, wanted: Collection[str], *, refund_due: bool) -> bool:
-    """Look at the order's invoices; write down what others did. True when the books now say something new.
+    """Look at the order's documents; write down what others did. True when the books now say something new.
 
     `wanted` are the keys of what is about to be done: where one of them may have been done without our hearing of it,
     that is found out first. `refund_due`: a credit note is about to be written, so those of a person are looked for.
@@ -29,13 +30,21 @@ def look(run: Run, known: Books, wanted: Collection[str], *, refund_due: bool) -
     seen: list[Hand] = []
     looked_at: list[str] = []
     finalised: list[tuple[PostedDocument, str]] = []
+    moved: list[Hand] = []
     for document in known.documents:
         settled = document.sevdesk_id is None or document.state == "cancelled"
-        if not isinstance(document.draft, InvoiceDraft) or settled or _busy(run, document, known, wanted):
+        if settled or _busy(run, document, known, wanted):
             continue
         booked = sum(item.amount for item in known.bookings if item.done and item.document_key == document.key)
-        standing = _standing(run, document, booked, refund_due=refund_due)
+        if isinstance(document.draft, InvoiceDraft):
+            standing = _standing(run, document, booked, refund_due=refund_due)
+        elif document.state != "final":
+            continue  # its draft lives for a moment, between two calls of one run
+        else:
+            standing = _standing_note(run, document)
         found = hands_of(document, standing, booked)
+        moved += [item for item in found if item.kind == "moved"]
+        found = [item for item in found if item.kind != "moved"]
         adopted = next((item for item in found if item.kind == "finalised"), None)
         if adopted is not None and adopted.number is not None:
             finalised.append((document, adopted.number))
@@ -43,7 +52,7 @@ def look(run: Run, known: Books, wanted: Collection[str], *, refund_due: bool) -
         looked_at.append(document.key)
         seen += found
     before = {hand for hand in known.hands if hand.document_key in looked_at}
-    if before == set(seen) and not finalised:
+    if before == set(seen) and not finalised and not moved:
         return False
     cancelled = [hand for hand in seen if hand.kind == "cancelled" and hand not in before]
 
@@ -55,6 +64,9 @@ def look(run: Run, known: Books, wanted: Collection[str], *, refund_due: bool) -
             run.say(tx, "finalised", f"A person finalised the draft for {document.draft.note}: {number}.")
         for hand in cancelled:
             books.cancelled(tx, run.tenant, hand.document_key)
+        for hand in moved:
+            books.moved(tx, run.tenant, hand.document_key, hand.number, date.fromisoformat(hand.content))
+            run.say(tx, "by-hand", f"{hand.document_key} in sevdesk: number {hand.number}, dated {hand.content}.")
         for hand in set(seen) - before:
             run.say(tx, "by-hand", f"{hand.document_key} in sevdesk: {hand.kind} {hand.number or ''}".rstrip() + ".")
 
@@ -83,7 +95,10 @@ def _standing(run: Run, document: PostedDocument, booked: int, *, refund_due: bo
         positions = run.sevdesk.invoice_positions(invoice.id)
         content = content_hash(invoice, positions)
         rates = {rate_text(rate): gross for rate, (gross, _, _) in sums_per_rate(positions).items() if gross}
+    own = document.made_by == "us"
     return Standing(
+        day=invoice.invoice_date if own else None,
+        other=_otherwise(document, invoice) if own and invoice.is_finalised else (),
         final=invoice.is_finalised,
         number=invoice.number,
         by_rate=rates,
@@ -92,6 +107,43 @@ def _standing(run: Run, document: PostedDocument, booked: int, *, refund_due: bo
         cancelled_by=cancelled_by,
         credited=credited,
     )
+
+
+def _standing_note(run: Run, document: PostedDocument) -> Standing:
+    """A credit note; who linked what to it is left to whoever reads the account's lists."""
+    assert document.sevdesk_id is not None
+    note = run.sevdesk.get_credit_note(document.sevdesk_id)
+    if note is None:
+        return Standing(exists=False)
+    own = document.made_by == "us"
+    content: str | None = None
+    rates: Mapping[str, int] | None = None
+    if not note.is_finalised or note.gross != document.draft.gross:
+        positions = run.sevdesk.credit_note_positions(note.id)
+        content = credit_note_hash(note, positions)
+        rates = {rate_text(rate): gross for rate, (gross, _, _) in sums_per_rate(positions).items() if gross}
+    return Standing(
+        final=note.is_finalised,
+        number=note.number,
+        by_rate=rates,
+        content=content,
+        paid=None,
+        day=note.credit_note_date if own else None,
+        other=_otherwise(document, note) if own and note.is_finalised else (),
+    )
+
+
+def _otherwise(document: PostedDocument, held: RemoteInvoice | RemoteCreditNote) -> tuple[str, ...]:
+    """What of a final document's header is not as we wrote it, by name; its sums were predicted to the cent (R21)."""
+    draft, sums = document.draft, document.draft.sums.values()
+    pairs: tuple[tuple[str, object, object], ...] = (
+        ("note", draft.note, held.note),
+        ("currency", draft.currency, held.currency),
+        ("tax rule", draft.tax_rule, held.tax_rule or draft.tax_rule),
+        ("net", sum(item.net for item in sums), held.net),
+        ("tax", sum(item.tax for item in sums), held.tax),
+    )
+    return tuple(name for name, ours, theirs in pairs if ours != theirs)
 
 
 def _cancelled_by(
