@@ -303,7 +303,7 @@ def test_b10_lines_that_are_missing_fail_the_count(lost: int) -> None:
     world.shopify.bulk_trouble(SHOP, lose=lost)
     export = world.exported()
     seen: list[bulk.Exported] = []
-    with pytest.raises(Retryable, match="BULK-COUNT") as caught:
+    with pytest.raises(Retryable, match="BULK-INCOMPLETE") as caught:
         seen.extend(bulk.read(world.admin.open_file, export))
     assert caught.value.detail["objects"] == export.objects
 

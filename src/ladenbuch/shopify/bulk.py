@@ -9,7 +9,7 @@ The file is grouped (children follow their order), so that no more than one orde
 is refused. What an export cannot carry (facts 2.8: no connection inside a list, five connections) makes some orders
 incomplete: `needs` says which and why, and they are read one by one.
 
-Raises `Retryable` (BULK-BUSY, BULK-CUT, BULK-COUNT, BULK-EXPIRED, what the client raises) and `Rejected`
+Raises `Retryable` (BULK-BUSY, BULK-CUT, BULK-INCOMPLETE, BULK-EXPIRED, what the client raises) and `Rejected`
 (BULK-REFUSED: Shopify does not export this; SHOPIFY-SCOPE).
 """
 
@@ -160,7 +160,7 @@ def wait(
 def read(open_file: Open, export: Export, start: Place = Place()) -> Iterator[Exported]:
     """The orders of a finished export from `start` on, one after the other; at its end the count is proven.
 
-    Raises `Retryable("BULK-CUT")` when the connection keeps breaking, `Retryable("BULK-COUNT")` when the file holds
+    Raises `Retryable("BULK-CUT")` when the connection keeps breaking, `Retryable("BULK-INCOMPLETE")` when the file holds
     another number of lines or orders than Shopify counted.
     """
     place, held = start, list[Json]()
@@ -172,7 +172,7 @@ def read(open_file: Open, export: Export, start: Place = Place()) -> Iterator[Ex
             yield _order(held, behind)
             place, held = behind, []
         if not root and not held:
-            raise Retryable("BULK-COUNT", "the export is not grouped: a part came before its order")
+            raise Retryable("BULK-INCOMPLETE", "the export is not grouped: a part came before its order")
         held.append(row)
         behind = Place(end, behind.lines + 1, behind.roots + root)
     if held:
@@ -181,7 +181,7 @@ def read(open_file: Open, export: Export, start: Place = Place()) -> Iterator[Ex
     if (place.lines, place.roots) != (export.objects, export.roots):
         told = {"lines": place.lines, "objects": export.objects, "orders": place.roots, "roots": export.roots}
         message = f"the export holds {place.lines} objects and Shopify counted {export.objects}"
-        raise Retryable("BULK-COUNT", message, detail=told)
+        raise Retryable("BULK-INCOMPLETE", message, detail=told)
 
 
 def _lines(open_file: Open, export: Export, start: int) -> Iterator[tuple[bytes, int]]:
@@ -227,7 +227,7 @@ def _order(rows: list[Json], behind: Place) -> Exported:
     for row in rows[1:]:
         kind, parent = str(row.get("__typename")), row.pop(_PARENTS)
         if parent != order.get("id") and not kind.endswith("Sale"):
-            raise Retryable("BULK-COUNT", "the export is not grouped: a part came away from its order")
+            raise Retryable("BULK-INCOMPLETE", "the export is not grouped: a part came away from its order")
         if kind in _CHILDREN:
             order[_CHILDREN[kind]].append(row)
         elif kind.endswith("Agreement"):
@@ -236,7 +236,7 @@ def _order(rows: list[Json], behind: Place) -> Exported:
         else:
             agreements.setdefault(str(parent), []).append(row)
     if set(agreements) - {str(row.get("id")) for row in order["agreements"]}:
-        raise Retryable("BULK-COUNT", "the export is not grouped: a part came away from its order")
+        raise Retryable("BULK-INCOMPLETE", "the export is not grouped: a part came away from its order")
     order["discountApplications"] = _applications(order)
     return Exported(order, behind)
 
