@@ -160,8 +160,8 @@ def wait(
 def read(open_file: Open, export: Export, start: Place = Place()) -> Iterator[Exported]:
     """The orders of a finished export from `start` on, one after the other; at its end the count is proven.
 
-    Raises `Retryable("BULK-CUT")` when the connection keeps breaking, `Retryable("BULK-INCOMPLETE")` when the file holds
-    another number of lines or orders than Shopify counted.
+    Raises `Retryable("BULK-CUT")` when the connection keeps breaking, `Retryable("BULK-INCOMPLETE")` when the file
+    holds another number of lines or orders than Shopify counted.
     """
     place, held = start, list[Json]()
     behind = start
