@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import httpx2
 
     from ladenbuch.engine.port import Engine
+    from ladenbuch.engine.reaper import Reaper
+    from ladenbuch.engine.ticker import Ticker
     from ladenbuch.grants import Kind
     from ladenbuch.mail.transport import Relays
     from ladenbuch.sevdesk.client import Sevdesk
@@ -55,6 +57,7 @@ TICKS = {
     "dispatch": 0.25,
     "deliver": 0.5,
     "sweep": 10.0,
+    "reap": 2.0,
     "install": 20.0,
     "tokens": 3600.0,
     "webhooks": 300.0,
@@ -104,6 +107,7 @@ class Ladenbuch:
         self.database = database
         self.vault = vault
         self.engine: Engine | None = None
+        self._reaper: Reaper | None = None
         self._given_http = http
         self._ticks = dict(TICKS) | {"poll": settings.poll_seconds} | dict(ticks or {})
         self._clock = clock
@@ -266,6 +270,8 @@ class Ladenbuch:
         """End runs, then connections."""
         if self.engine is not None:
             self.engine.close()
+            if self._reaper is not None and not self.engine.running():
+                self._reaper.end()
         if "limits" in vars(self):
             self.limits.close()
         if "_http" in vars(self):  # made only when somebody called out
@@ -523,8 +529,10 @@ class Ladenbuch:
 
     # -- work ------------------------------------------------------------------------------------------------------
 
-    def work(self, engine: Engine) -> None:
+    def work(self, engine: Engine, role: str = "worker") -> None:
         """Register everything that runs and launch the engine. Raises UsageError("ENGINE-LOCKED")."""
+        from ladenbuch import __version__
+        from ladenbuch.engine.reaper import Reaper
         from ladenbuch.inbox import heard_in
         from ladenbuch.workflows.checkup import check_all
         from ladenbuch.workflows.deliver import deliver_all
@@ -560,9 +568,17 @@ class Ladenbuch:
 
         engine.register(SETTLE, settle_one)
 
+        monotonic = time.monotonic if self._clock is utc_now else lambda: self._clock().timestamp()
+        reaper = self._reaper = Reaper(
+            self.database, engine, ctx.executor, role, __version__, self._clock,
+            monotonic=monotonic, taken=lambda taken: self.metrics.took_over(taken.runs),
+        )  # fmt: skip
+
         def swept() -> None:
             sweep(ctx)
             limits.tidy()
+            if self.database.is_sqlite:  # elsewhere the reaper's tick does it
+                reaper.give_up()
 
         ticks: dict[str, Callable[[], object]] = {
             "dispatch": lambda: dispatch(ctx, engine, workers, per_tenant),
@@ -574,6 +590,8 @@ class Ladenbuch:
             "retention": lambda: retain(ctx),
             "checkup": lambda: check_all(ctx, Mail.of(self.settings)),
         }
+        if not self.database.is_sqlite:
+            ticks["reap"] = reaper.tick
         if billing is not None:
             ticks["billing"] = billing.tick
         here = place(self.settings)
@@ -585,10 +603,29 @@ class Ladenbuch:
         self.engine = engine
         engine.launch()
         # Only the holder of the executor's lock may take over what its predecessor held; runs start after that.
-        take_over(ctx)
+        for name in take_over(ctx) - {ctx.executor}:
+            engine.forget(name)
         self._ready.set()
         for name in ticks:
             engine.wake(name)
+
+    def announce(self) -> Ticker | None:
+        """Say every few seconds that this process, which only serves pages and takes webhooks, lives; on PostgreSQL,
+        where there are others. The caller stops it."""
+        if self.database.is_sqlite:
+            return None
+        from ladenbuch import __version__, executors
+        from ladenbuch.engine.ticker import Ticker
+
+        name, door = f"web:{self.settings.executor_id}", self.database.system("reaper")
+
+        def beat(tx: Transaction) -> None:
+            if not executors.beat(tx, name, self._clock()):
+                executors.begin(tx, name, "web", __version__, self._clock())
+
+        made = Ticker("alive", self._ticks["reap"], lambda: door.run(Store.INBOX, beat))
+        made.begin()
+        return made
 
     def _once_ready(self, name: str, fn: Callable[[], object]) -> Callable[[], None]:
         def tick() -> None:

@@ -81,7 +81,7 @@ METADATA: Mapping[Store, sa.MetaData] = {Store.INBOX: inbox_metadata, Store.BOOK
 # one can be read through every door and written through system doors only. `info={"append_only": True}`
 # refuses UPDATE and DELETE on either database.
 TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
-    Store.INBOX: ("ladenbuch.heartbeats", "ladenbuch.inbox"),
+    Store.INBOX: ("ladenbuch.executors", "ladenbuch.heartbeats", "ladenbuch.inbox"),
     Store.BOOKS: (
         "ladenbuch.alarms",
         "ladenbuch.audit",
@@ -124,7 +124,7 @@ SYSTEM_REASONS = frozenset(
         "poll",  # which tenants have to be polled
         "prune",  # retention over all tenants
         "readiness",  # which other shops keep their books in the same sevdesk account
-        "reaper",  # claims of dead executors
+        "reaper",  # claims of dead executors, and which processes live
         "reconcile",  # which tenants have to be reconciled
         "start",  # what a dead predecessor of this process left behind
         "webhook",  # whose shop is this?

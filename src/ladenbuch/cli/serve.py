@@ -12,6 +12,7 @@ from ladenbuch.cli.ports import end_in_order, listen
 from ladenbuch.settings import Settings
 
 if TYPE_CHECKING:
+    from ladenbuch.engine.lock import Lock
     from ladenbuch.web.health import Health
 
 log = logging.getLogger(__name__)
@@ -30,10 +31,13 @@ def serve_forever(role: str | None) -> None:
         from ladenbuch.telemetry.spans import start_tracing
 
         start_tracing()
-    house = Ladenbuch.open(settings)
+    settings, lock = named(settings, role)
+    house, alive = Ladenbuch.open(settings), None
     try:
         if role in ("all", "worker"):
-            house.work(make_engine(settings))
+            house.work(make_engine(settings, lock), role)
+        else:
+            alive = house.announce()
         app = make_app(house, role)
         listener = listen(settings.host, settings.port)
         port = listener.getsockname()[1]
@@ -43,16 +47,34 @@ def serve_forever(role: str | None) -> None:
         end_in_order()
         uvicorn.Server(config).run(sockets=[listener])
     finally:
+        if alive is not None:
+            alive.stop()
+            alive.join()
         house.close()
+        if lock is not None:
+            lock.release()
 
 
-def make_engine(settings: Settings) -> Any:
-    """The durable engine on SQLite or PostgreSQL."""
+def named(settings: Settings, role: str) -> tuple[Settings, Lock | None]:
+    """The settings with the name of this process. On PostgreSQL, where nobody named it, the host's name or the first of
+    host-2, host-3 … that is free, with the lock that makes it ours: containers need no names."""
+    url = settings.database_url
+    if url is None or "executor_id" in settings.model_fields_set:
+        return settings, None
+    from ladenbuch.engine.lock import AdvisoryLock, names_of_host
+
+    of = "web" if role == "web" else "engine"
+    name, lock = AdvisoryLock.first_free(url.get_secret_value(), names_of_host(), of)
+    return settings.model_copy(update={"executor_id": name}), lock
+
+
+def make_engine(settings: Settings, lock: Lock | None = None) -> Any:
+    """The durable engine on SQLite or PostgreSQL; `lock` is the executor's, where it is held already."""
     from ladenbuch.engine.dbos import DbosEngine
 
     url = settings.database_url.get_secret_value() if settings.database_url else None
     if url is not None:
-        return DbosEngine(settings.executor_id, url=url, workers=settings.workers)
+        return DbosEngine(settings.executor_id, url=url, lock=lock, workers=settings.workers)
     return DbosEngine(settings.executor_id, data_dir=Path(settings.data_dir), workers=settings.workers)
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from ladenbuch.engine.lock import AdvisoryLock, FileLock, Lock
+from ladenbuch.engine.lock import AdvisoryLock, FileLock, Lock, hold
 from ladenbuch.engine.port import CRASHED
 from ladenbuch.engine.ticker import Ticker
 from ladenbuch.errors import LadenbuchError, Retryable, UsageError
@@ -52,7 +52,8 @@ class DbosEngine:
     """Keeps the promise of `port.Engine` with threads.
 
     Exactly one of `data_dir` (SQLite: engine.db and engine.lock in it) and `url` (PostgreSQL: schema
-    `engine`) is given. `executor_id` must be stable over restarts, or nobody recovers this process's runs.
+    `engine`) is given, with the `lock` of the executor id where it was taken already. Under a stable `executor_id` a
+    process that comes back takes its runs up at once; those of one that does not are taken over (reaper.py).
     `app_version` is pinned: runs carry only ids, so any later version may finish them. At most `workers`
     runs go on at a time, the rest waits in memory.
     """
@@ -63,6 +64,7 @@ class DbosEngine:
         *,
         data_dir: Path | None = None,
         url: str | None = None,
+        lock: Lock | None = None,
         workers: int = 8,
         app_version: str = "1",
         keep_ended_seconds: float = _KEEP_ENDED_SECONDS,
@@ -84,7 +86,7 @@ class DbosEngine:
             assert url is not None
             self._path = None
             self._url = sa.make_url(url).set(drivername="postgresql+psycopg").render_as_string(False)
-            self._lock = AdvisoryLock(url, executor_id)
+            self._lock = lock or AdvisoryLock(url, executor_id)
         self._table = "workflow_status" if url is None else f'"{SCHEMA}".workflow_status'
         self._engine: sa.Engine | None = None
         self._inode: tuple[int, int] | None = None
@@ -164,6 +166,24 @@ class DbosEngine:
         with self._guard:
             return len(self._active)
 
+    def holds(self, run_id: str) -> bool:
+        with self._guard:
+            return run_id in self._active
+
+    def alone(self) -> bool:
+        return self._launched and self._owns_lock
+
+    def forget(self, executor_id: str) -> int:
+        if self._engine is None:
+            return 0
+        with self._engine.begin() as connection:
+            if self._path is None and not hold(connection, executor_id):
+                return 0
+            statement = sa.text(
+                f"DELETE FROM {self._table} WHERE executor_id = :executor AND status IN ('PENDING', 'ENQUEUED')"
+            )
+            return int(connection.execute(statement, {"executor": executor_id}).rowcount)
+
     def close(self) -> None:
         global _current
         if not self._launched:
@@ -171,9 +191,9 @@ class DbosEngine:
         self._launched = False
         for ticker in self._tickers.values():
             ticker.stop()
-        for ticker in self._tickers.values():
-            ticker.join()
         deadline = time.monotonic() + _CLOSE_GRACE_SECONDS
+        for ticker in self._tickers.values():
+            ticker.join(max(0.0, deadline - time.monotonic()))
         while self.running() and time.monotonic() < deadline:
             time.sleep(0.005)
         with _module_lock:
@@ -360,6 +380,16 @@ class DbosEngine:
         with self._engine.begin() as connection:
             statement = sa.text(f"DELETE FROM {self._table} WHERE completed_at < :before")
             connection.execute(statement, {"before": before})
+            # A run whose end could not be written, because the database was away, would stay pending for good.
+            mine = {"executor": self.executor_id, "before": before}
+            statement = sa.text(
+                f"SELECT workflow_uuid FROM {self._table} WHERE executor_id = :executor AND created_at < :before"
+                " AND status = 'PENDING'"
+            )
+            lost = [row for row in connection.execute(statement, mine).scalars() if not self.holds(row)]
+            for run_id in lost:
+                statement = sa.text(f"DELETE FROM {self._table} WHERE workflow_uuid = :run AND status = 'PENDING'")
+                connection.execute(statement, {"run": run_id})
 
     def _refuse_after_launch(self) -> None:
         if self._launched:

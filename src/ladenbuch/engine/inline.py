@@ -112,6 +112,15 @@ class InlineEngine:
     def running(self) -> int:
         return len(self._queue) + self._active
 
+    def holds(self, run_id: str) -> bool:
+        return any(queued == run_id for _, queued, _ in self._queue)
+
+    def alone(self) -> bool:
+        return self._launched
+
+    def forget(self, executor_id: str) -> int:
+        return 0
+
     def close(self) -> None:
         self._launched = False
         self._queue.clear()

@@ -47,5 +47,14 @@ class Engine(Protocol):
     def running(self) -> int:
         """Runs of this process that were started or recovered and have not ended."""
 
+    def holds(self, run_id: str) -> bool:
+        """Whether this run is under way in this process."""
+
+    def alone(self) -> bool:
+        """Whether this process still holds its identity, so that nobody else may work under it."""
+
+    def forget(self, executor_id: str) -> int:
+        """Drop the engine's own rows of a dead process; returns how many. Nothing happens while that one lives."""
+
     def close(self) -> None:
         """Stop ticking, give runs a moment to end, release the identity. Callable twice."""

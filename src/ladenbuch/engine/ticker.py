@@ -43,9 +43,9 @@ class Ticker:
         self._stopped = True
         self._wake.set()
 
-    def join(self) -> None:
+    def join(self, seconds: float = _JOIN_SECONDS) -> None:
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=_JOIN_SECONDS)
+            self._thread.join(timeout=seconds)
 
     def _loop(self) -> None:
         while not self._stopped:

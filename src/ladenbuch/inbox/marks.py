@@ -340,6 +340,26 @@ def release_executor(tx: Transaction, executor: str, now: datetime) -> int:
     return _RELEASE_EXECUTOR.change(tx, e=executor, now=to_micros(now))
 
 
+_RELEASE_RUN = _release(_MARK & (_c.run_id == sa.bindparam("r")))
+_CLAIMANTS = Statement(sa.select(_c.claimed_by).where(_held).distinct())
+_RUNS_OF = Statement(sa.select(_c.run_id, _c.tenant, _c.order_id).where(_held, _c.claimed_by == sa.bindparam("e")))
+
+
+def release_run(tx: Transaction, tenant: str, order_id: str, run_id: str, now: datetime) -> bool:
+    """A run that ended without a word is given up: its mark is due now. False when it does not hold it any more."""
+    return _RELEASE_RUN.change(tx, t=tenant, o=order_id, r=run_id, now=to_micros(now)) == 1
+
+
+def claimants(tx: Transaction) -> set[str]:
+    """Which executors hold marks."""
+    return {row.claimed_by for row in _CLAIMANTS.rows(tx)}
+
+
+def runs_of(tx: Transaction, executor: str) -> dict[str, tuple[str, str]]:
+    """The runs that hold marks under this executor's name: run id -> (tenant, order id)."""
+    return {row.run_id: (row.tenant, row.order_id) for row in _RUNS_OF.rows(tx, e=executor)}
+
+
 def release_stale(tx: Transaction, older_than: datetime, now: datetime) -> int:
     """Claims from before `older_than` are due at once, whoever held them; their runs can no longer write."""
     return _RELEASE_STALE.change(tx, before=to_micros(older_than), now=to_micros(now))

@@ -51,6 +51,7 @@ GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
         ("service",),
         "For how long a service has answered none of our calls; 0: it answers",
     ),
+    "executors": (("state",), "Processes that share this database: alive, and silent ones whose work nobody took over"),
     "ready": (("part",), "1 while a part of /readyz is fine, 0 while it stalls"),
     "gauges_unreadable": ((), "How many of the sources of these gauges could not be read at this moment"),
 }
@@ -111,8 +112,17 @@ class Metrics:
             _SETTLE_BUCKETS,
         )
         self.settles_total = counter("settles_total", "Ended runs, by code", ("code",))
+        self.executors_taken_over_total = counter(
+            "executors_taken_over_total", "Dead processes whose work this one took over"
+        )
+        self.runs_taken_over_total = counter("runs_taken_over_total", "Runs of dead processes that became due again")
         for result in INGEST_RESULTS:
             self.webhooks_total.labels(result)  # zero is a figure too, and an alert on absence is none
+
+    def took_over(self, runs: int) -> None:
+        """What a dead process held was taken over, so many runs among it."""
+        self.executors_taken_over_total.inc()
+        self.runs_taken_over_total.inc(runs)
 
     def render(self) -> bytes:
         """The text format of Prometheus."""

@@ -127,6 +127,7 @@ class Gauges:
             "oldest_unattempted_seconds": [((), queue.oldest_unattempted_seconds)],
             "letters": [((state,), count) for state, count in queue.letters.items()],
             "oldest_letter_seconds": [((), 0.0 if promised is None else self._age(promised, now))],
+            "executors": [((state,), count) for state, count in queue.executors_by_state(now).items()],
             "needs_attention": asked,
             "dead_letters": dead,
             "alarms_open": alarmed,

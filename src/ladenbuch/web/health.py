@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from ladenbuch import heartbeats, inbox, outbox, tenants
+from ladenbuch import executors, heartbeats, inbox, outbox, tenants
 from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.errors import LadenbuchError
+from ladenbuch.executors import Executor
 from ladenbuch.telemetry.calls import Pulse
 from ladenbuch.telemetry.work import Work
 from ladenbuch.web.words import Language, say
@@ -64,7 +65,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Queue:
-    """What the stores say: marks by state, the age in seconds of the oldest untried wish, letters, a write stop."""
+    """What the stores say: marks by state, the age in seconds of the oldest untried wish, letters, a write stop, and
+    the processes that share them (PostgreSQL)."""
 
     waiting: int
     running: int
@@ -72,6 +74,13 @@ class Queue:
     last_claim: datetime | None
     letters: Mapping[str, int]
     stopped: str | None
+    executors: tuple[Executor, ...] = ()
+
+    def executors_by_state(self, now: datetime) -> dict[str, int]:
+        """How many processes share the database and are alive, and silent without having been taken over yet; empty on
+        files, where there is one."""
+        left = [one.alive(now) for one in self.executors if not one.gone]
+        return {"alive": left.count(True), "silent": left.count(False)} if self.executors else {}
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,10 @@ class Report:
                 "letters": dict(self.queue.letters),
                 "stopped": self.queue.stopped,
             }
+            if self.queue.executors:
+                body["executors"] = self.queue.executors_by_state(self.at) | {
+                    "taken_over": {one.name: one.taken_runs for one in self.queue.executors if one.taken_at},
+                }
         return body
 
 
@@ -250,10 +263,13 @@ def failing_seconds(pulse: Pulse, now: datetime, recent: float) -> float:
 def read_queue(database: Database, now: datetime) -> Queue:
     """What waits and runs, read from the stores."""
     system = database.system("health")
-    depth, claim = system.read(Store.INBOX, lambda tx: (inbox.depth(tx, now), inbox.last_claim(tx)))
+    depth, claim, known = system.read(
+        Store.INBOX, lambda tx: (inbox.depth(tx, now), inbox.last_claim(tx), tuple(executors.all(tx)))
+    )
     letters, stop = system.read(Store.BOOKS, lambda tx: (outbox.counts(tx), tenants.stopped(tx, None)))
     oldest = depth.oldest_unattempted_seconds
-    return Queue(depth.waiting, depth.running, oldest, claim, {str(key): n for key, n in letters.items()}, stop)
+    by_state = {str(key): n for key, n in letters.items()}
+    return Queue(depth.waiting, depth.running, oldest, claim, by_state, stop, known)
 
 
 class Patient(Generic[T]):

@@ -123,6 +123,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "times.settled": ("Von der Nachricht bis zur Buchung", "From the message to its being booked"),
     "queue": ("Warteschlange", "Queue"),
     "queue.waiting": ("Warten", "Waiting"),
+    "processes": ("Prozesse", "Processes"),
+    "processes.alive": ("lebt", "alive"),
+    "processes.taken": (
+        "zuletzt übernommen von {by}, {n} Läufe insgesamt",
+        "last taken over by {by}, {n} runs in all",
+    ),
     "queue.running": ("In Arbeit", "Running"),
     "queue.oldest": ("Älteste ohne Versuch", "Oldest without a try"),
     "queue.heartbeat": ("Verteiler sah nach Arbeit", "Dispatcher looked for work"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 
 from ladenbuch import books, inbox, outbox
 from ladenbuch.db import Store, Transaction
@@ -61,13 +62,24 @@ def _give_back(ctx: Context, tenant: str, order_id: str, run_id: str, code: str)
     ctx.door(tenant).run(Store.INBOX, lambda tx: inbox.postpone(tx, tenant, order_id, run_id, due_at, code, now))
 
 
-def take_over(ctx: Context) -> None:
-    """At start, holding the executor's lock: what a dead predecessor of this executor held is due again at once."""
+def take_over(ctx: Context) -> set[str]:
+    """At start, holding the executor's lock: what a dead predecessor held is due again at once; whose that was.
+
+    On files the lock is the folder's, so whoever else left claims there under another name is dead, too.
+    """
     now = ctx.clock()
     system = ctx.database.system("start")
-    system.run(Store.INBOX, lambda tx: inbox.release_executor(tx, ctx.executor, now))
-    system.run(Store.BOOKS, lambda tx: books.drop_leases(tx, ctx.executor))
-    system.run(Store.BOOKS, lambda tx: outbox.release_executor(tx, ctx.executor, now))
+    others = system.read(Store.INBOX, inbox.claimants) if ctx.database.is_sqlite else set()
+
+    def release(tx: Transaction, name: str) -> None:
+        books.drop_leases(tx, name)
+        outbox.release_executor(tx, name, now)
+
+    names = {ctx.executor, *others}
+    for name in sorted(names):
+        system.run(Store.BOOKS, partial(release, name=name))
+        system.run(Store.INBOX, partial(inbox.release_executor, executor=name, now=now))
+    return names
 
 
 def sweep(ctx: Context) -> None:

@@ -61,6 +61,11 @@ TABLES: dict[str, Table] = {
         pseudonym="order_id",
         personal="body",
     ),
+    "inbox.executors": Table(
+        "which processes share the database, and whose work was taken over",
+        "machine",
+        none="name role version began_at beats beaten_at ended_at taken_at taken_by taken_runs",
+    ),
     "inbox.heartbeats": Table("which process lives", "machine", none="process beaten_at"),
     "inbox.order_marks": Table(
         "which orders want a look, and who has them",
