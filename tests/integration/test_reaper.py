@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -67,6 +68,14 @@ class Process:
         self.seconds.now += seconds
         return self.reaper.tick()
 
+    def lose_lock(self) -> None:
+        """What the server does when the connection ends, some moments later."""
+        self.lock.release()
+        until = time.monotonic() + 30
+        while self.database.system("reaper").read(Store.INBOX, lambda tx: locked(tx, [self.name])):
+            assert time.monotonic() < until
+            time.sleep(0.005)
+
     def claim(self, order: str = ORDER, tenant: str = "t1") -> str:
         run_id = f"{self.name}:{order[-1]}"
         system = self.database.system("dispatch")
@@ -115,7 +124,7 @@ def test_the_marks_leases_and_letters_of_a_dead_process_are_free_again(processes
         tenant.run(Store.BOOKS, lambda tx, key=key: outbox.claim(tx, "t1", key, run_id, NOW, "dead"))
     tenant.run(Store.BOOKS, lambda tx: outbox.sending(tx, "t1", "goes", run_id, NOW))
 
-    dead.lock.release()  # the server does this when a process dies
+    dead.lose_lock()  # the server does this when a process dies
     assert other.tick() == []  # the first sight of silence
     assert other.tick(6.0) == []
     assert other.tick(2.0) == [Taken("dead", 1, 1, 0)] == other.taken
@@ -146,11 +155,11 @@ def test_a_database_restart_takes_no_locks_work_away(processes, postgresql_datab
     one, other = processes("one"), processes("other")
     one.tick(), other.tick()
     one.engine.mine = {one.claim()}
-    one.lock.release()
+    one.lose_lock()
     assert other.tick() == []
     assert one.lock.still_held()  # what its engine does every second
     assert other.tick(8.0) == []
-    one.lock.release()
+    one.lose_lock()
     for _ in range(10):  # it lives without a lock, and says so
         one.tick()
         assert other.tick(6.0) == []
@@ -161,7 +170,7 @@ def test_what_could_not_be_seen_is_no_silence(processes, monkeypatch):
     """A looker that was cut off itself begins to watch anew."""
     dead, other = processes("dead"), processes("other")
     dead.tick()
-    dead.lock.release()
+    dead.lose_lock()
     other.tick()
     monkeypatch.setattr(other.reaper._door, "run", broken)
     with pytest.raises(Retryable):
@@ -180,7 +189,7 @@ def test_a_process_that_comes_back_under_the_name_is_not_touched(processes, post
     dead, other = processes("dead"), processes("other")
     dead.tick(), other.tick()
     dead.claim()
-    dead.lock.release()
+    dead.lose_lock()
     other.tick()
     back = AdvisoryLock(postgresql_url, "dead")
     look = other.reaper._look
@@ -204,7 +213,7 @@ def test_two_reapers_do_not_take_the_same_twice(processes, postgresql_database, 
     dead, reapers = processes("dead"), [processes(f"r{number}") for number in range(4)]
     for number in range(8):
         dead.claim(f"gid://shopify/Order/{number}")
-    dead.lock.release()
+    dead.lose_lock()
     for one in reapers:
         one.tick()
     together = threading.Barrier(len(reapers))
@@ -239,7 +248,7 @@ def test_a_run_that_ended_without_a_word_is_given_up_by_its_own_process(processe
 def test_a_process_without_its_lock_neither_beats_nor_reaps(processes, postgresql_database):
     dead, other = processes("dead"), processes("other")
     dead.tick()
-    dead.lock.release()
+    dead.lose_lock()
     other.engine.lonely = False
     assert other.tick() == other.tick(20.0) == []
     names = {row.name for row in postgresql_database.system("reaper").read(Store.INBOX, executors.all)}
@@ -250,7 +259,7 @@ def test_a_version_that_writes_no_row_is_taken_over_too(processes, postgresql_da
     dead, other = processes("dead"), processes("other")
     dead.claim()
     other.tick()
-    dead.lock.release()
+    dead.lose_lock()
     other.tick()
     assert [taken.runs for taken in other.tick(8.0)] == [1]
 
