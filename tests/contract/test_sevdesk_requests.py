@@ -87,6 +87,14 @@ CREDIT_NOTE = CreditNoteDraft(
     origin_remaining=OSS.claim,
     head_text="Hallo",
 )
+OCTOBER = date(2026, 10, 1), date(2026, 11, 1)
+
+
+def read(page: Any) -> Any:
+    """One page, asked for once."""
+    return page()
+
+
 VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "bookkeeping_version": lambda sevdesk: sevdesk.bookkeeping_version(),
     "tax_rules": lambda sevdesk: sevdesk.tax_rules(),
@@ -118,7 +126,13 @@ VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "communication_ways": lambda sevdesk: sevdesk.communication_ways("71"),
     "add_email": lambda sevdesk: sevdesk.add_email("71", "erika@example.org"),
     "find_invoices": lambda sevdesk: sevdesk.find_invoices("s1-1"),
-    "invoices_between": lambda sevdesk: sevdesk.invoices_between(date(2026, 10, 1), date(2026, 11, 1)),
+    "listed": lambda sevdesk: list(sevdesk.listed("Invoice", *OCTOBER, read)),
+    "listed (credit notes)": lambda sevdesk: list(sevdesk.listed("CreditNote", *OCTOBER, read)),
+    "changed": lambda sevdesk: list(sevdesk.changed("Invoice", datetime(2026, 10, 1, tzinfo=UTC), read)),
+    "changed (credit notes)": lambda sevdesk: list(
+        sevdesk.changed("CreditNote", datetime(2026, 10, 1, tzinfo=UTC), read)
+    ),
+    "tags": lambda sevdesk: sevdesk.tags(),
     "invoices_numbered": lambda sevdesk: sevdesk.invoices_numbered("RE-1001"),
     "save_draft": lambda sevdesk: sevdesk.save_draft(DRAFT, "71"),
     "save_draft (e-invoice)": lambda sevdesk: sevdesk.save_draft(E_INVOICE, "71"),
@@ -140,7 +154,6 @@ VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "get_transaction": lambda sevdesk: sevdesk.get_transaction("4"),
     "book": lambda sevdesk: sevdesk.book("33", 1190, date(2026, 11, 22), "9", "4"),
     "find_credit_notes": lambda sevdesk: sevdesk.find_credit_notes("s1-2", "71"),
-    "credit_notes_between": lambda sevdesk: sevdesk.credit_notes_between(date(2026, 10, 1), date(2026, 11, 1)),
     "credit_notes_numbered": lambda sevdesk: sevdesk.credit_notes_numbered("GU-1001"),
     "credit_notes_of": lambda sevdesk: sevdesk.credit_notes_of("33", "71"),
     "next_credit_note_number": lambda sevdesk: sevdesk.next_credit_note_number(),

@@ -58,7 +58,7 @@ class OurDocument:
     it cancels. `sevdesk_id` is a `TheirDocument.id`. `booked` is the money linked to it by us, `others` what others
     linked as far as our books know, without their sign; `theirs` says that its money is matched in sevdesk anyway.
     `adopted`: written or finalised by a person and taken for ours, so that its date and texts are theirs. `owned`: our
-    books know what a person did to it (cancelled it, deleted the draft); what follows was asked. `taxed_on` is the day
+    books know what a person did to it (cancelled or deleted it); what follows was asked. `taxed_on` is the day
     of the tax point, `supplied_on` that of the supply it is about.
     """
 
@@ -176,7 +176,8 @@ SORTS = ("hole", "double", "stranger", "question")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that does not agree. `sort` out of SORTS; `document` as people call it."""
+    """One thing that does not agree. `sort` out of SORTS; `document` as people call it, `key` as our books, `held` as
+    sevdesk."""
 
     sort: str
     code: str
@@ -184,11 +185,14 @@ class Finding:
     order_id: str | None = None
     order_name: str | None = None
     document: str | None = None
+    key: str | None = None
+    held: str | None = None
 
 
 def about(sort: str, code: str, message: str, document: OurDocument) -> Finding:
     """A finding about a document of ours."""
-    return Finding(sort, code, message, document.order_id, document.order_name, document.shown)
+    named = document.order_id, document.order_name, document.shown, document.key, document.sevdesk_id
+    return Finding(sort, code, message, *named)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,11 @@ def documents(made: PeriodCertificate, month: Month) -> None:
 def _judged(document: OurDocument, held: TheirDocument | None, reversal: TheirDocument | None) -> Finding | None:
     """What is wrong with a document, the worst first; None when it is as we left it, or as our books know it."""
     if held is None:
-        known = document.owned and document.state == "draft"
-        return None if known else about("hole", "DOCUMENT-GONE", "our books hold it, and sevdesk does not", document)
+        return (
+            None
+            if document.owned
+            else about("hole", "DOCUMENT-GONE", "our books hold it, and sevdesk does not", document)
+        )
     if document.state == "draft":
         message = f"a person finalised it as {held.shown}, and our books do not know yet"
         return about("stranger", "DOCUMENT-FINALISED", message, document) if held.final else None
@@ -100,8 +103,11 @@ def doubles(made: PeriodCertificate, month: Month) -> frozenset[str]:
             if held is own or held.id in ours or month.young(held):
                 continue
             order_id, name = _order_of(month, held, ours.get(own.id))
+            own_key = ours[own.id].key if own.id in ours else None
             message = f"{own.shown} and {held.shown} carry one note, {note!r}"
-            made.findings.append(Finding("double", "DOCUMENT-DOUBLE", message, order_id, name, held.shown))
+            made.findings.append(
+                Finding("double", "DOCUMENT-DOUBLE", message, order_id, name, held.shown, own_key, held.id)
+            )
             surplus.add(held.id)
     _covered_twice(made, month)
     return frozenset(surplus)
@@ -132,7 +138,9 @@ def strangers(made: PeriodCertificate, month: Month, surplus: frozenset[str]) ->
         elif not (held.kind == "SR" and held.origin in ours):  # that one is told with the invoice it cancels
             order_id, name = _order_of(month, held, None)
             message = f"it carries our note {held.note!r}, and our books do not hold it"
-            made.findings.append(Finding("stranger", "DOCUMENT-STRANGER", message, order_id, name, held.shown))
+            made.findings.append(
+                Finding("stranger", "DOCUMENT-STRANGER", message, order_id, name, held.shown, None, held.id)
+            )
 
 
 def _order_of(month: Month, held: TheirDocument, document: OurDocument | None) -> tuple[str | None, str | None]:

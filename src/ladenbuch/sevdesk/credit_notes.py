@@ -223,11 +223,6 @@ class CreditNotes(Room):
             rows = [row for row in self._rows_of(contact_id) if _note(row) == note]
         return _oldest_first(rows)
 
-    def credit_notes_between(self, since: date, until: date) -> list[RemoteCreditNote]:
-        """All credit notes dated in [since, until), drafts too, without positions."""
-        rows = finding.dated(self._calls, "/CreditNote", "creditNoteDate", since, until)
-        return [remote_credit_note(row) for row in rows]
-
     def credit_notes_numbered(self, number: str) -> list[RemoteCreditNote]:
         """All credit notes with exactly this number, whatever their date; two drafts may share one."""
         query = [("creditNoteNumber", number)]

@@ -9,7 +9,6 @@ answer says nothing about whether the thing exists, and the find refuses with
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
 
 from ladenbuch.errors import Rejected
 from ladenbuch.sevdesk import reading
@@ -24,8 +23,6 @@ FIND_PAGES = 5
 #: Rows per page of whole lists; sevdesk refuses more.
 LIST_PAGE = 1000
 LIST_PAGES = 20
-#: As many as a filter that is ignored may bring us: all documents of an account.
-DATED_PAGES = 500
 
 
 def implausible(template: str) -> Rejected:
@@ -61,20 +58,6 @@ def everything(calls: Caller, path: str, query: Query = (), *, template: str | N
 def matching(calls: Caller, path: str, query: Query) -> Iterator[Json]:
     """The rows of a filtered list, not yet compared with the filter."""
     return pages(calls, path, query, size=PAGE, most=FIND_PAGES)
-
-
-def dated(calls: Caller, path: str, field: str, since: date, until: date) -> list[Json]:
-    """The rows whose day lies in [since, until), whole or not at all.
-
-    Where a row of another day shows that the filter was ignored, the list is everything there is, and is cut here.
-    """
-    query = [("startDate", str(reading.midnight(since))), ("endDate", str(reading.midnight(until) - 1))]
-    found = []
-    for row in pages(calls, path, query, size=LIST_PAGE, most=DATED_PAGES):
-        day = reading.day(row.get(field), field)
-        if day is not None and since <= day < until:
-            found.append(row)
-    return found
 
 
 def exactly(calls: Caller, path: str, query: Query, value: Callable[[Json], str | None], wanted: str) -> list[Json]:

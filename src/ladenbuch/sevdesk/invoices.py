@@ -31,11 +31,6 @@ class Invoices(Room):
         )
         return sorted((documents.remote_invoice(row) for row in rows), key=lambda invoice: int(invoice.id))
 
-    def invoices_between(self, since: date, until: date) -> list[RemoteInvoice]:
-        """All invoices and cancellations dated in [since, until), drafts too, without positions."""
-        rows = finding.dated(self._calls, "/Invoice", "invoiceDate", since, until)
-        return [documents.remote_invoice(row) for row in rows]
-
     def invoices_numbered(self, number: str) -> list[RemoteInvoice]:
         """All invoices and cancellations with exactly this number, whatever their date."""
         rows = finding.exactly(

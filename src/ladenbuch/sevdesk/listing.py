@@ -160,14 +160,23 @@ class Listings(Room):
 
 
 def listed_document(kind: Kind, row: Json) -> ListedDocument:
-    """One row of a list, or one document read by its id."""
-    one: RemoteInvoice | RemoteCreditNote
+    """One row of a list."""
     if kind == "Invoice":
-        one = invoice = documents.remote_invoice(row)
-        day, origin = invoice.invoice_date, invoice.origin_id
-    else:
-        one = note = remote_credit_note(row)
-        day, origin = note.credit_note_date, note.invoice_id
+        return invoice_as_listed(documents.remote_invoice(row))
+    return note_as_listed(remote_credit_note(row))
+
+
+def invoice_as_listed(one: RemoteInvoice) -> ListedDocument:
+    """An invoice or cancellation that was read by its id, as a list shows it."""
+    return _listed("Invoice", one, one.invoice_date, one.origin_id)
+
+
+def note_as_listed(one: RemoteCreditNote) -> ListedDocument:
+    """A credit note that was read by its id, as a list shows it."""
+    return _listed("CreditNote", one, one.credit_note_date, one.invoice_id)
+
+
+def _listed(kind: Kind, one: RemoteInvoice | RemoteCreditNote, day: date | None, origin: str | None) -> ListedDocument:
     return ListedDocument(
         kind=kind,
         id=one.id,

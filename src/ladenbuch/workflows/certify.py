@@ -27,8 +27,7 @@ from ladenbuch.domain.profile import profile_at
 from ladenbuch.errors import Retryable
 from ladenbuch.inbox.marks import order_marks
 from ladenbuch.sevdesk.client import Sevdesk
-from ladenbuch.sevdesk.credit_notes import RemoteCreditNote
-from ladenbuch.sevdesk.documents import RemoteInvoice
+from ladenbuch.sevdesk.listing import Kind, ListedDocument, invoice_as_listed, listed, note_as_listed
 from ladenbuch.shopify.period import orders_listed
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.month_books import batches, last_before, read_month, reference, whose_money, with_ids
@@ -44,7 +43,6 @@ _LOOKED_FOR = 200
 Told = Callable[[str], None]
 
 
-@working_as(Priority.BACKFILL)
 def certificate_of(
     ctx: Context, tenant: str, period: Period, grace: timedelta, told: Told = lambda what: None
 ) -> PeriodCertificate:
@@ -53,26 +51,33 @@ def certificate_of(
     `told` hears what is being read. Raises what the clients raise when a service stays away or refuses: a list with a
     gap proves nothing.
     """
+    made = certify(month_of(ctx, tenant, period, grace, told))
+    made.findings[:] = _explained(ctx, tenant, made.findings)
+    return made
+
+
+@working_as(Priority.BACKFILL)
+def month_of(ctx: Context, tenant: str, period: Period, grace: timedelta, told: Told = lambda what: None) -> Month:
+    """The three lists of a period, read; behind everybody else's calls."""
     now = ctx.clock()
     shop, sevdesk, profiles = ctx.shopify(tenant), ctx.sevdesk(tenant), ctx.profiles(tenant)
     told("orders in the shop")
-    hidden = _patiently(ctx, lambda: hidden_until(ctx, tenant, period))
-    listed = _patiently(ctx, lambda: list(orders_listed(shop.execute, period.start, period.end)))
+    hidden = patiently(ctx, lambda: hidden_until(ctx, tenant, period))
+    orders = patiently(ctx, lambda: list(orders_listed(shop.execute, period.start, period.end)))
     told("our books")
-    kept = read_month(ctx, tenant, period, listed)
+    kept = read_month(ctx, tenant, period, orders)
     told("documents in sevdesk")
-    theirs = _Theirs(ctx, sevdesk, told)
+    theirs = Theirs(ctx, sevdesk, told)
     before, from_day = last_before(ctx, tenant, period.since)
     theirs.between(from_day, period.until)
-    keys = frozenset(item.shop_key for item in profiles)
     month = Month(
         since=period.since,
         until=period.until,
         today=profile_at(profiles, now).local_date(now),
         judged_until=now - grace,
         go_live=profiles[0].go_live,
-        shop_keys=keys,
-        listed=tuple(listed),
+        shop_keys=frozenset(item.shop_key for item in profiles),
+        listed=tuple(orders),
         known=tuple(kept.known),
         before=before,
         hidden_until=hidden,
@@ -82,10 +87,7 @@ def certificate_of(
     theirs.complete(ours)
     ours = whose_money(ctx, tenant, profiles, ours, theirs.found)
     month = replace(month, ours=tuple(ours), theirs=tuple(theirs.found.values()))
-    month = replace(month, elsewhere=theirs.elsewhere(month))
-    made = certify(month)
-    made.findings[:] = _explained(ctx, tenant, made.findings)
-    return made
+    return replace(month, elsewhere=theirs.elsewhere(month))
 
 
 def _explained(ctx: Context, tenant: str, findings: Sequence[Finding]) -> list[Finding]:
@@ -120,7 +122,7 @@ def unsettled(ctx: Context, tenant: str, order_ids: Iterable[str]) -> dict[str, 
     return found
 
 
-def _patiently(ctx: Context, read: Callable[[], T]) -> T:
+def patiently(ctx: Context, read: Callable[[], T]) -> T:
     """A reading, tried again within bounds while the other side is busy or away."""
     for attempt in range(_TRIES):
         try:
@@ -135,7 +137,7 @@ def _patiently(ctx: Context, read: Callable[[], T]) -> T:
 # -- sevdesk ------------------------------------------------------------------------------------------------------
 
 
-class _Theirs:
+class Theirs:
     """Documents of sevdesk by id, as far as they were read."""
 
     def __init__(self, ctx: Context, sevdesk: Sevdesk, told: Told) -> None:
@@ -144,15 +146,17 @@ class _Theirs:
 
     def between(self, since: date, until: date) -> None:
         """Every document dated in the days [since, until)."""
-        self._keep(_patiently(self._ctx, lambda: self._sevdesk.invoices_between(since, until)))
-        self._keep(_patiently(self._ctx, lambda: self._sevdesk.credit_notes_between(since, until)))
+        kinds: tuple[Kind, ...] = ("Invoice", "CreditNote")
+        for kind in kinds:
+            for row in listed(self._sevdesk, kind, since, until, lambda read: patiently(self._ctx, read)):
+                self.keep(row)
 
     def complete(self, ours: Sequence[OurDocument]) -> None:
         """Ours that no list showed, by id; and the cancellation of what reads as paid and was not paid."""
         for document in ours:
             if document.sevdesk_id is not None and document.sevdesk_id not in self.found:
                 self._told(f"{document.shown} by its id")
-                self._one(*document.sevdesk_id.split("/"))
+                self.one(*document.sevdesk_id.split("/"))
         reversed_ = {item.origin for item in self.found.values() if item.kind == "SR"}
         for document in ours:
             held = self.found.get(document.sevdesk_id or "")
@@ -161,18 +165,21 @@ class _Theirs:
             if held.status >= PAID and held.paid < held.gross and held.id not in reversed_:
                 self._reversal(held)
 
-    def _one(self, kind: str, wanted: str) -> None:
+    def one(self, kind: str, wanted: str) -> None:
         if kind == "CreditNote":
-            note = _patiently(self._ctx, lambda: self._sevdesk.get_credit_note(wanted))
-            self._keep([] if note is None else [note])
+            note = patiently(self._ctx, lambda: self._sevdesk.get_credit_note(wanted))
+            if note is not None:
+                self.keep(note_as_listed(note))
         else:
-            invoice = _patiently(self._ctx, lambda: self._sevdesk.get_invoice(wanted))
-            self._keep([] if invoice is None else [invoice])
+            invoice = patiently(self._ctx, lambda: self._sevdesk.get_invoice(wanted))
+            if invoice is not None:
+                self.keep(invoice_as_listed(invoice))
 
     def _reversal(self, held: TheirDocument) -> None:
         note, origin = held.note, held.id.partition("/")[2]
-        found = _patiently(self._ctx, lambda: self._sevdesk.find_cancellation(note, origin)) if note else None
-        self._keep([] if found is None else [found])
+        found = patiently(self._ctx, lambda: self._sevdesk.find_cancellation(note, origin)) if note else None
+        if found is not None:
+            self.keep(invoice_as_listed(found))
 
     def elsewhere(self, month: Month) -> frozenset[tuple[bool, str]]:
         """Numbers that are missing in the month and that a document of another day has."""
@@ -185,34 +192,26 @@ class _Theirs:
 
     def _exists(self, number: str, credit: bool) -> bool:
         if credit:
-            notes = _patiently(self._ctx, lambda: self._sevdesk.credit_notes_numbered(number))
+            notes = patiently(self._ctx, lambda: self._sevdesk.credit_notes_numbered(number))
             return any(not item.is_draft for item in notes)
-        return bool(_patiently(self._ctx, lambda: self._sevdesk.invoices_numbered(number)))
+        return bool(patiently(self._ctx, lambda: self._sevdesk.invoices_numbered(number)))
 
-    def _keep(self, rows: Iterable[RemoteInvoice | RemoteCreditNote]) -> None:
-        for row in rows:
-            held = _their(row)
-            self.found[held.id] = held
-
-
-def _their(row: RemoteInvoice | RemoteCreditNote) -> TheirDocument:
-    if isinstance(row, RemoteCreditNote):
-        credit, day, origin = True, row.credit_note_date, None
-    else:
-        credit, day, origin = False, row.invoice_date, row.origin_id
-    return TheirDocument(
-        id=reference(credit, row.id),
-        kind=row.kind,
-        status=row.status,
-        number=row.number,
-        note=row.note,
-        day=day,
-        currency=row.currency,
-        tax_rule=row.tax_rule,
-        gross=row.gross,
-        net=row.net,
-        tax=row.tax,
-        paid=row.paid,
-        origin=None if origin is None else reference(False, origin),
-        changed_at=row.updated_at,
-    )
+    def keep(self, row: ListedDocument) -> None:
+        """One document, as a list or a look by id shows it."""
+        origin = None if row.origin_id is None or row.kind == "CreditNote" else reference(False, row.origin_id)
+        self.found[row.reference] = TheirDocument(
+            id=row.reference,
+            kind=row.type,
+            status=row.status,
+            number=row.number,
+            note=row.note,
+            day=row.day,
+            currency=row.currency,
+            tax_rule=row.tax_rule,
+            gross=row.gross,
+            net=row.net,
+            tax=row.tax,
+            paid=row.paid,
+            origin=origin,
+            changed_at=row.updated_at,
+        )
