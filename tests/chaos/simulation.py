@@ -1,17 +1,25 @@
 """Ring 1: a shop's hours in one thread under virtual time, with weather, crashes and an independent auditor.
 
-Everything that is chance comes from one seed: the lives of the orders, the weather of every call, the moments of death.
-A crash drops the process at a transaction or call boundary (before, or after it took effect) and starts a new one on
-the same stores; nothing the dead process still wanted to do happens. The same seed replays the same history.
+Everything that is chance comes from one seed: the lives of the orders, the weather of every call, what befalls the
+process. The same seed replays the same history. What can happen at a transaction or call boundary:
+
+    death      the process is dropped, before or after the step took effect; a new one starts on the same stores, and
+               nothing the dead one still wanted to do happens
+    stall      one run stands still for minutes while everything else goes on: others take its order over, and then it
+               wakes up and goes on with what it knew
+    pause      the whole process stands still (a suspended machine), while shop and sevdesk go on
+    outage     the database is restarted: transactions fail before they begin, or their commit's answer is lost
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import itertools
 import random
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +33,7 @@ from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.admin import go_live, provision
 from ladenbuch.db import Database, Store
 from ladenbuch.engine.inline import InlineEngine, VirtualClock
-from ladenbuch.errors import LadenbuchError
+from ladenbuch.errors import Ambiguous, LadenbuchError, Retryable
 from ladenbuch.mail.transport import Accepted, Refused, TryLater, Uncertain
 from ladenbuch.settings import Settings
 from ladenbuch.shopify.orders import order_from_envelope
@@ -45,7 +53,12 @@ from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
 from migrated import migrated
 
 SHOP = "chaos.myshopify.com"
-START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
+#: A morning, a month that ends in Berlin while orders come in, a year that does.
+STARTS = (
+    datetime(2026, 11, 2, 8, 0, tzinfo=UTC),
+    datetime(2026, 11, 30, 22, 54, tzinfo=UTC),
+    datetime(2026, 12, 31, 22, 54, tzinfo=UTC),
+)
 SECRET = "chaos-secret"
 KEY = "k1:" + "A" * 43 + "="
 GATEWAYS = {
@@ -60,18 +73,34 @@ GATEWAYS = {
 }
 
 
+#: How often what is no death befalls the process, at each boundary where it can.
+OTHERS = {"stall": 0.0006, "pause": 0.0002, "outage": 0.0004}
+#: Seconds a stalled run stands still: longer than a claim lives, so that another run takes its order over.
+STALL = 420.0
+#: Seconds a suspended machine is away.
+PAUSE = 90.0
+
+
 class Crash(BaseException):
     """The process is dead. Not an Exception: nobody may survive it by catching too much."""
 
 
 @dataclass
 class Death:
-    """When the process dies. `rate` is the chance at each boundary; `count` what happened."""
+    """What befalls the process at its boundaries: `rate` of deaths and `others` (stall, pause, outage); the counts.
+
+    `stall` and `pause` are what the simulation does about it.
+    """
 
     rng: random.Random
     rate: float
+    others: Mapping[str, float] = field(default_factory=dict)
     count: int = 0
     dead: bool = False
+    happened: Counter[str] = field(default_factory=Counter)
+    stall: Callable[[], None] = lambda: None
+    pause: Callable[[], None] = lambda: None
+    standing: bool = False  # a run stands still: nothing else befalls the process meanwhile but its death
 
     def maybe(self) -> None:
         if self.dead or (self.rate and self.rng.random() < self.rate):
@@ -80,17 +109,45 @@ class Death:
             self.dead = True
             raise Crash
 
+    def befalls(self, what: str) -> bool:
+        """Whether `what` happens now."""
+        rate = self.others.get(what, 0.0)
+        if not (self.rate and rate) or self.standing or self.dead or self.rng.random() >= rate:
+            return False
+        self.happened[what] += 1
+        return True
+
+    def stand_still(self) -> None:
+        """Between two steps of a run: it, or the whole process, may stand still."""
+        for what, happen in (("stall", self.stall), ("pause", self.pause)):
+            if self.befalls(what):
+                self.standing = True
+                try:
+                    happen()
+                finally:
+                    self.standing = False
+
 
 class MortalDatabase(Database):
-    """Stores whose user may die before a transaction or right after its commit."""
+    """Stores whose user may die before a transaction or right after its commit, and that are restarted now and then."""
 
     death: Death
 
+    def _transact(self, store: Store, local: Any, fn: Any, *, read: bool = False) -> Any:
+        result = super()._transact(store, local, fn, read=read)
+        if not read:
+            self.death.stand_still()
+        return result
+
     def _once(self, store: Store, local: Any, fn: Any, read: bool) -> Any:
         self.death.maybe()
+        if self.death.befalls("outage"):
+            raise Retryable("DB-DOWN", "simulated: the database restarts")
         result = super()._once(store, local, fn, read)
         if not read:
             self.death.maybe()
+            if self.death.befalls("outage"):
+                raise Ambiguous("DB-COMMIT", "simulated: the connection died during the commit")
         return result
 
 
@@ -103,6 +160,8 @@ class MortalTransport(SimTransport):
         self.death.maybe()
         response = super().handle_request(request)
         self.death.maybe()
+        if request.url.host == "sevdesk.test":
+            self.death.stand_still()
         return response
 
 
@@ -164,6 +223,7 @@ class Simulation:
     orders: int = 100
     faults: str | None = None  # None: by the seed, half of them storms
     crash_rate: float = 0.0006
+    others: Mapping[str, float] | None = None  # None: by the seed, every other one
     mix: str | None = None  # None: by the seed, one in five with every situation there is
     span: timedelta = timedelta(minutes=10)
     retry_scale: float = 1.0  # of Shopify's webhook retries, which otherwise take hours
@@ -185,14 +245,20 @@ class Simulation:
         return self.report
 
     @property
+    def start(self) -> datetime:
+        """When the history begins."""
+        return STARTS[self.seed % len(STARTS)]
+
+    @property
     def world(self) -> str:
         """The mix of lives."""
         return self.mix or ("wide" if self.seed % 5 == 4 else "domestic")
 
     def _build(self, folder: Path) -> None:
         rng = random.Random(f"ladenbuch/{self.seed}")
-        self.clock = VirtualClock(START)
-        self.death = Death(random.Random(rng.random()), 0.0)
+        self.clock = VirtualClock(self.start)
+        others = self.others if self.others is not None else (OTHERS if self.seed % 2 else {})
+        self.death = Death(random.Random(rng.random()), 0.0, others, stall=self._stall, pause=self._pause)
         self.known: dict[int, Any] = {}
         self.ids = (f"{number:x}" for number in itertools.count(1))
         self.chance = random.Random(rng.random()).random
@@ -209,7 +275,7 @@ class Simulation:
         )
         self.shopify.set_webhooks("https://connector.example/webhooks")
         self.shopify.load(
-            generate(self.seed, self.orders, shop=SHOP, mix=self.world, end=START + self.span, span=self.span)
+            generate(self.seed, self.orders, shop=SHOP, mix=self.world, end=self.start + self.span, span=self.span)
         )
         self.sevdesk = SevdeskSimulator(self.clock.now, DEFAULT_TOKEN, self.seed)
         self.mail = MailSimulator(weather=weather[3], clock=self.clock.now)
@@ -243,7 +309,7 @@ class Simulation:
         self._open()
         profile = {"shop_key": "c1", "gateways": GATEWAYS, "oss_from": "2026-01-01", "tips": "taxed"}
         profile["vouchers"] = "multi_purpose"
-        provision(self.house, SHOP, "chaos", profile, START - timedelta(days=1), secrets, create_accounts=True)
+        provision(self.house, SHOP, "chaos", profile, self.start - timedelta(days=1), secrets, create_accounts=True)
         go_live(self.house, "chaos")
         self.routes[1] = calm
 
@@ -275,25 +341,44 @@ class Simulation:
     def _schedule(self, seconds: float, fn: Callable[[], None]) -> None:
         self.engine.at(self.clock.now() + timedelta(seconds=seconds), fn)
 
+    def _stall(self) -> None:
+        """The run this is called from stands still; time and everything else go on."""
+        until = self.clock.now() + timedelta(seconds=STALL)
+        self.history.append(f"{self.clock.now().isoformat()} stands still")
+        while self.clock.now() < until:
+            self._turn()
+
+    def _pause(self) -> None:
+        """The process is suspended; the others go on."""
+        until = self.clock.now() + timedelta(seconds=PAUSE)
+        self.history.append(f"{self.clock.now().isoformat()} is suspended")
+        timers = self.engine._timers
+        while timers and timers[0][0] <= until:
+            instant, _, land = heapq.heappop(timers)
+            self.clock.advance_to(instant)
+            land()
+        self.clock.advance_to(until)
+        self.shopify.advance(until)
+
     def _live(self) -> None:
         self.death.rate = self.crash_rate
         self._open()
         launched = False
         quiet_since: datetime | None = None
-        deadline = START + self.span + timedelta(hours=6)
+        deadline = self.start + self.span + timedelta(hours=6)
         while self.clock.now() < deadline:
             try:
                 if not launched:
                     self.house.work(self.engine)
                     launched = True
                 self._turn()
-            except Crash:
+            except (Crash, Retryable):  # a start while the database restarts ends the process, too
                 self.history.append(f"{self.clock.now().isoformat()} died")
                 self.death.dead = False
                 self._open()
                 launched = False
                 continue
-            if self.clock.now() < START + self.span or not self._idle():
+            if self.clock.now() < self.start + self.span or not self._idle():
                 quiet_since = None
                 continue
             quiet_since = quiet_since or self.clock.now()

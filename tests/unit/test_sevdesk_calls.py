@@ -7,12 +7,13 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
+from ladenbuch.deadline import leaving_before
 from ladenbuch.domain import failures
 from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable
 from ladenbuch.sevdesk.calls import Caller, retry_after, scrub
@@ -92,6 +93,28 @@ def test_s31_429_was_not_processed_even_for_writes(method: str) -> None:
     found = failure(method, httpx2.Response(429, headers={"Retry-After": "30"}))
     assert type(found) is Retryable
     assert (found.code, found.after) == ("SEVDESK-BUSY", 30.0)
+
+
+@pytest.mark.parametrize("late", [-0.001, 0.0, 300.0])
+def test_s109_a_write_leaves_before_its_last_moment_or_not_at_all(late: float) -> None:
+    """A run that stood still between its look and its call sends nothing; reads still pass."""
+    sent: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request.method)
+        return httpx2.Response(200, json={"objects": []})
+
+    calling = caller(answer)
+    with leaving_before(NOW - timedelta(seconds=late)):
+        calling.json("GET", "/Invoice", "/Invoice")
+        if late < 0:
+            calling.json("POST", "/Invoice", "/Invoice", body={})
+        else:
+            with pytest.raises(Retryable) as caught:
+                calling.json("POST", "/Invoice", "/Invoice", body={})
+            assert (caught.value.code, type(caught.value)) == ("SEVDESK-LATE", Retryable)
+    calling.json("POST", "/Invoice", "/Invoice", body={})
+    assert sent == ["GET", "POST", "POST"][: 3 if late < 0 else 2]
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -60,6 +60,7 @@ class _Tick:
     period: timedelta
     fn: Callable[[], None]
     due: datetime
+    busy: bool = False
 
 
 class InlineEngine:
@@ -144,7 +145,7 @@ class InlineEngine:
             while self._timers and self._timers[0][0] <= now:
                 heapq.heappop(self._timers)[2]()
                 idle = False
-            for tick in [tick for tick in self._ticks.values() if tick.due <= now]:
+            for tick in [tick for tick in self._ticks.values() if tick.due <= now and not tick.busy]:
                 self._fire(tick)
                 idle = False
             if self._queue:
@@ -171,7 +172,7 @@ class InlineEngine:
 
     def next_due(self) -> datetime | None:
         """When the next timer or tick falls due; None when there is neither."""
-        instants = [tick.due for tick in self._ticks.values()]
+        instants = [tick.due for tick in self._ticks.values() if not tick.busy]
         if self._timers:
             instants.append(self._timers[0][0])
         return min(instants, default=None)
@@ -179,10 +180,13 @@ class InlineEngine:
     def _fire(self, tick: _Tick) -> None:
         # The next time is set before the call: a wake from inside the call must count.
         tick.due = self._clock.now() + tick.period
+        tick.busy = True  # a simulation may let a run stand still inside a tick, while the others go on
         try:
             tick.fn()
         except Exception:
             log.exception("tick %s failed", tick.name)
+        finally:
+            tick.busy = False
 
     def _run(self, name: str, run_id: str, args: tuple[str, ...]) -> None:
         self._active += 1

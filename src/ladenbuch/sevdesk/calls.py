@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import httpx2
 
 from ladenbuch import __version__
+from ladenbuch.deadline import too_late
 from ladenbuch.domain import failures
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.sevdesk import reading
@@ -144,6 +145,8 @@ class Caller:
         try:
             if self._budget:
                 self._budget()
+            if method != "GET" and too_late(self._clock()):
+                raise Retryable("SEVDESK-LATE", "the run stood still before its call; nothing was sent")
         except BaseException:
             if self._breaker:
                 self._breaker.after(None)

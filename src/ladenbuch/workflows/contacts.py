@@ -19,6 +19,7 @@ from datetime import timedelta
 from ladenbuch import books
 from ladenbuch.books import KnownContact
 from ladenbuch.db import Store, Transaction
+from ladenbuch.deadline import leaving_before
 from ladenbuch.domain.document import Party
 from ladenbuch.domain.matching import Adopt, Ask, Create, Door, mailbox, match, plain_vat_id, to_look_at
 from ladenbuch.errors import Ambiguous, LadenbuchError, NeedsAttention, Rejected, Retryable
@@ -140,7 +141,8 @@ def _send(run: Run, party: Party, claim: _Claim, call: Callable[[], str | None])
     if stamped is None:
         raise _busy(_SOON)
     try:
-        return call()
+        with leaving_before(stamped.called_at + timedelta(seconds=run.ctx.timing.client_timeout)):
+            return call()
     except Ambiguous:
         run.record(lambda tx: books.take_over(tx, run.tenant, stamped, "", stamped.called_at))
         raise

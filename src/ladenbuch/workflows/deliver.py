@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from email.message import EmailMessage
+from functools import partial
 from typing import Any
 
 from ladenbuch import audit, books, outbox, tenants
@@ -27,6 +29,8 @@ from ladenbuch.workflows.context import Context
 log = logging.getLogger(__name__)
 
 _BATCH = 20
+#: Seconds between attempts to write down what a relay said.
+_RECORD_AGAIN = (0.2, 1.0, 5.0)
 
 
 def deliver_all(ctx: Context) -> int:
@@ -95,18 +99,36 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
             sentence = f"The letter with invoice {number} was accepted by {relay}."
             audit.append(tx, tenant, now, actor="deliver", event="mailed", subject=letter.order_id, sentence=sentence)
 
-        door.run(Store.BOOKS, accepted)
+        _remember(ctx, lambda: door.run(Store.BOOKS, accepted))
         log.info("letter accepted", extra={"relay": relay})
         return 1
     log.warning("letter not accepted", extra={"outcome": type(outcome).__name__, "relay": outcome.relay})
+    reason = outcome.reason
     if isinstance(outcome, Uncertain):
-        reason = outcome.reason
-        door.run(Store.BOOKS, lambda tx: outbox.uncertain(tx, tenant, letter.id, run_id, now, reason=reason))
+        unsure = partial(outbox.uncertain, tenant=tenant, letter_id=letter.id, run_id=run_id, now=now, reason=reason)
+        _remember(ctx, lambda: door.run(Store.BOOKS, unsure))
     elif isinstance(outcome, Refused) and outcome.permanent:
-        _failed(ctx, letter, run_id, outcome.reason)
+        _remember(ctx, lambda: _failed(ctx, letter, run_id, reason))
     else:
-        _again(ctx, letter, run_id, outcome.reason)
+        _remember(ctx, lambda: _again(ctx, letter, run_id, reason))
     return 0
+
+
+def _remember(ctx: Context, record: Callable[[], object]) -> None:
+    """Write down what a relay said. Where the database cannot, the row goes on saying `sending`: the sweep lists it as
+    uncertain. It is never promised again, for the letter may be with its reader.
+    """
+    for seconds in _RECORD_AGAIN:
+        try:
+            record()
+            return
+        except Retryable as error:
+            log.warning("outcome of a letter not recorded yet", extra={"code": error.code})
+            ctx.sleep(seconds)
+    try:
+        record()
+    except LadenbuchError as error:
+        log.error("outcome of a letter not recorded", extra={"code": error.code})
 
 
 def _compose(ctx: Context, letter: outbox.Letter) -> tuple[EmailMessage, str, str, str]:

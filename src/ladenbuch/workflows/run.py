@@ -4,7 +4,8 @@ sevdesk has no idempotency keys, so every kind of action has four parts:
 
     intent    a row with the key and everything it was decided on, committed before any call, behind the run's fence
     find      by the natural key in the document: an earlier call may have succeeded without telling us
-    call      only when nothing is found, and never sooner after an ambiguous call than `ambiguous_wait`
+    call      only when nothing is found, never sooner after an ambiguous call than `ambiguous_wait`, and never later
+              than `client_timeout` after the intent says it leaves: a run that stood still does not call any more
     record    after confirming by id
 
 An ambiguous call ends the run (`Ambiguous` is a `Retryable`); the next run begins with the find.
@@ -20,6 +21,7 @@ from typing import TypeVar
 
 from ladenbuch import audit, books, tenants
 from ladenbuch.db import Store, Transaction
+from ladenbuch.deadline import leaving_before
 from ladenbuch.domain.answers import Answers
 from ladenbuch.domain.books import Books, PostedDocument
 from ladenbuch.domain.facts import Problem
@@ -30,6 +32,9 @@ from ladenbuch.workflows import lockout
 from ladenbuch.workflows.context import Context
 
 T = TypeVar("T")
+
+#: How old an intent may be when its call leaves without a new look at the fence.
+_FRESH = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,13 @@ def once(
             if wait > 0:
                 # What was sent may still land: the last look must come after it can no more.
                 raise Ambiguous("UNCONFIRMED", f"{kind} may still arrive", after=wait)
-            run.write(lambda tx: books.call_again(tx, run.tenant, key, run.run_id, ctx.clock()))
+        called_at = known.called_at
+        if not known.new or ctx.clock() - called_at > _FRESH:
+            called_at = ctx.clock()
+            run.write(lambda tx: books.call_again(tx, run.tenant, key, run.run_id, called_at))
         try:
-            found = call()
+            with leaving_before(called_at + timedelta(seconds=ctx.timing.client_timeout)):
+                found = call()
         except Ambiguous:
             raise
         except LadenbuchError:
