@@ -63,6 +63,7 @@ OPERATORS = {
     "/orders": "the dashboard, for a browser on this machine",
     "/orders/{order_id:path}": "the dashboard, for a browser on this machine",
     "/attention": "the dashboard, for a browser on this machine",
+    "/connection": "the dashboard, for a browser on this machine",
     "/running": "the dashboard, for a browser on this machine",
     "/metrics": "figures without names of tenants",
 }
@@ -436,6 +437,7 @@ COMMANDS: dict[str, _Arguments] = {
     "replay": lambda fuzz, folder: [_order(fuzz), "--code", "TIP", *_tenant(fuzz)],
     "fetch": lambda fuzz, folder: [_order(fuzz), *_tenant(fuzz)],
     "doctor": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
+    "alarms": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
     "stop": lambda fuzz, folder: [*_tenant(fuzz), "--reason", fuzz.word()],
     "go": lambda fuzz, folder: _tenant(fuzz),
     "audit verify": lambda fuzz, folder: [*_tenant(fuzz), "--json"],

@@ -36,6 +36,8 @@ KINDS: Mapping[str, str] = {
     "ORDERS-FEW": "{count} orders came in {hours} hours; at least {least} were to be expected",
     "BULK-COUNT": "Shopify counted {expected} objects in a bulk result and {read} were read",
     "TOKEN-REFUSED": "{service} refuses the token of this tenant",
+    "CONNECTION-LACKS": "something is missing now that was there before: {code}",
+    "USAGE-NEAR-CAP": "{used} of at most {cap} {currency} are charged for usage of the app",
 }
 
 alarms = sa.Table(

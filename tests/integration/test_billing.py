@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from acceptance.invoice_cases import mixed_rates
 from house import SHOP, TENANT, House
-from ladenbuch import audit, entitlements, inbox, tenants
+from ladenbuch import alarms, audit, entitlements, inbox, tenants
 from ladenbuch.db import Store, to_micros
 from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.inbox.marks import order_marks
@@ -239,6 +239,8 @@ def test_usage_is_charged_once_per_period_and_its_cap_is_announced_once(house: H
     again = house.database.tenant(TENANT)
     near = entitlements.NearCap("90.00", "100.00", "EUR")
     assert known(house).near_cap == near and gauge(house) == 1.0
+    (alarm,) = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT))
+    assert alarm.sentence == "90.00 of at most 100.00 EUR are charged for usage of the app"
     assert not again.run(Store.BOOKS, lambda tx: entitlements.cap_told(tx, TENANT, START, house.clock.now(), near))
     assert known(house).cap_told_at is not None
     billing(house).look(TENANT)
@@ -246,6 +248,7 @@ def test_usage_is_charged_once_per_period_and_its_cap_is_announced_once(house: H
     billing(house).cancel(TENANT)
     billing(house).look(TENANT)
     assert known(house).near_cap is None and gauge(house) == 0.0
+    assert house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT)) == []
 
 
 def gauge(house: House) -> float:

@@ -12,11 +12,11 @@ import pytest
 
 from acceptance.invoice_cases import mixed_rates
 from house import SHOP, TENANT, House
-from ladenbuch import audit, checkups, tenants
+from ladenbuch import alarms, audit, checkups, tenants
 from ladenbuch.cli.admin import provision
 from ladenbuch.db import Store
 from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN
-from ladenbuch.workflows import checkup, lockout
+from ladenbuch.workflows import checkup, lifecycle, lockout
 from ladenbuch.workflows.readiness import Mail, connect_sevdesk
 from ladenbuch.workflows.tokens import SEVDESK_TOKEN
 
@@ -45,6 +45,11 @@ def said(house: House, *events: str, tenant: str = TENANT) -> list[str]:
 
 def stopped(house: House) -> str | None:
     return house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: tenants.stopped(tx, TENANT))
+
+
+def open_alarms(house: House) -> list[tuple[str, str]]:
+    found = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT))
+    return [(one.kind, one.subject) for one in found]
 
 
 def later(house: House, passed: timedelta = DAY + timedelta(hours=1)) -> int:
@@ -77,6 +82,7 @@ def test_what_changed_since_yesterday_is_one_line(house: House) -> None:
     (line,) = said(house, "READINESS_CHANGED")
     assert "new: SEVDESK-BOOKKEEPING" in line and "bookkeeping version 1.0" in line
     assert [item.finding.code for item in known(house).changes] == ["SEVDESK-BOOKKEEPING"]
+    assert open_alarms(house) == [("CONNECTION-LACKS", "SEVDESK-BOOKKEEPING")]
     later(house)
     assert len(said(house, "READINESS_CHANGED")) == 1, "said once"
     house.sevdesk.world.switches = replace(house.sevdesk.world.switches, version="2.0")
@@ -84,6 +90,7 @@ def test_what_changed_since_yesterday_is_one_line(house: House) -> None:
     later(house)
     line = said(house, "READINESS_CHANGED")[-1]
     assert "new: SEVDESK-TAX-RULES" in line and "gone: SEVDESK-BOOKKEEPING" in line
+    assert open_alarms(house) == [("CONNECTION-LACKS", "SEVDESK-TAX-RULES")]
     granted = house.shopify._states[SHOP].scopes
     house.shopify.set_scopes(SHOP, sorted(granted - {"read_returns"}))  # and no webhook comes
     later(house)
@@ -99,11 +106,12 @@ def test_s52_a_token_that_is_refused_stops_writing_and_a_new_one_lets_it_go_on(h
     assert stopped(house) == lockout.REASON, "no order had to fail first"
     assert said(house, "stop") == [f"Posting stopped: {lockout.REASON}."]
     assert [item.finding.code for item in known(house).changes] == ["SEVDESK-TOKEN-REVOKED"]
+    assert open_alarms(house) == [("TOKEN-REFUSED", "sevdesk")]
     waiting = house.lived(mixed_rates, 1001)
     assert house.verdict(waiting)[0] != "documented"
     ctx, sevdesk = house.ladenbuch.context, house.ladenbuch.sevdesk_with("e" * 32)
     connect_sevdesk(ctx, TENANT, "e" * 32, sevdesk, by="operator")
-    assert stopped(house) is None and len(said(house, "go")) == 1
+    assert stopped(house) is None and len(said(house, "go")) == 1 and open_alarms(house) == []
     house.engine.drain()
     assert house.verdict(waiting)[0] == "documented", "made due at once, by nobody's hand"
     later(house)
@@ -124,6 +132,22 @@ def test_s52_a_token_that_works_again_by_itself_ends_our_stop_and_nobody_elses(h
     house.sevdesk.new_token("e" * 32)
     later(house)
     assert stopped(house) == "the year is closed"
+    assert open_alarms(house) == [("TOKEN-REFUSED", "sevdesk")], "the alarm does not hang on our stop"
+
+
+def test_s52_a_lost_shop_is_an_alarm_until_it_is_found_or_leaves(house: House) -> None:
+    state = house.shopify._states[SHOP]
+    state.shop = replace(state.shop, own_organisation=False)
+    house.shopify.revoke_tokens(SHOP)
+    later(house, timedelta(0))
+    later(house, DAY)
+    assert open_alarms(house) == [("TOKEN-REFUSED", "shopify")]
+    state.shop = replace(state.shop, own_organisation=True)
+    house.ladenbuch.tokens.keep_alive()
+    assert open_alarms(house) == []
+    lockout.lock_out(house.ladenbuch.context, TENANT, by="settle", subject="o")
+    lifecycle.uninstall(house.ladenbuch.context, TENANT, by="Shopify")
+    assert open_alarms(house) == []
 
 
 def test_one_tenants_trouble_stops_nobody_and_silence_is_no_change(house: House) -> None:

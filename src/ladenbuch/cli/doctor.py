@@ -18,6 +18,8 @@ from ladenbuch.db import Store
 from ladenbuch.domain.connected import Area, Finding, Language
 from ladenbuch.errors import UsageError
 from ladenbuch.web.alarm_words import alarm_sentence
+from ladenbuch.web.connection import connections
+from ladenbuch.workflows import checkup
 from ladenbuch.workflows.readiness import Mail, try_connection
 from ladenbuch.workflows.readiness import examine as examined
 
@@ -57,12 +59,16 @@ def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
         except UsageError as error:
             check("tenant", False, error.message, error.message)
             chosen_ones = []
-        for one in alarms_of(house, chosen_ones[0].id if tenant and chosen_ones else None)[0]:
+        asked = [owner.id for owner in chosen_ones] if tenant else [None]  # nothing where nobody has this name
+        for one in [one for whose in asked for one in alarms_of(house, whose)[0]]:
             words = (alarm_sentence(side, one.kind, one.facts) for side in ("en", "de"))
             check(f"{one.tenant or 'installation'}: {one.kind}", False, *words)
         for owner in chosen_ones:
             _switches(house, owner, check)
             found[owner.id] = examined(house.context, owner.id, mail_of(house))
+            if owner.state == "active":
+                checkup.keep(house.context, owner.id, found[owner.id])
+            _connection(house, owner, check)
             check_scopes(house, owner.id, check)
     told = [*checks, *(_told(name, item) for name, items in found.items() for item in items)]
     bad = [item for item in told if not item["ok"]]
@@ -116,6 +122,19 @@ def _switches(house: Ladenbuch, tenant: tenants.Tenant, check: Callable[[str, bo
     else:
         stopped = f"stopped: {reason}; ladenbuch go", f"angehalten: {reason}; ladenbuch go"
         check(f"{name}: writing", False, *stopped)
+
+
+def _connection(house: Ladenbuch, owner: tenants.Tenant, check: Callable[[str, bool, str, str], None]) -> None:
+    """Whether the shop is lost, and what changed lately since the day before."""
+    (one,) = connections(house.database, house.context.clock, house.settings.app_url)(owner.id)
+    if one.shop_lost:
+        name = f"{owner.id}: reconnect"
+        why = "Shopify takes the app's tokens no more", "Shopify nimmt die Token der App nicht mehr an"
+        check(name, False, f"{why[0]}: {one.reconnect}", f"{why[1]}: {one.reconnect}")
+    if one.changes and one.checkup is not None and one.checkup.changed_at is not None:
+        day = f"{one.checkup.changed_at:%Y-%m-%d}"
+        said = [f"{'+' if item.came else '-'} {item.finding.code}" for item in one.changes]
+        check(f"{owner.id}: changed", True, f"{day}: {', '.join(said)}", f"{day}: {', '.join(said)}")
 
 
 def _told(tenant: str, finding: Finding) -> dict[str, Any]:

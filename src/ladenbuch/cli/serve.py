@@ -105,9 +105,12 @@ def make_app(house: Ladenbuch, role: str = "all") -> Any:
 
 
 def _pages(house: Ladenbuch, health: Health) -> list[Any]:
+    from ladenbuch.web.connection import connections
     from ladenbuch.web.operating import operations
     from ladenbuch.web.pages import create_pages
     from ladenbuch.web.reads import SqlReads
 
     reads = SqlReads(house.database, utc_now)
-    return list(create_pages(reads, utc_now, reads.tenants, operations(house.metrics, health)))
+    settings = house.settings
+    joined = connections(house.database, utc_now, settings.app_url, settings.optional_scopes)
+    return list(create_pages(reads, utc_now, reads.tenants, operations(house.metrics, health), joined))

@@ -75,6 +75,18 @@ ALARMS: Mapping[str, Words] = {
         "Neu verbinden: Shopify über die App im Admin, sevdesk mit ladenbuch tenants sevdesk.",
         "Connect again: Shopify by the app in its admin, sevdesk with ladenbuch tenants sevdesk.",
     ),
+    "CONNECTION-LACKS": Words(
+        "Der Verbindung fehlt etwas, das vorher da war: {code}.",
+        "The connection lacks something that was there before: {code}.",
+        "Die Seite Verbindung sagt, was fehlt und was zu tun ist.",
+        "The page Connection says what is missing and what to do.",
+    ),
+    "USAGE-NEAR-CAP": Words(
+        "Für die Nutzung der App sind {used} von höchstens {cap} {currency} berechnet.",
+        "{used} of at most {cap} {currency} are charged for usage of the app.",
+        "Den Händler eine höhere Grenze bestätigen lassen (ladenbuch billing ask); darüber berechnet Shopify nichts.",
+        "Have the merchant agree to a higher cap (ladenbuch billing ask); above it Shopify charges nothing.",
+    ),
 }
 
 

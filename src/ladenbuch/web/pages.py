@@ -4,6 +4,7 @@
     /orders        every order with its state and the reason
     /orders/{id}   one order: heard -> decided (why) -> posted -> paid -> mailed, and what to choose
     /attention     what a person must decide
+    /connection    how shop and sevdesk account are connected, and what is missing before the first invoice
     /running       how this process is: what stalls, how long calls take
 
 The pages only read. Data arrives through `Reads`, whoever implements it; the words are in words.py.
@@ -33,11 +34,16 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from ladenbuch.alarms import Alarm
+from ladenbuch.domain.money import to_minor
+from ladenbuch.entitlements import NearCap
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.web import figures
 from ladenbuch.web.alarm_words import alarm_sentence, alarm_todo
+from ladenbuch.web.connection import Connection, Connections
 from ladenbuch.web.operating import Operations
 from ladenbuch.web.words import Language, language_of, say
+from ladenbuch.workflows import lockout
+from ladenbuch.workflows.tokens import RECONNECT
 
 State = Literal["documented", "waiting", "excluded", "attention", "open"]
 Kind = Literal["heard", "decided", "posted", "paid", "mailed"]
@@ -207,13 +213,16 @@ def create_pages(
     clock: Callable[[], datetime],
     tenants: Callable[[], Sequence[Shop]],
     operations: Callable[[], Operations] | None = None,
+    connections: Connections | None = None,
 ) -> list[Route]:
     """The dashboard's routes. `clock` (aware UTC) dates the pages, `tenants` lists the shops one may look
-    at, `operations` gives the figures of the process, where there are any."""
-    pages = _Pages(reads, clock, tenants, operations)
+    at, `operations` gives the figures of the process and `connections` those of the shops, where there are any."""
+    pages = _Pages(reads, clock, tenants, operations, connections)
+    connection = Route("/connection", pages.guarded(pages.connection), name="connection")
     running = Route("/running", pages.guarded(pages.running, without_books=True), name="running")
     return [
         *([] if operations is None else [running]),
+        *([] if connections is None else [connection]),
         Route("/", pages.guarded(pages.overview), name="overview"),
         Route("/orders", pages.guarded(pages.orders), name="orders"),
         Route("/orders/{order_id:path}", pages.guarded(pages.order), name="order"),
@@ -237,6 +246,7 @@ class _View:
     now: datetime
     path: str
     operated: bool = False
+    joined: bool = False
 
     def t(self, key: str, **values: object) -> str:
         return say(self.language, key, **values)
@@ -300,6 +310,34 @@ class _View:
         """The domain of a tenant's shop where several are shown; nothing else."""
         return next((shop.shop for shop in self.shops if shop.id == tenant), "") if len(self.shops) > 1 else ""
 
+    def connected(self, one: Connection) -> str:
+        """The one sentence about a connection; what needs a person first."""
+        if one.tenant.state in ("uninstalled", "redacted"):
+            return self.t("connection.gone")
+        if one.shop_lost:
+            return self.t("connection.reconnect")
+        if one.refused:
+            return self.t("connection.sevdesk")
+        if one.missing:
+            return self.plural("connection.lacks", len(one.missing))
+        return self.t("connection.good" if one.checked_at is not None else "connection.new")
+
+    def near(self, usage: NearCap) -> str:
+        """Usage that comes close to its cap; figures nobody can read stand as Shopify wrote them."""
+        told = (self._written(text, usage.currency) for text in (usage.used, usage.cap))
+        return self.t("billing.near", used=next(told), cap=next(told))
+
+    def _written(self, text: str, currency: str) -> str:
+        try:
+            return self.money(to_minor(text, currency), currency)
+        except LadenbuchError:
+            return f"{text} {currency}"
+
+    def prose(self, text: str) -> Markup:
+        """A sentence in which `this` is something to type."""
+        parts = str(Markup.escape(text)).split("`")
+        return Markup("".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts)))
+
     def order_link(self, row: OrderRow) -> str:
         path = "/orders/" + quote(row.order_id.removeprefix(_GID), safe="")
         return self.link(path, shop=row.tenant) if len(self.shops) > 1 else path
@@ -312,11 +350,13 @@ class _Pages:
         clock: Callable[[], datetime],
         tenants: Callable[[], Sequence[Shop]],
         operations: Callable[[], Operations] | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self._reads = reads
         self._clock = clock
         self._tenants = tenants
         self._operations = operations
+        self._connections = connections
 
     def guarded(
         self, page: Callable[[Request, _View], Response], *, without_books: bool = False
@@ -331,8 +371,8 @@ class _Pages:
                 return HTMLResponse("local only", 403, headers=_HEADERS)
             language = language_of(request.headers.get("accept-language", ""))
             shops: Sequence[Shop] = ()
-            operated = self._operations is not None
-            view = _View(language, None, shops, self._clock(), request.url.path, operated)
+            operated, joined = self._operations is not None, self._connections is not None
+            view = _View(language, None, shops, self._clock(), request.url.path, operated, joined)
             try:
                 try:
                     shops = self._tenants()
@@ -360,6 +400,7 @@ class _Pages:
             view,
             title="title.overview",
             o=numbers,
+            stops=_stops(numbers),
             urgent=urgent,
             bar=_bar(numbers),
             headline=headline,
@@ -369,6 +410,12 @@ class _Pages:
     def running(self, request: Request, view: _View) -> Response:
         assert self._operations is not None
         return _render("running.html", view, title="title.running", o=self._operations())
+
+    def connection(self, request: Request, view: _View) -> Response:
+        assert self._connections is not None
+        found = self._connections(view.tenant)
+        one = found[0] if len(found) == 1 else None
+        return _render("connection.html", view, title="title.connection", all=found, one=one)
 
     def orders(self, request: Request, view: _View) -> Response:
         state = next((known for known in STATES if known == request.query_params.get("state")), None)
@@ -400,6 +447,12 @@ class _Pages:
             raise _NotFound
         entries = sorted(life.entries, key=lambda entry: entry.at)
         return _render("order.html", view, title="title.orders", life=life, entries=entries)
+
+
+def _stops(numbers: Overview) -> list[str]:
+    """The stops that no alarm explains: a refused token is said there, with what to do, and nobody has to lift it."""
+    refused = any(one.kind == "TOKEN-REFUSED" for one in numbers.alarms)
+    return [why for why in numbers.stops if not (refused and (why == lockout.REASON or f": {RECONNECT}: " in why))]
 
 
 def _sentence(view: _View, numbers: Overview) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ladenbuch import audit, books, entitlements, inbox, tenants
+from ladenbuch import alarms, audit, books, entitlements, inbox, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.entitlement import Entitlement, Subscription, Terms, Unreadable, entitlement
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
@@ -77,6 +77,7 @@ class Billing:
             entitlements.put(tx, tenant, verdict, now)
             if known is not None and known.near_cap is not None and _far(read, bought, known):
                 entitlements.cap_left(tx, tenant)
+                alarms.end_alarm(tx, tenant, "USAGE-NEAR-CAP", "", now)
             if known is None or known.verdict.kind != verdict.kind:
                 _say(tx, tenant, now, "billing.entitlement", f"{verdict.kind}: {verdict.sentence}")
 
@@ -152,6 +153,8 @@ class Billing:
             near = entitlements.NearCap(used, cap, currency[:8])
             if not entitlements.cap_told(tx, tenant, news.happened_at, now, near):
                 return False
+            facts = {"used": used, "cap": cap, "currency": currency}
+            alarms.raise_alarm(tx, tenant, "USAGE-NEAR-CAP", "", now, facts)
             _say(tx, tenant, now, "billing.cap", f"{used} {currency} of at most {cap} are charged for usage.")
             return True
 

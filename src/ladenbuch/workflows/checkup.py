@@ -13,10 +13,10 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from ladenbuch import audit, checkups, tenants
+from ladenbuch import alarms, audit, checkups, tenants
 from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
-from ladenbuch.domain.compared import carried, changes
+from ladenbuch.domain.compared import Change, carried, changes
 from ladenbuch.domain.connected import Finding
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.telemetry.trace import bound
@@ -43,6 +43,9 @@ _SHUT = frozenset(
         "SEVDESK-FORBIDDEN",
     }
 )
+#: And what is said when Shopify's is shut.
+_SHOP_SHUT = frozenset({"SHOPIFY-RECONNECT", "SHOPIFY-TOKEN"})
+_LACKS = "CONNECTION-LACKS"
 _BY = "checkup"
 
 
@@ -116,6 +119,7 @@ def keep(ctx: Context, tenant: str, found: Sequence[Finding]) -> None:
         after = carried(before, found)
         new = changes(before, after) if known is not None and known.checked_at is not None else []
         checkups.put(tx, tenant, after, new, now, tomorrow)
+        _alarm(tx, tenant, after, new, now)
         if new:
             sentence = f"The connection changed: {'; '.join(item.english for item in new)}."
             audit.append(tx, tenant, now, actor=_BY, event="READINESS_CHANGED", subject=tenant, sentence=sentence)
@@ -128,3 +132,18 @@ def keep(ctx: Context, tenant: str, found: Sequence[Finding]) -> None:
         lockout.lock_out(ctx, tenant, by=_BY, subject=tenant)
     elif "SEVDESK" in codes:
         lockout.let_in(ctx, tenant, by=_BY)
+
+
+def _alarm(tx: Transaction, tenant: str, found: Sequence[Finding], new: Sequence[Change], now: datetime) -> None:
+    """Something is missing at a tenant that is live, and was not yesterday. A refused token has an alarm of its own,
+    and what somebody forced the start in spite of is none."""
+    missing = {item.code for item in found if item.level == "missing"}
+    for one in alarms.open_alarms(tx, tenant):
+        if one.kind == _LACKS and one.subject not in missing:
+            alarms.end_alarm(tx, tenant, _LACKS, one.subject, now)
+    if tenants.get(tx, tenant).draft_only:
+        return
+    for item in new:
+        code = item.finding.code
+        if item.came and code in missing - _SHUT - _SHOP_SHUT:
+            alarms.raise_alarm(tx, tenant, _LACKS, code, now, {"code": code})

@@ -6,12 +6,14 @@ with the token again; what waited is due at once. A stop by anybody else, or for
 
 from __future__ import annotations
 
-from ladenbuch import audit, inbox, tenants
+from ladenbuch import alarms, audit, inbox, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.workflows.context import Context
 
 #: The stop's reason: by it we know our own.
 REASON = "sevdesk refuses the token; connect the account again"
+#: What the alarm is about.
+SUBJECT = "sevdesk"
 #: The codes under which orders wait meanwhile.
 _WAITING = ("STOPPED", "SEVDESK-TOKEN", "SEVDESK-BREAKER")
 
@@ -21,6 +23,7 @@ def lock_out(ctx: Context, tenant: str, *, by: str, subject: str) -> bool:
     now = ctx.clock()
 
     def stop(tx: Transaction) -> bool:
+        alarms.raise_alarm(tx, tenant, "TOKEN-REFUSED", SUBJECT, now, {"service": "sevdesk"})
         if tenants.stopped(tx, tenant) is not None:
             return False
         tenants.stop(tx, tenant, REASON, now)
@@ -35,6 +38,7 @@ def let_in(ctx: Context, tenant: str, *, by: str) -> bool:
     now = ctx.clock()
 
     def go(tx: Transaction) -> bool:
+        alarms.end_alarm(tx, tenant, "TOKEN-REFUSED", SUBJECT, now)
         if not tenants.go(tx, tenant, reason=REASON):
             return False
         sentence = "Posting goes on: sevdesk takes the token again."

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ladenbuch import audit, books, grants, inbox, tenants
+from ladenbuch import alarms, audit, books, grants, inbox, tenants
 from ladenbuch.db import Store, Transaction, one_at_a_time
 from ladenbuch.errors import Rejected, Retryable
 from ladenbuch.grants import Grant, Kind
@@ -252,6 +252,7 @@ class Tokens:
                 if used is not None:
                     vault.put_secret(tx, tenant, PREVIOUS_REFRESH_TOKEN, used, now)
             grants.refreshed(tx, tenant, now, expires_at=token.expires_at, refresh_expires_at=token.refresh_expires_at)
+            found_again(tx, tenant, now)
             if token.scope:
                 scopes.note(tx, tenant, shop, scope_set(token.scope), now)
             _say(tx, tenant, shop, now, "ACCESS_TOKEN_STORED", f"A new access token for {shop} was stored.")
@@ -285,6 +286,7 @@ class Tokens:
             expires_at=token.expires_at,
             refresh_expires_at=token.refresh_expires_at,
         )
+        found_again(tx, tenant, now)
         by = f"user:{token.granted_by}" if token.granted_by else "tokens"
         detail = {"kind": kind, "scopes": sorted(granted)} | ({"network": token.origin} if token.origin else {})
         sentence = f"{shop} granted access ({kind}); its access token was stored."
@@ -309,7 +311,7 @@ class Tokens:
         With `held`, only if that is still what is stored: another process may have been luckier.
         """
         vault, now = self._ctx.vault, self._ctx.clock()
-        where = f", or {self._app_url}/reconnect?shop={shop}" if self._app_url else ""
+        where = f", or {reconnect_link(self._app_url, shop)}" if self._app_url else ""
         told = f"{RECONNECT}: {reason}. Open the app in the admin of {shop}{where}"
 
         def write(tx: Transaction) -> bool:
@@ -322,6 +324,7 @@ class Tokens:
                 kind = "permanent" if held is None else held.kind
                 grants.put(tx, tenant, kind, (), now)
             if grants.lose(tx, tenant, reason, now):
+                alarms.raise_alarm(tx, tenant, "TOKEN-REFUSED", "shopify", now, {"service": "Shopify"})
                 if tenants.standing(tx, tenant) in ("active", "installing"):
                     tenants.set_state(tx, tenant, "suspended", now, told)
                 _say(tx, tenant, shop, now, "RECONNECT_NEEDED", f"{told}.")
@@ -388,6 +391,18 @@ class Tokens:
             log.warning("a token could not be kept alive", extra={"tenant": tenant, "code": error.code})
             return False
         return True
+
+
+def reconnect_link(app_url: str | None, shop: str, optional: str | None = None) -> str:
+    """Where a person connects a shop again, or grants an optional scope: our page, else the shop's list of its apps."""
+    if app_url is None:
+        return f"https://{shop}/admin/settings/apps"
+    return f"{app_url}/reconnect?shop={shop}" + (f"&optional={optional}" if optional else "")
+
+
+def found_again(tx: Transaction, tenant: str, now: datetime) -> None:
+    """The shop's token is no cause for alarm (any more)."""
+    alarms.end_alarm(tx, tenant, "TOKEN-REFUSED", "shopify", now)
 
 
 def alone_with_tokens(tx: Transaction, tenant: str) -> None:
