@@ -27,6 +27,7 @@ from isolation_world import (
 from ladenbuch import (
     alarms,
     audit,
+    backfills,
     books,
     checkups,
     deadletters,
@@ -267,6 +268,30 @@ def _of_the_rest() -> None:
     ask("checkups.put", lambda w, tx, t: checkups.put(tx, t, [found], [Change(True, found)], LATER, LATER))
     ask("checkups.failed", lambda w, tx, t: checkups.failed(tx, t, "C", LATER))
     ask("checkups.forget", lambda w, tx, t: checkups.forget(tx, t))
+
+    week, plan = timedelta(days=7), backfills.Planned("o-new", "new", NOW, NOW, 1, "e", "s", settle=True)
+    for b in ("b-new", "b-run", "b-none"):
+        ask("backfills.get", lambda w, tx, t, b=b: [backfills.get(tx, t, b), nothing(backfills.get(tx, "nobody", b))])
+        ask("backfills.move", lambda w, tx, t, b=b: backfills.move(tx, t, b, backfills.OPEN, "paused", LATER, "why"))
+        ask("backfills.keep", lambda w, tx, t, b=b: backfills.keep(tx, t, b, 1, 9, [(plan, {"n": 1})], {}, LATER))
+        ask("backfills.aim", lambda w, tx, t, b=b: backfills.aim(tx, t, b, {"to": 1}))
+        ask("backfills.proven", lambda w, tx, t, b=b: backfills.proven(tx, t, b, {"to": 2}))
+        ask("backfills.unproven", lambda w, tx, t, b=b: backfills.unproven(tx, t, b, 0, {"to": 3}))
+        ask("backfills.take", lambda w, tx, t, b=b: backfills.take(tx, t, b, 5, LATER, week))
+        ask("backfills.outstanding", lambda w, tx, t, b=b: backfills.outstanding(tx, t, b, 9))
+        ask("backfills.states", lambda w, tx, t, b=b: backfills.states(tx, t, b))
+        ask("backfills.ended_since", lambda w, tx, t, b=b: backfills.ended_since(tx, t, b, AGO))
+        ask("backfills.page", lambda w, tx, t, b=b: backfills.page(tx, t, b, -1, 9))
+        ask("backfills.wanted", lambda w, tx, t, b=b: backfills.wanted(tx, t, b, dict.fromkeys(w.ids["orders"], 7)))
+        ask("backfills.rows_of", lambda w, tx, t, b=b: backfills.rows_of(tx, t, b, w.ids["orders"]))
+        ask("backfills.leave", lambda w, tx, t, b=b: backfills.leave(tx, t, b, w.ids["orders"], "CHANGED", LATER))
+        ask("backfills.ended", lambda w, tx, t, b=b: [
+            backfills.ended(tx, t, b, one, "done", "C", LATER) for one in w.ids["orders"]])  # fmt: skip
+    ask("backfills.get", lambda w, tx, t: backfills.get(tx, t))
+    day = NOW.date()
+    ask("backfills.begin", lambda w, tx, t: backfills.begin(
+        tx, t, "b-next", day, day, cut_off=None, basis="b", cursor={}, now=LATER))  # fmt: skip
+    ask("backfills.forget", lambda w, tx, t: backfills.forget(tx, t))
 
     kind = "authorization_code"
     ask("grants.get", lambda w, tx, t: grants.get(tx, t))

@@ -34,6 +34,7 @@ import sqlalchemy as sa
 from ladenbuch import (
     alarms,
     audit,
+    backfills,
     books,
     checkups,
     circuits,
@@ -223,6 +224,18 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     entitlements.cap_told(tx, tenant, NOW - timedelta(days=1), NOW, entitlements.NearCap("90", "100", "EUR"))
     found = Finding("warn", "SHOP-TAX", "taxes", mark, mark)
     checkups.put(tx, tenant, [found], [Change(True, found)], NOW, NOW - timedelta(minutes=more))
+    for name, state in (("b-new", "planning"), ("b-run", "running")):
+        day = date(2026, more, 1)
+        backfills.begin(tx, tenant, name, day, day, cut_off=NOW, basis=mark, cursor={"at": mark}, now=NOW)
+        planned = [
+            backfills.Planned(f"{one}{more if n else ''}", mark, NOW, NOW, more, mark, mark, settle=n < 2)
+            for n, one in enumerate((order, f"{order}-", f"{order}+"))
+        ]
+        backfills.keep(tx, tenant, name, 0, 0, [(one, {mark: more}) for one in planned], {"at": mark}, NOW)
+        if state == "running":
+            backfills.move(tx, tenant, name, ("planning",), "running", NOW, mark)
+            backfills.take(tx, tenant, name, 1, NOW, timedelta(seconds=30))
+            backfills.wanted(tx, tenant, name, {order: more})
     until = 1_000_000 * more
     upsert(
         tx, circuits.circuits, tenant=tenant, service="shopify", kind="k", until=until, pause=more, probed_until=None

@@ -85,6 +85,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
     Store.BOOKS: (
         "ladenbuch.alarms",
         "ladenbuch.audit",
+        "ladenbuch.backfills",
         "ladenbuch.books",
         "ladenbuch.budgets",
         "ladenbuch.checkups",
@@ -106,6 +107,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
 SYSTEM_REASONS = frozenset(
     {
         "audit verify",  # the chains of all tenants, by the operator's command
+        "backfill",  # whose years of orders are being taken over
         "budgets",  # a bucket may belong to several tenants: shops that keep their books in one account
         "checkup",  # whose connection was not looked at for a day
         "dashboard",  # the operator's overview of all shops

@@ -18,6 +18,7 @@ from isolation_world import A, B, Court
 from ladenbuch import (
     alarms,
     audit,
+    backfills,
     books,
     checkups,
     deadletters,
@@ -75,6 +76,7 @@ def test_s42_every_table_has_rows_of_both_shops_under_the_same_keys(court: Court
 OF_NOBODY = {
     "alarms": {"said"},
     "audit": set(),
+    "backfills": {"running"},
     "books": {"drop_leases"},
     "checkups": {"times"},
     "deadletters": set(),
@@ -88,7 +90,10 @@ OF_NOBODY = {
 }
 
 
-OWNERS = (alarms, audit, books, checkups, deadletters, entitlements, evidence, grants, inbox, outbox, privacy, tenants)
+OWNERS = (
+    alarms, audit, backfills, books, checkups, deadletters, entitlements, evidence, grants, inbox, outbox, privacy,
+    tenants,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("module", OWNERS, ids=lambda module: module.__name__.rpartition(".")[2])

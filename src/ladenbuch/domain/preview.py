@@ -55,7 +55,7 @@ class Step:
 class Paper:
     """A document that would be written now, or cancelled. `sort`: invoices, credit_notes, cancellations.
 
-    `content` is the hash of everything on it but its date of issue.
+    `content` is the hash of everything on it but its date of issue; `taxed_on` the day its tax belongs to.
     """
 
     sort: str
@@ -64,6 +64,7 @@ class Paper:
     currency: str
     tax_rule: int
     delivered_on: date
+    taxed_on: date
     gross: int
     sums: tuple[tuple[Decimal, RateSum], ...]
     content: str
@@ -136,7 +137,8 @@ def preview_of(order: Order, made: Plan, books: Books, profiles: Sequence[Profil
 
     Nothing is due for an order that is held (`plan.HELD`): settling it asks first, and may then post what no plan has.
     """
-    version = profile_at(profiles, made.tax_point.at if made.tax_point else order.processed_at).version
+    profile = profile_at(profiles, made.tax_point.at if made.tax_point else order.processed_at)
+    version = profile.version
     waiting = [item.code for item in made.waiting] + (["INCOMPLETE"] if made.later is not None else [])
     due = set() if HELD.intersection(waiting) else {action.key for action in made.due(now)}
     return OrderPreview(
@@ -148,7 +150,9 @@ def preview_of(order: Order, made: Plan, books: Books, profiles: Sequence[Profil
         profile_version=version,
         applied=books.applied,
         steps=tuple(Step(action.kind, action.key, _amount(action), action.key in due) for action in made.actions),
-        papers=tuple(_paper(order.name, item) for item in made.actions if item.kind in _PAPERS and item.key in due),
+        papers=tuple(
+            _paper(order.name, item, profile) for item in made.actions if item.kind in _PAPERS and item.key in due
+        ),
         waiting=tuple(sorted(set(waiting))),
         attention=tuple(sorted({item.code for item in made.attention})),
         excluded=made.exclusion.code if made.exclusion else None,
@@ -210,12 +214,13 @@ def _amount(action: Action) -> int | None:
     return action.document.draft.gross if action.document is not None else None
 
 
-def _paper(name: str, action: Action) -> Paper:
+def _paper(name: str, action: Action, profile: Profile) -> Paper:
     assert action.document is not None
-    draft = action.document.draft
+    draft, point = action.document.draft, action.document.tax_point
+    taxed_on = profile.local_date(point) if point is not None else draft.delivery_date
     sums = tuple(draft.sums.items())
     return Paper(
-        _PAPERS[action.kind], action.document.key, name, draft.currency, draft.tax_rule, draft.delivery_date,
+        _PAPERS[action.kind], action.document.key, name, draft.currency, draft.tax_rule, draft.delivery_date, taxed_on,
         draft.gross, sums, content_of(action.document),
     )  # fmt: skip
 

@@ -96,6 +96,18 @@ TABLES: dict[str, Table] = {
         staff="actor",
     ),
     "books.audit_heads": Table("the end of the chain", "history", none="tenant entries hash"),
+    "books.backfill_orders": Table(
+        "orders of a period that is taken over: what was planned, and what came of it",
+        "work",
+        none="tenant backfill place part processed_at updated_at applied expected says state wanted code at",
+        pseudonym="order_id name",
+    ),
+    "books.backfills": Table(
+        "periods that are taken over, and how far they are",
+        "work",
+        none="tenant id state since until cut_off basis cursor totals pending reason created_at planned_at started_at "
+        "resumed_at ended_at",
+    ),
     "books.bookings": Table(
         "which transaction pays which document",
         "document",
@@ -135,7 +147,7 @@ TABLES: dict[str, Table] = {
     ),
     "books.documents": Table(
         "documents, what they were decided on, and how far they are",
-        "document",
+        "work",
         none="tenant key kind state number invoice_date gross sums tax_point profile_version key_id hash_posted "
         "hash_seen made_by finalised_at eu_net",
         pseudonym="order_id sevdesk_id",

@@ -7,7 +7,7 @@ nothing else of the tenant opens, in no backup either (decision 0012). A shop th
 
 from __future__ import annotations
 
-from ladenbuch import audit, books, checkups, evidence, grants, inbox, outbox, privacy, tenants
+from ladenbuch import audit, backfills, books, checkups, evidence, grants, inbox, outbox, privacy, tenants
 from ladenbuch.db import Sealed, Store, Transaction
 from ladenbuch.errors import Rejected
 from ladenbuch.sealed import SealedColumn
@@ -44,6 +44,7 @@ def redact(ctx: Context, tenant: str, *, by: str, why: str) -> str:
         privacy.drop_answers(tx, tenant)
         grants.forget(tx, tenant)
         checkups.forget(tx, tenant)
+        backfills.forget(tx, tenant)
         gone = ctx.vault.delete_secrets(tx, tenant)
         _shred(ctx, tx, tenant)
         sentence = (
