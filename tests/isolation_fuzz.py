@@ -456,6 +456,8 @@ COMMANDS: dict[str, _Arguments] = {
     "webhooks ensure": lambda fuzz, folder: _tenant(fuzz),
     "webhooks audit": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
     "grants migrate": lambda fuzz, folder: _tenant(fuzz),
+    "billing ask": lambda fuzz, folder: ["--plan", fuzz.word(), "--price", "1.00", "--test", *_tenant(fuzz), "--json"],
+    "billing cancel": lambda fuzz, folder: ["--yes", *_tenant(fuzz), "--json"],
     "billing charge": lambda fuzz, folder: [
         "--period", "2026-11", "--amount", "1.00", "--description", "d", *_tenant(fuzz)],
     "keys rotate": lambda fuzz, folder: [*_tenant(fuzz), "--json"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,10 +13,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from acceptance.invoice_cases import mixed_rates
 from house import SHOP, TENANT, House
 from ladenbuch import alarms, audit, entitlements, inbox, tenants
+from ladenbuch.cli import billing as cli
+from ladenbuch.cli.app import app
 from ladenbuch.db import Store, to_micros
 from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.inbox.marks import order_marks
@@ -229,7 +233,7 @@ def test_usage_is_charged_once_per_period_and_its_cap_is_announced_once(house: H
     assert caught.value.code == "BILLING-NO-PLAN"
     agreed(house)
     first = [billing(house).charge(TENANT, "2026-11", "orders", Price(Decimal("89.99"), "EUR"), "x") for _ in range(3)]
-    assert len(set(first)) == 1
+    assert len({one.id for one in first}) == 1 == len({one.key for one in first})
     topic = "app_subscriptions/approaching_capped_amount"
     assert [row for row in house.shopify.deliveries() if row["topic"] == topic] == []
     billing(house).charge(TENANT, "2026-12", "orders", Price(Decimal("0.01"), "EUR"), "x")
@@ -256,3 +260,52 @@ def gauge(house: House) -> float:
     house.ladenbuch.health("all")
     lines = house.ladenbuch.metrics.render().decode().splitlines()
     return float(next(line for line in lines if line.startswith("usage_near_cap ")).split()[1])
+
+
+# -- by command ------------------------------------------------------------------------------------------------------
+
+
+def test_s117_plan_usage_and_end_by_command_all_as_a_test(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S117: asked, agreed, charged once however often, ended; no money moves with --test."""
+    runner = CliRunner()
+    monkeypatch.setattr(cli, "opened", lambda: nullcontext(house.ladenbuch))
+
+    def run(*arguments: str) -> tuple[int, dict[str, Any]]:
+        done = runner.invoke(app, ["billing", *arguments, "--tenant", TENANT, "--json"])
+        return done.exit_code, json.loads(done.stdout) if done.stdout else {}
+
+    usage = ("charge", "--period", "2026-11", "--amount", "12.35", "--description", "247 orders", "--test")
+    code, asked = run("ask", "--plan", "pro", "--price", "19", "--cap", "100", "--terms", "0.05 each", "--test")
+    assert code == 0 and asked["test"] is True and asked["confirmation_url"].startswith("https://")
+    (stored,) = house.shopify.charges(SHOP).subscriptions
+    assert stored["test"] is True
+    with pytest.raises(Rejected, match="no active plan"):  # nobody has agreed yet
+        raise runner.invoke(app, ["billing", *usage, "--tenant", TENANT]).exception or AssertionError
+    house.shopify.agree(SHOP, asked["charge"])
+    records = [run(*usage)[1] for _ in range(3)]
+    assert len({one["record"] for one in records}) == 1 and records[0]["idempotency_key"].endswith("/2026-11/orders")
+    assert records[0]["test"] is True and "as a test" in said(house, "billing.charged")[0]
+    code, found = run("status", "--look")
+    assert code == 0 and found["shops"][0]["kind"] == "trial", "a test entitles nobody but a development store"
+    assert run("cancel", "--yes") == (0, {"tenant": TENANT, "status": "CANCELLED"})
+    assert run("cancel", "--yes") == (1, {"tenant": TENANT, "status": None})
+    code, bought = run("ask", "--plan", "basic", "--price", "5", "--once")
+    assert code == 0 and bought["test"] is False
+    house.shopify.agree(SHOP, bought["charge"])
+    assert run("status", "--look")[1]["shops"][0]["kind"] == "entitled"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--plan", "pro"), ("--plan", "pro", "--cap", "5"), ("--plan", "pro", "--price", "abc"),
+        ("--plan", "gold", "--price", "1"), ("--plan", "pro", "--once", "--cap", "1", "--terms", "x"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_makes_no_sense_is_not_asked_for(
+    house: House, monkeypatch: pytest.MonkeyPatch, wrong: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(cli, "opened", lambda: nullcontext(house.ladenbuch))
+    done = CliRunner().invoke(app, ["billing", "ask", *wrong, "--tenant", TENANT])
+    assert isinstance(done.exception, UsageError) and done.exception.code == "OPTIONS"
+    assert house.shopify.charges(SHOP).subscriptions == []

@@ -78,10 +78,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A charge that waits for the merchant's agreement at `confirmation_url`."""
+    """A charge that waits for the merchant's agreement at `confirmation_url`. `test`: no money will move."""
 
     id: str
     confirmation_url: str
+    test: bool = False
 
 
 def subscribe(
@@ -105,13 +106,15 @@ def subscribe(
     if days is not None:
         asked["trialDays"] = days
     made = _done(execute("billing_subscribe", asked), "appSubscriptionCreate")
-    return _asked(made, "appSubscription")
+    return _asked(made, "appSubscription", test=test)
 
 
 def purchase(execute: Execute, name: str, price: Price, return_url: str, *, test: bool) -> Asked:
     """Ask the merchant to agree to a one-time purchase."""
     asked = {"name": name, "price": price.to_input(), "returnUrl": return_url, "test": test}
-    return _asked(_done(execute("billing_one_time", asked), "appPurchaseOneTimeCreate"), "appPurchaseOneTime")
+    return _asked(
+        _done(execute("billing_one_time", asked), "appPurchaseOneTimeCreate"), "appPurchaseOneTime", test=test
+    )
 
 
 def cancel(execute: Execute, subscription: str, *, prorate: bool = False) -> str:
@@ -235,9 +238,9 @@ def _done(result: Result, name: str) -> Json:
     return made
 
 
-def _asked(made: Json, name: str) -> Asked:
+def _asked(made: Json, name: str, *, test: bool) -> Asked:
     url = shapes.text(made.get("confirmationUrl"), "confirmationUrl")
-    return Asked(shapes.text(_object(made, name).get("id"), f"{name}.id"), url)
+    return Asked(shapes.text(_object(made, name).get("id"), f"{name}.id"), url, test)
 
 
 def _object(holder: Json, name: str) -> Json:

@@ -32,6 +32,15 @@ _BY = "billing"
 
 
 @dataclass(frozen=True, slots=True)
+class Charged:
+    """A usage record: its id and idempotency key; `test`: on a plan on which no money moves."""
+
+    id: str
+    key: str
+    test: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Billing:
     """`app` is the app's gid, `terms` what the operator grants."""
 
@@ -165,34 +174,40 @@ class Billing:
 
     # -- charges by hand ---------------------------------------------------------------------------------------------
 
-    def ask_plan(self, tenant: str, plan: Plan, return_url: str, *, trial_days: int | None = None) -> Asked:
-        """Ask the merchant to agree to a plan with manual pricing; in a development store as a test."""
-        test, execute = self._development(tenant), self.ctx.shopify(tenant).execute
+    def ask_plan(
+        self, tenant: str, plan: Plan, return_url: str, *, trial_days: int | None = None, test: bool = False
+    ) -> Asked:
+        """Ask the merchant to agree to a plan with manual pricing; in a development store always as a test."""
+        test, execute = test or self._development(tenant), self.ctx.shopify(tenant).execute
         asked = charges.subscribe(execute, plan, return_url, test=test, trial_days=trial_days)
         self._tell(tenant, "billing.asked", f"The merchant was asked to agree to the plan {plan.name}.")
         return asked
 
-    def ask_purchase(self, tenant: str, name: str, price: Price, return_url: str) -> Asked:
-        """Ask the merchant to agree to a one-time purchase; in a development store as a test."""
-        test, execute = self._development(tenant), self.ctx.shopify(tenant).execute
+    def ask_purchase(self, tenant: str, name: str, price: Price, return_url: str, *, test: bool = False) -> Asked:
+        """Ask the merchant to agree to a one-time purchase; in a development store always as a test."""
+        test, execute = test or self._development(tenant), self.ctx.shopify(tenant).execute
         asked = charges.purchase(execute, name, price, return_url, test=test)
         self._tell(tenant, "billing.asked", f"The merchant was asked to buy {name} once.")
         return asked
 
-    def charge(self, tenant: str, period: str, what: str, price: Price, description: str) -> str:
-        """Charge usage of a period once; the record's id, the same however often it is called.
+    def charge(
+        self, tenant: str, period: str, what: str, price: Price, description: str, *, test: bool = False
+    ) -> Charged:
+        """Charge usage of a period once; the record, the same however often it is called. `test`: on a plan that is
+        one, which only a development store's counts as without it.
 
         Raises Rejected("BILLING-NO-PLAN") without an active plan that has usage, and what `charges` raises.
         """
         execute = self.ctx.shopify(tenant).execute
-        found = charges.bought(execute, frozenset(self.terms.plans), live_only=not self._development(tenant))
+        found = charges.bought(execute, frozenset(self.terms.plans), live_only=not (test or self._development(tenant)))
         if found is None or found.usage_line is None:
             raise Rejected("BILLING-NO-PLAN", "there is no active plan with usage in this shop")
         key = charges.usage_key(tenant, period, what)
         made = charges.charge_usage(execute, found.usage_line, price, description, key)
-        sentence = f"{price.amount:.2f} {price.currency} were charged for {what} of {period} ({made})."
+        how = " as a test" if found.subscription.test else ""
+        sentence = f"{price.amount:.2f} {price.currency} were charged{how} for {what} of {period} ({made})."
         self._tell(tenant, "billing.charged", sentence)
-        return made
+        return Charged(made, key, found.subscription.test)
 
     def cancel(self, tenant: str, *, prorate: bool = False) -> str | None:
         """End the plan with manual pricing; its status afterwards, None when there is none."""
