@@ -386,7 +386,7 @@ class Diary:
         months = {}
         for order in self.orders.values():
             for item in self.known(order).documents:
-                if item.sevdesk_id and item.tax_point:
+                if item.sevdesk_id and item.tax_point and not item.of_others:
                     months[item.sevdesk_id] = f"{item.tax_point.astimezone(BERLIN):%m/%Y}"
         return months
 

@@ -5,8 +5,6 @@ Each test is one numbered situation; the rows are what an accountant finds in se
 
 from __future__ import annotations
 
-import pytest
-
 from acceptance.diary import SHOP, diary
 from ladenbuch.simulators.lives.wide import company, terms
 
@@ -123,7 +121,6 @@ def test_5_13_a_refund_of_an_order_of_the_previous_app_without_a_known_invoice_i
         assert day.verdict(order).startswith("attention ORIGIN-UNKNOWN")
 
 
-@pytest.mark.xfail(strict=True, reason="foreign invoices are not adopted yet (R22)")
 def test_5_13_a_refund_of_an_order_of_the_previous_app_credits_its_adopted_invoice() -> None:
     """R22, B11: the invoice the previous app wrote is found by the order's name and amount."""
     with diary("2027-03-01 10:00") as day:

@@ -110,6 +110,8 @@ VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "has_categories": lambda sevdesk: sevdesk.has_categories(),
     "contact_person": lambda sevdesk: sevdesk.contact_person(),
     "country_id": lambda sevdesk: sevdesk.country_id("DE"),
+    "country_code": lambda sevdesk: sevdesk.country_code("1"),
+    "tagged": lambda sevdesk: sevdesk.tagged("Shopify"),
     "unity_id": lambda sevdesk: sevdesk.unity_id(),
     "find_contact": lambda sevdesk: sevdesk.find_contact("S1-1"),
     "contacts_with_email": lambda sevdesk: sevdesk.contacts_with_email("erika@example.org"),

@@ -38,7 +38,7 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
     answers = sorted(of(resolutions), key=lambda row: row.at)
     answered = tuple((row.code, row.facts_hash, row.choice) for row in answers)
     if not keys:
-        return Books(resolutions=answered)
+        return Books(resolutions=answered, hands=tuple(_hand(row) for row in of(hands)))
     by_document: dict[str, list[Cover]] = {}
     for row in of(covers):
         by_document.setdefault(row.document_key, []).append(Cover(row.fact_id, row.amount))

@@ -296,6 +296,12 @@ def booked(
     )
 
 
+def order_of_invoice(tx: Transaction, tenant: str, sevdesk_id: str) -> str | None:
+    """The order whose invoice this document of sevdesk is in our books, or None."""
+    query = sa.select(documents.c.order_id).where(documents.c.tenant == tenant, documents.c.sevdesk_id == sevdesk_id)
+    return tx.execute(query.where(documents.c.kind != "credit_note").limit(1)).scalar_one_or_none()
+
+
 def has_documents(tx: Transaction, tenant: str) -> bool:
     """Whether anything was ever intended or written for the tenant."""
     return tx.execute(sa.select(documents.c.key).where(documents.c.tenant == tenant).limit(1)).first() is not None

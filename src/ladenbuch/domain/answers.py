@@ -7,7 +7,7 @@ A choice is the sentence that was offered; what follows from it is written down 
     by_hand    a person does it; nothing more is posted for these facts, and the order counts as accounted for
     exclude    the order is not ours (nothing was posted), or no longer ours (something was)
     redo       what stands in sevdesk is taken over, restored, written again or deleted, as the choice says: a draft, a
-               money line, a contact
+               money line, a contact, an invoice of others
     elsewhere  something must be done in the shop or in the settings; then the order is looked at again
 
 Answers are bound to two hashes: of the facts the question names, and of everything that was sold, given back or
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -110,6 +111,7 @@ EFFECTS: Mapping[str, Effect] = {
     "service at the place of use": Effect(SETTING, "unshipped", "service_at_place"),
     "leave it in one invoice": Effect(WAIVE),
     "write it dated today": Effect(WAIVE),
+    "it is another sale, invoice it": Effect(WAIVE),
     "send an ordinary invoice": Effect(WAIVE),
     "send the credit note as an ordinary document": Effect(WAIVE),
     "take theirs": Effect(REDO),
@@ -122,7 +124,14 @@ EFFECTS: Mapping[str, Effect] = {
 
 def effect_of(choice: str) -> Effect:
     """What follows from a choice; wordings without an effect of their own are done elsewhere."""
-    return EFFECTS.get(choice, Effect(REDO if names_a_contact(choice) else ELSEWHERE))
+    named = names_a_contact(choice) or adoptable(choice) is not None
+    return EFFECTS.get(choice, Effect(REDO if named else ELSEWHERE))
+
+
+def adoptable(choice: str) -> str | None:
+    """The number of the invoice of others that a choice takes over ("adopt number RE-77"), or None."""
+    found = re.fullmatch(r"adopt number (.+)", choice)
+    return found[1] if found else None
 
 
 @dataclass(frozen=True, slots=True)

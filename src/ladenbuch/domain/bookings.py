@@ -149,6 +149,8 @@ def _shares(
     for document in live:
         open_rest[document.key] -= theirs.get(document.key, 0)
     covered = _covered(facts, profile, shares, sum(theirs.get(item.key, 0) for item in live))
+    if any(item.of_others for item in live):
+        covered |= _before_us(facts, profile, shares)
     over: dict[str, int] = {}
     ours = [(when, item.id, item) for item in facts.order.payments if moved(item) > 0 and (when := moved_at(item))]
     for _, _, payment in sorted(ours, key=lambda entry: entry[:2]) if documents is not None else []:
@@ -203,6 +205,12 @@ def _covered(facts: Facts, profile: Profile, shares: dict[str, list[Share]], the
             theirs -= payment.amount
             found.add(payment.id)
     return frozenset(found)
+
+
+def _before_us(facts: Facts, profile: Profile, shares: dict[str, list[Share]]) -> frozenset[str]:
+    """Money that moved before go-live, on an order whose invoice others wrote: they keep the books of it (R22)."""
+    moved_before = [item for item in facts.items if item.kind == "money" and item.at < profile.go_live]
+    return frozenset(item.id for item in moved_before if item.amount > 0 and item.id not in shares)
 
 
 def _paid_twice(made: Money, books: Books, facts: Facts, payment: Payment) -> None:

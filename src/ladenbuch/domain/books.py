@@ -48,6 +48,11 @@ class PostedDocument:
         """The day it bears in sevdesk."""
         return self.dated or self.draft.issued_on
 
+    @property
+    def of_others(self) -> bool:
+        """Whether it is an invoice another tool or a person wrote, taken over as it stood (R22)."""
+        return self.key.startswith("ado:")
+
 
 def transaction_of(part: str) -> str:
     """The Shopify transaction a line or booking is for: `gid://shopify/OrderTransaction/9/2` is part 2 of number 9."""
@@ -89,12 +94,13 @@ BESIDE = ("doubled", "foreign")
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """Something others did in sevdesk to a document of ours, as last seen (R12-R15).
+    """Something others did in sevdesk to a document of ours, or beside them, as last seen (R12-R15).
 
     `kind`: paid (`amount` beyond what we booked), unlinked (`amount` of ours taken off), credited (a credit note that
     is not ours), cancelled, changed (other sums, rule, currency or note), gone, finalised, edited (drafts), moved
-    (another number or day: sevdesk's count), doubled and foreign (a document beside ours for the same order, `BESIDE`).
-    `amount` in minor units; `by_rate` gross per rate of a credit note.
+    (another number or day: sevdesk's count), doubled and foreign (a document beside ours for the same order, `BESIDE`),
+    candidate (an invoice of others that may be this order's). `amount` in minor units; `by_rate` gross per rate of a
+    credit note.
     """
 
     kind: str

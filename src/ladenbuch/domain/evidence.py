@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.feed import FeedLine
+from ladenbuch.domain.foreign import ForeignDocument
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.rates import RateTable
 from ladenbuch.domain.threshold import EuSale, counted
@@ -39,13 +40,14 @@ class Evidence:
     """Everything a decision may rest on besides the order and the books.
 
     `eu_sales` is what the documents of other orders add to the EU threshold; `feeds` are free lines on the accounts
-    that feeds fill, as far as they were looked up.
+    that feeds fill, as far as they were looked up; `foreign` are documents of others that may be the order's invoice.
     """
 
     rates: RateTable = field(default_factory=RateTable)
     vat_ids: Mapping[str, VatIdAnswer] = field(default_factory=dict)
     eu_sales: tuple[EuSale, ...] = ()
     feeds: tuple[FeedLine, ...] = ()
+    foreign: tuple[ForeignDocument, ...] = ()
 
     def beside(self, documents: Iterable[PostedDocument], order_id: str) -> Evidence:
         """The same with the order's own earlier documents, for what was sold in it later."""

@@ -44,13 +44,17 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What every document of an order is decided on. `now` (aware UTC) only fills dates; `closed` is R11's day."""
+    """What every document of an order is decided on. `now` (aware UTC) only fills dates; `closed` is R11's day.
+
+    `asked`: sevdesk holds what may be the order's invoice; no other is written until a person has said.
+    """
 
     facts: Facts
     now: datetime
     evidence: Evidence
     answers: Answers
     closed: date | None = None
+    asked: Problem | None = None
 
     @classmethod
     def of(cls, facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime, evidence: Evidence) -> Basis:
@@ -70,6 +74,8 @@ def documents_of(basis: Basis, sheet: Sheet, profile: Profile) -> tuple[list[Pos
 
     What a person answered about this very sheet counts as if the profile said it.
     """
+    if basis.asked is not None:
+        return [], [basis.asked]
     decided: dict[str, str] = {}
     while True:
         documents, problems = _decided(basis, sheet, profile, decided)

@@ -19,6 +19,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from ladenbuch.domain.actions import Action, Letter, Plan, finalise_key, without_letter_address
+from ladenbuch.domain.adopted import Adoption, adoption
 from ladenbuch.domain.answers import BY_HAND, EXCLUDE, WAIVE, Answers, effect_of, merged
 from ladenbuch.domain.bookings import Money, money
 from ladenbuch.domain.books import Books, PostedDocument
@@ -97,9 +98,14 @@ def _planned(whole: Facts, books: Books, profiles: Sequence[Profile], now: datet
     profile = _pinned(whole.order, books, profiles, dated)
     basis = Basis.of(facts, books, profiles, now, evidence)
     excluded = exclusion_of(replace(whole, tax_point=tax_point), books, profile)
+    taking = adoption(basis, books, profile) if excluded is None or excluded.code == "BEFORE-GO-LIVE" else Adoption()
+    if taking.document is not None:  # what follows from it is planned when it is in the books
+        return Plan(order.id, (taking.action,), tax_point=tax_point, cards=cards)
     if excluded is not None:
         late = refunded_since(whole, profile.go_live) if excluded.code == "BEFORE-GO-LIVE" else ()
-        return Plan(order.id, attention=late, exclusion=None if late else excluded, tax_point=tax_point)
+        asked = (taking.asked,) if late and taking.asked is not None else late
+        return Plan(order.id, attention=asked, exclusion=None if late else excluded, tax_point=tax_point)
+    basis = replace(basis, asked=taking.asked)
     if tax_point is None and books.invoice is None:
         early = basis if cards.settled else replace(basis, facts=whole)
         return _before_tax_point(early, books, profile, timing, cards)

@@ -62,6 +62,13 @@ _TABLE: Mapping[str, tuple[str, str, str, str, str, str]] = {
         "Die Rechnungskorrektur {number} wurde von Hand über dasselbe Geld geschrieben: Sie gilt als unsere.",
         "Had it other sums, a person would be asked.", "Hätte sie andere Summen, würde gefragt.",
     ),
+    "adopt_invoice": (
+        "R22", "§14c UStG",
+        "Invoice {number} is this order's ({evidence}): it was written by others and is taken over as it stands.",
+        "Die Rechnung {number} ist die dieser Bestellung: Andere haben sie geschrieben, sie gilt, wie sie ist.",
+        "Were it not the same to the cent, a person would be asked, and nothing invoiced.",
+        "Wäre sie nicht auf den Cent dieselbe, würde gefragt und nichts berechnet.",
+    ),
     "finalise": (
         "R21", "§14 (4) no. 4 UStG",
         "The draft equals the {what} to the cent: it takes its number and may be sent.",

@@ -102,6 +102,10 @@ class Sevdesk(Contacts, Invoices, CreditNotes, Accounts, Companies, Listings):
         """Id of a country by its ISO 3166-1 alpha-2 code. Believed for 24 hours; see `Lookups.country_id`."""
         return self._lookups.country_id(iso)
 
+    def country_code(self, country_id: str) -> str | None:
+        """The ISO code of a country by its id, or None. Believed for 24 hours."""
+        return self._lookups.country_code(country_id)
+
     def unity_id(self) -> str:
         """Id of the unit "piece" (Stk, UNECE C62). Believed for 24 hours."""
         return self._lookups.unity_id()

@@ -47,6 +47,8 @@ class RemoteInvoice:
     printed: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     positions: tuple[RemotePosition, ...] | None = None
     payment_method_id: str | None = None
+    header: str = field(default="", repr=False)
+    country_id: str | None = None
 
     @property
     def is_draft(self) -> bool:
@@ -124,6 +126,8 @@ def remote_invoice(data: Json) -> RemoteInvoice:
         updated_at=reading.instant(data.get("update"), "update"),
         printed=paper.printed(data),
         payment_method_id=reading.identity_or_none(data.get("paymentMethod"), "paymentMethod"),
+        header=reading.text(data.get("header")) or "",
+        country_id=reading.identity_or_none(data.get("addressCountry"), "addressCountry"),
     )
 
 

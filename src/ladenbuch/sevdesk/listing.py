@@ -60,6 +60,7 @@ class ListedDocument:
     contact_id: str | None = None
     origin_id: str | None = None
     updated_at: datetime | None = None
+    header: str = field(default="", repr=False)
     printed: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
@@ -128,6 +129,20 @@ class Listings(Room):
                 found[reference] = found.get(reference, frozenset()) | {names[tag]}
         return found
 
+    def tagged(self, name: str) -> frozenset[str]:
+        """The documents that carry a tag of exactly this name: `Invoice/71`."""
+        found: set[str] = set()
+        rows = finding.exactly(self._calls, "/Tag", [("name", name)], lambda row: reading.text(row.get("name")), name)
+        for tag in (reading.identity(row.get("id"), "tag") for row in rows):
+            query = [("tag[id]", tag), ("tag[objectName]", "Tag")]
+            for row in finding.matching(self._calls, "/TagRelation", query):
+                if reading.identity_or_none(row.get("tag"), "tag") != tag:
+                    raise finding.implausible("/TagRelation")
+                about = row.get("object")
+                if isinstance(about, dict) and about.get("objectName") in _DAYS:
+                    found.add(f"{about['objectName']}/{reading.identity(about, 'tagged object')}")
+        return frozenset(found)
+
     def _stream(self, path: str, query: list[tuple[str, str]], patience: Patience) -> Iterator[Json]:
         """Rows of all pages, each id once."""
         seen: set[int] = set()
@@ -194,5 +209,6 @@ def _listed(kind: Kind, one: RemoteInvoice | RemoteCreditNote, day: date | None,
         contact_id=one.contact_id,
         origin_id=origin,
         updated_at=one.updated_at,
+        header=one.header if isinstance(one, RemoteInvoice) else "",
         printed=one.printed,
     )

@@ -56,6 +56,13 @@ class Lookups:
             raise Rejected("SEVDESK-COUNTRY", f"sevdesk has {len(found)} countries for this code", detail={"iso": iso})
         return reading.identity(found[0].get("id"), "country id")
 
+    def country_code(self, country_id: str) -> str | None:
+        """The ISO code of a country by its id, upper case; None for an id the account does not know."""
+        rows = self._once("countries", lambda: finding.everything(self._calls, "/StaticCountry"))
+        found = (row for row in rows if reading.identity_or_none(row.get("id"), "country id") == country_id)
+        row = next(found, None)
+        return None if row is None else (reading.text(row.get("code")) or "").upper() or None
+
     def unity_id(self) -> str:
         """Id of the unit "piece" (Stk, UNECE C62)."""
         return self._once("unity", self._piece)

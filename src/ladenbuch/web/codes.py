@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ladenbuch.domain.answers import adoptable
 from ladenbuch.domain.territory import GERMAN
 from ladenbuch.web.figures import country, money
 from ladenbuch.web.words import Language
@@ -128,6 +129,10 @@ SENTENCES: dict[str, _Text] = {
     "HAND-UNLINKED": (
         "Eine von uns verknüpfte Zahlung wurde in sevdesk wieder gelöst.",
         "A payment we linked was taken off again in sevdesk.",
+    ),
+    "ADOPT": (
+        "In sevdesk steht eine Rechnung, die zu dieser Bestellung gehören kann; sicher ist es nicht.",
+        "sevdesk holds an invoice that may be this order's; it is not certain.",
     ),
     "HAND-CREDITED": (
         "In sevdesk steht eine Rechnungskorrektur von Hand, zu der es keine Erstattung gibt.",
@@ -573,6 +578,7 @@ CHOICES: dict[str, str] = {
     "passed to staff": "an die Mitarbeiter weitergegeben",
     "post by hand": "von Hand buchen",
     "read the order again later": "die Bestellung später noch einmal lesen",
+    "it is another sale, invoice it": "es ist ein anderer Verkauf, berechnen",
     "recreate": "neu anlegen",
     "register for OSS and set oss_from": "für OSS registrieren und oss_from setzen",
     "refund the difference": "die Differenz zurückzahlen",
@@ -644,7 +650,8 @@ def choice(language: Language, text: str) -> str:
     if contact is not None:
         number = f" (Kundennummer {contact['number']})" if contact["number"] else ""
         return f"den Kontakt {contact['id']} verwenden{number}"
-    return CHOICES.get(text, text)
+    invoice = adoptable(text)
+    return CHOICES.get(text, text) if invoice is None else f"die Rechnung {invoice} übernehmen"
 
 
 def cause(language: Language, text: str) -> str:

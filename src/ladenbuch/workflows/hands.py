@@ -161,6 +161,7 @@ def _credited(run: Run, document: PostedDocument, invoice: RemoteInvoice) -> tup
     found = []
     for item in run.sevdesk.credit_notes_of(invoice.id, contact_id):
         ours = (item.note or "").startswith(f"{document.draft.note.split(':sup:')[0]}:cn:")
+        ours = ours or (document.of_others and f":{run.order_id.rsplit('/', 1)[-1]}:cn:" in (item.note or ""))
         if item.is_draft or ours:
             continue
         positions = run.sevdesk.credit_note_positions(item.id)

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from ladenbuch import books, outbox, privacy
 from ladenbuch.db import Transaction
 from ladenbuch.domain.actions import Action
+from ladenbuch.domain.books import PostedDocument
+from ladenbuch.domain.document import CreditNoteDraft
 from ladenbuch.vault import Sealed
-from ladenbuch.workflows import booking, correcting, einvoice, invoicing
+from ladenbuch.workflows import booking, correcting, einvoice, foreign, invoicing
 from ladenbuch.workflows.contacts import contact_of
 from ladenbuch.workflows.run import Run, document_of
 
@@ -21,7 +23,7 @@ def carry_out(run: Run, action: Action) -> None:
         "finalise": _finalise,
         "credit_note": _credit_note,
         "cancel": correcting.cancel,
-        "adopt": correcting.adopt,
+        "adopt": _adopt,
         "money_line": booking.money_line,
         "delete_line": booking.delete_line,
         "book_payment": booking.book_payment,
@@ -43,15 +45,33 @@ def _invoice(run: Run, action: Action) -> None:
 def _credit_note(run: Run, action: Action) -> None:
     """The draft of a credit note, for the contact of its invoice."""
     assert action.document is not None
-    correcting.draft_credit_note(run, action, contact_of(run, action.document.draft.party))
+    correcting.draft_credit_note(run, action, _corrected_contact(run, action.document))
+
+
+def _adopt(run: Run, action: Action) -> None:
+    """A document of others becomes one of ours."""
+    assert action.document is not None
+    room = correcting.adopt if action.document.kind == "credit_note" else foreign.adopt_invoice
+    room(run, action)
 
 
 def _finalise(run: Run, action: Action) -> None:
     """The number of a draft."""
     assert action.document is not None
-    contact_id = contact_of(run, action.document.draft.party)
+    contact_id = _corrected_contact(run, action.document)
     room = correcting.finalise_credit_note if action.document.kind == "credit_note" else invoicing.finalise_invoice
     room(run, action, contact_id)
+
+
+def _corrected_contact(run: Run, document: PostedDocument) -> str:
+    """The contact a document is for; a correction of an invoice of others is for the contact they wrote it to."""
+    draft = document.draft
+    if isinstance(draft, CreditNoteDraft):
+        origin = document_of(run, draft.origin_key)
+        invoice = run.sevdesk.get_invoice(origin.sevdesk_id) if origin.of_others and origin.sevdesk_id else None
+        if invoice is not None and invoice.contact_id is not None:
+            return invoice.contact_id
+    return contact_of(run, draft.party)
 
 
 # -- the letter ---------------------------------------------------------------------------------------------------

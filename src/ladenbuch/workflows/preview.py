@@ -31,6 +31,7 @@ from ladenbuch.inbox.marks import order_marks
 from ladenbuch.shopify.period import VISIBLE, hidden_before, orders_processed
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather
+from ladenbuch.workflows.foreign import documents_of_others
 
 #: How often one order is tried before the whole is given up, and the longest wait between two tries, in seconds.
 _TRIES, _LONGEST_WAIT = 4, 30.0
@@ -148,7 +149,11 @@ def _look(ctx: Context, tenant: str, order_id: str, name: str) -> OrderPreview:
 
     known, profiles = ctx.door(tenant).read(Store.BOOKS, read)
     now = ctx.clock()
-    return preview_of(order, plan(facts_of(order), known, profiles, now, evidence), known, profiles, now)
+    made = plan(facts_of(order), known, profiles, now, evidence)
+    others = documents_of_others(ctx, tenant, order, made, known)
+    if others:
+        made = plan(facts_of(order), known, profiles, now, replace(evidence, foreign=others))
+    return preview_of(order, made, known, profiles, now)
 
 
 def look_at_all(ctx: Context, tenant: str, order_ids: Iterable[str]) -> Iterator[OrderPreview]:

@@ -35,6 +35,7 @@ from ladenbuch.telemetry.trace import bound, trace_of
 from ladenbuch.workflows import redaction
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather, lines_of_feeds
+from ladenbuch.workflows.foreign import documents_of_others
 from ladenbuch.workflows.hands import look
 from ladenbuch.workflows.posting import carry_out
 from ladenbuch.workflows.run import Run, locked_out
@@ -133,6 +134,10 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         left, known = _plan(run, facts, evidence)
         if left.later is not None:
             raise Retryable("ORDER-INCOMPLETE", left.later)
+        others = documents_of_others(run.ctx, run.tenant, fetched.order, left, known)
+        if others:
+            evidence = replace(evidence, foreign=others)
+            left, known = _plan(run, facts, evidence)
         if _others_were_there(run, left, known):
             left, known = _plan(run, facts, evidence)
         if left.wanted:
@@ -142,6 +147,8 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         held: list[NotYet] = []
         if left.due(run.ctx.clock()):
             parked, held = _carry_out(run, left)
+            if _took_over(left) and not parked:
+                continue  # what follows from an invoice of others is planned once it is in the books
             left, known = _plan(run, facts, evidence)
             if run.shopify.updated_at(run.order_id) != fetched.order.updated_at:
                 continue
@@ -171,6 +178,11 @@ def _is_erased(run: Run, order: Order) -> tuple[bool, bool]:
         now = run.ctx.clock()
         run.record(lambda tx: privacy.redact(tx, run.tenant, order.id, "an older order of a forgotten buyer", now))
     return known or meant, asks
+
+
+def _took_over(left: Plan) -> bool:
+    """Whether an invoice of others was taken into the books."""
+    return any(action.kind == "adopt" and action.document and action.document.of_others for action in left.actions)
 
 
 def _others_were_there(run: Run, left: Plan, known: Books) -> bool:
