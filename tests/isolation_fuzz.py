@@ -40,6 +40,7 @@ from typer.testing import CliRunner
 import isolation_world
 from isolation_world import EXECUTOR, KEY, MARK, OPEN, A, B
 from ladenbuch.bootstrap import Ladenbuch
+from ladenbuch.cli import rotating
 from ladenbuch.cli.app import app as commands
 from ladenbuch.cli.serve import make_app
 from ladenbuch.db import Database, Store, Transaction
@@ -254,6 +255,7 @@ class Fuzz:
         with (
             patch.object(Ladenbuch, "open", lambda settings: self.house),
             patch.object(Ladenbuch, "close", lambda house: None),
+            patch.object(rotating, "_wait", lambda seconds: None),  # nobody else writes here
             patch.dict(os.environ, {**self.settings, "LADENBUCH_EXECUTOR_ID": EXECUTOR}),
         ):
             yield CliRunner()

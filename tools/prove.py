@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -213,11 +214,11 @@ def _attempts(result: Result, url: str) -> None:
     command = [sys.executable, "tests/isolation_fuzz.py"]
     runs = [["--seed", str(seed), "--attempts", "24000"] for seed in range(1, 5)]
     runs.append(["--seed", "5", "--attempts", "4000", "--url", url])
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT, "env": env}
-    going = [subprocess.Popen([*command, *more], **pipes) for more in runs]  # type: ignore[call-overload]
     rows, findings, held, total = [], [], True, 0
-    for more, one in zip(runs, going, strict=True):
-        out, err = one.communicate()
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda more: _ended([*command, *more], env), runs))
+    for more, one in zip(runs, ended, strict=True):
+        out, err = one.stdout, one.stderr
         try:
             found: dict[str, Any] = json.loads(out)
         except ValueError:
@@ -241,6 +242,10 @@ def _attempts(result: Result, url: str) -> None:
     said = f"{total} attempts, {len(findings)} foreign rows seen or changed."
     listed = "".join(f"\n- {one}" for one in findings[:20])
     result.add("attempts", f"{said}\n\n{head}" + "\n".join(rows) + (f"\n{listed}" if listed else ""), held)
+
+
+def _ended(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
 
 
 def ingest(result: Result) -> None:
