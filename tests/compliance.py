@@ -13,14 +13,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
-from house import SHOP, TENANT, House
+from acceptance.invoice_cases import BOOK, MUG, buyer, placed
+from house import SHOP, TENANT, House, home, person
 from ladenbuch import audit, inbox, privacy
-from ladenbuch.db import Database, Store
+from ladenbuch.db import Database, Store, import_tables
 from ladenbuch.errors import Rejected
 from ladenbuch.inbox.marks import order_marks
 from ladenbuch.shopify.webhooks import sign
+from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.vault import KeyRing, Vault
 from ladenbuch.web.ingest import Ingest
 from ladenbuch.workflows.rotation import COLUMNS
@@ -96,6 +99,18 @@ class Compliance(House):
         assert door.read(Store.BOOKS, lambda tx: audit.verify(tx, TENANT)) is None
         lines = door.read(Store.BOOKS, lambda tx: list(audit.export(tx, TENANT)))
         return [json.loads(line) for line in lines][:-1]
+
+    def everything(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of both stores that is somebody's, and the proofs of erasures."""
+        found: dict[str, list[tuple[Any, ...]]] = {}
+        for store in Store:
+            for table in import_tables(store).sorted_tables:
+                if "tenant" in table.c or table.name == "erasures":
+                    rows = self.database.system("doctor").read(
+                        store, lambda tx, t=table: tx.execute(sa.select(t)).all()
+                    )  # type: ignore[misc]
+                    found[f"{store}.{table.name}"] = sorted((tuple(row) for row in rows), key=repr)
+        return {name: rows for name, rows in found.items() if rows}
 
     def events(self) -> list[str]:
         return [entry["event"] for entry in self.chain()]
@@ -221,3 +236,69 @@ def opened(database: Database, needles: tuple[str, ...]) -> set[str]:
             if found_in(iter([plain]), needles):
                 found.add(column.name)
     return found
+
+
+# -- the tests' own shop, and a buyer who is forgotten in it ----------------------------------------------------------
+
+#: On files and on a server: the same promises.
+BOTH = pytest.mark.parametrize(
+    "shop", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+
+
+def shops(request: pytest.FixtureRequest, folder: Path) -> Iterator[Compliance]:
+    """For the fixture `shop`: on files, or with `BOTH` on a server, too."""
+    urls: list[str] = []
+
+    def fresh() -> str:
+        urls.append(server.create(request.getfixturevalue("_migrated_postgresql")))
+        return urls[-1]
+
+    if getattr(request, "param", "sqlite") == "sqlite":
+        made = Compliance(folder / "data")
+    else:
+        server = request.getfixturevalue("postgresql")
+        made = OnServer(folder / "data", fresh(), fresh)
+    yield made
+    made.close()
+    for url in urls:
+        server.drop(url)
+    assert made.sevdesk.internal_errors == []
+
+
+NAME, STREET, MAIL = "Quendolin Xanthippos", "Nirgendwoweg 77", "quendolin@erased.example.org"
+NEEDLES = (NAME, "Quendolin", STREET, MAIL)
+CUSTOMER = 70_999
+
+
+def bought(guest: bool = False) -> Callable[[ShopOrder], None]:
+    def script(order: ShopOrder) -> None:
+        buyer(order, home("Quendolin", "Xanthippos", STREET, "20457", "Hamburg"), guest=guest)
+        order.email = MAIL
+        if not guest:
+            customer = person("Quendolin", "Xanthippos", CUSTOMER)
+            assert customer is not None
+            customer |= {"email": MAIL, "defaultEmailAddress": {"emailAddress": MAIL}}
+            order.customer = customer
+        order.add(MUG, 2)
+        order.add(BOOK, 1)
+        placed(order)
+
+    return script
+
+
+def number(order_id: str) -> int:
+    return int(order_id.rsplit("/", 1)[1])
+
+
+def heard(shop: Compliance, order_id: str, id: str | None = None) -> None:
+    """A webhook about an order, full of its buyer."""
+    customer = {"id": CUSTOMER, "email": MAIL, "first_name": "Quendolin", "last_name": "Xanthippos"}
+    body = {"id": number(order_id), "email": MAIL, "customer": customer, "billing_address": {"address1": STREET}}
+    assert shop.post("orders/updated", body, id=id) == 200
+
+
+def redact(shop: Compliance, *orders: str, id: str = "redact", **customer: Any) -> None:
+    who = customer or {"id": CUSTOMER, "email": MAIL, "phone": None}
+    told = {"shop_id": 1, "shop_domain": SHOP, "customer": who, "orders_to_redact": [number(one) for one in orders]}
+    assert shop.post("customers/redact", told, id=id) == 200

@@ -74,7 +74,7 @@ from ladenbuch.workflows import (
 )  # fmt: skip
 from ladenbuch.workflows import privacy as privacy_work
 from ladenbuch.workflows.context import profiles_in
-from ladenbuch.workflows.rotation import COLUMNS, Rotation
+from ladenbuch.workflows.rotation import COLUMNS, Rotation, before_data_keys
 
 BOOKS, INBOX = Store.BOOKS, Store.INBOX
 AGO, LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
@@ -147,6 +147,7 @@ def _of_books() -> None:
     ask("forget_contact_steps", lambda w, tx, t: books.forget_contact_steps(tx, t, "K-1"))
     ask("drop_leases_of", lambda w, tx, t: books.drop_leases_of(tx, t))
     ask("orders_before", lambda w, tx, t: books.orders_before(tx, t, date(2026, 12, 1), 100))
+    ask("last_entry", lambda w, tx, t: [books.last_entry(tx, t), nothing(books.last_entry(tx, "nobody"))])
     for name in ("documents", "intents", "questions"):
         erase = getattr(books, f"erase_in_{name}")
         ask(f"erase_in_{name}", lambda w, tx, t, e=erase: e(tx, t, w.ids["order"], "e", "-"))
@@ -529,6 +530,8 @@ def _of_work() -> None:
         profile_change._documented(w.ctx, t), nothing(profile_change._documented(w.ctx, "nobody"))])  # fmt: skip
     ask("exporting.export", lambda w, tx, t: _exported(w, t))
     ask("erasure.residue", lambda w, tx, t: erasure.residue(w.database, t))
+    _ask(BOOKS, "erasure.gone", _gone)
+    ask("rotation.before_data_keys", lambda w, tx, t: before_data_keys(w.database, t))
     ask("cli.parked_with", lambda w, tx, t: [parked_with(w.house, t, code) for code in ("TIP", "REFUND", "UNPAID")])
     ask("cli.names", lambda w, tx, t: names_of_questions(w.house, t))
     ask("cli.gid", lambda w, tx, t: [gid_in_books(w.house, t, one) for one in w.ids["orders"]])
@@ -563,6 +566,15 @@ def _exported(w: World, tenant: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "export.zip"
         return {name: about["rows"] for name, about in exporting.export(w.ctx, tenant, path)["files"].items()}
+
+
+def _gone(w: World, tx: Any, tenant: str) -> Any:
+    for name in ("nobody", tenant):
+        proof = {"shop": "s", "at": 0, "actor": "me", "rows": "{}", "last_hash": ""}
+        tx.execute(erasure.erasures.insert().values(id=f"gone {name}", erased=name, **proof))
+    found = [erasure.gone(tx, "nobody"), erasure.gone(tx, tenant)]
+    assert found == [True, False]
+    return found
 
 
 def _erased(w: World, tenant: str) -> Any:

@@ -38,6 +38,7 @@ KINDS: Mapping[str, str] = {
     "TOKEN-REFUSED": "{service} refuses the token of this tenant",
     "CONNECTION-LACKS": "something is missing now that was there before: {code}",
     "USAGE-NEAR-CAP": "{used} of at most {cap} {currency} are charged for usage of the app",
+    "PRIVACY-DUE": "nobody fetched the answer to data request {request}, which is due on {until}",
 }
 
 alarms = sa.Table(

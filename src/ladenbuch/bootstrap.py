@@ -382,15 +382,17 @@ class Ladenbuch:
 
     def tenant_of(self, shop: str) -> TenantRef | None:
         """Whose shop a domain is, with its client secrets (current and previous), for the ingest."""
+        from ladenbuch import erasure
         from ladenbuch.web.ingest import TenantRef
         from ladenbuch.workflows.tokens import CLIENT_SECRET, PREVIOUS_CLIENT_SECRET
 
         def read(tx: Transaction) -> TenantRef | None:
             owner = tenants.by_shop(tx, shop)
             if owner is None:
-                return None
+                return TenantRef("", gone=True) if erasure.shop_gone(tx, shop) else None
             found = (self.vault.get_secret(tx, owner.id, name) for name in (CLIENT_SECRET, PREVIOUS_CLIENT_SECRET))
-            return TenantRef(owner.id, tuple(secret.value for secret in found if secret is not None))
+            values = tuple(secret.value for secret in found if secret is not None)
+            return TenantRef(owner.id, values, gone=owner.state == "redacted")
 
         return self.database.system("webhook").read(Store.BOOKS, read)
 

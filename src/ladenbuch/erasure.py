@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from ladenbuch.db import (
     METADATA,
     Database,
+    Statement,
     Store,
     Transaction,
     books_metadata,
@@ -38,6 +39,19 @@ erasures = sa.Table(
 )
 
 
+# Only what is asked of it here: the module that owns it stands beside those that ask us.
+_tenants = sa.table("tenants", sa.column("tenant", sa.Text))
+_GONE = Statement(
+    sa.select(erasures.c.id)
+    .where(erasures.c.erased == sa.bindparam("t"), erasures.c.rows != "")
+    .where(~sa.exists().where(_tenants.c.tenant == erasures.c.erased))
+    .limit(1)
+)
+_SHOP_GONE = Statement(
+    sa.select(erasures.c.id).where(erasures.c.shop == sa.bindparam("s"), erasures.c.rows != "").limit(1)
+)
+
+
 @dataclass(frozen=True)
 class Erasure:
     """Who was erased, by whom, and how many rows of each table (`store.table`) that were."""
@@ -54,6 +68,16 @@ def tables_of_tenants(store: Store) -> list[sa.Table]:
     """All tables that hold rows of tenants, those that others refer to last."""
     import_tables(store)
     return [table for table in reversed(METADATA[store].sorted_tables) if "tenant" in table.columns]
+
+
+def gone(tx: Transaction, tenant: str) -> bool:
+    """Whether a tenant was erased whole and did not come back: whatever still arrives for it must leave no row."""
+    return _GONE.first(tx, t=tenant) is not None
+
+
+def shop_gone(tx: Transaction, shop: str) -> bool:
+    """Whether rows of a shop's tenant were erased; asked for a shop that is nobody's now."""
+    return _SHOP_GONE.first(tx, s=shop.lower()) is not None
 
 
 def residue(database: Database, tenant: str) -> dict[str, int]:

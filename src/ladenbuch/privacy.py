@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -28,9 +28,10 @@ from ladenbuch.db import (
     to_micros,
     upsert,
 )
+from ladenbuch.domain.retention import EXTENDED
 from ladenbuch.sealed import SealedColumn
 
-State = Literal["open", "answered", "done", "refused"]
+State = Literal["open", "answered", "lapsed", "done", "refused"]
 
 privacy_requests = sa.Table(
     "privacy_requests",
@@ -95,7 +96,10 @@ _ANY_BUYER = Statement(sa.select(redacted_buyers.c.mark).where(redacted_buyers.c
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `due_at`: the last moment to answer it; `orders`: how many it is about; `note`: what was done."""
+    """One request. `due_at`: the last moment to answer it; `orders`: how many it is about; `note`: what was done.
+
+    `answered`: an answer is there, fetched or not.
+    """
 
     tenant: str
     id: str
@@ -107,6 +111,20 @@ class Request:
     orders: int
     note: str
     answered: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether an answer waits to be fetched."""
+        return self.answered and self.state == "open"
+
+    @property
+    def lapses_at(self) -> datetime:
+        """When an answer nobody fetched is deleted: the month for it, extended as far as the law allows, is over."""
+        return self.due_at + timedelta(days=EXTENDED)
+
+    def goes_at(self, answer_days: float) -> datetime:
+        """When the answer is deleted: some days after it was fetched, else when it lapses."""
+        return self.lapses_at if self.done_at is None else self.done_at + timedelta(days=answer_days)
 
 
 @dataclass(frozen=True, slots=True)

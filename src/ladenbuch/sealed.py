@@ -68,6 +68,17 @@ class SealedColumn:
         query = sa.select(key_id, sa.func.count()).where(key_id.is_not(None)).group_by(key_id)
         return [(str(row[0]), int(row[1])) for row in tx.execute(query)]
 
+    def by_root(self, tx: Transaction, tenant: str) -> int:
+        """How many rows of a tenant hang on a root key itself, from before tenants had data keys."""
+        query = sa.select(sa.func.count()).select_from(self.table).where(self._older(tenant, None), self._v1)
+        return int(tx.execute(query).scalar_one())
+
+    def of_order(self, tx: Transaction, tenant: str, order_id: str) -> Sequence[Any]:
+        """Such rows of one order, where the table names orders."""
+        others = (self.table.c[name] for name in ("key_id", self.column, *self.uses))
+        query = sa.select(*self._key, *others).where(self._older(tenant, None), self._v1)
+        return tx.execute(query.where(self.table.c.order_id == order_id)).all()
+
     def older(
         self, tx: Transaction, tenant: str, newest: str | None, after: Sequence[object], limit: int = 200
     ) -> Sequence[Any]:
@@ -89,6 +100,10 @@ class SealedColumn:
         same = self.table.c[self.column] == getattr(row, self.column)
         change = sa.update(self.table).where(self.table.c.tenant == tenant, *mine, same)
         return tx.execute(change.values({"key_id": sealed.key_id, self.column: sealed.ciphertext})).rowcount == 1
+
+    @property
+    def _v1(self) -> sa.ColumnElement[bool]:
+        return ~self.table.c.key_id.contains(":")  # ids of data keys have a colon (`vault.is_data_key`)
 
     @property
     def _key(self) -> list[sa.Column[Any]]:

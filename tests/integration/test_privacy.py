@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,9 +13,24 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from acceptance.invoice_cases import BOOK, FRENCH_FIRM, MUG, buyer, firm, placed, sent
-from compliance import SHOP, TENANT, Compliance, OnServer, opened
-from house import home, life, person
+from acceptance.invoice_cases import FRENCH_FIRM, MUG, buyer, firm, placed, sent
+from compliance import (
+    BOTH,
+    CUSTOMER,
+    MAIL,
+    NAME,
+    NEEDLES,
+    SHOP,
+    TENANT,
+    Compliance,
+    bought,
+    heard,
+    number,
+    opened,
+    redact,
+    shops,
+)
+from house import life
 from ladenbuch import books, inbox, outbox, tenants
 from ladenbuch.db import Store
 from ladenbuch.errors import Rejected
@@ -24,76 +39,19 @@ from ladenbuch.workflows import leaving, lifecycle, privacy
 from ladenbuch.workflows.redaction import Buyer
 from ladenbuch.workflows.retention import retain
 
-NAME, STREET, MAIL = "Quendolin Xanthippos", "Nirgendwoweg 77", "quendolin@erased.example.org"
 OTHER = ("Erika Müller", "Hafenweg 3", "buyer.1002@example.org")
-NEEDLES = (NAME, "Quendolin", STREET, MAIL)
-CUSTOMER = 70_999
 TOPICS = ("customers/data_request", "customers/redact", "shop/redact")
-
-
-#: On files and on a server: the same promises.
-BOTH = pytest.mark.parametrize(
-    "shop", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
-)
 
 
 @pytest.fixture
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Compliance]:
-    urls: list[str] = []
-
-    def fresh() -> str:
-        urls.append(server.create(request.getfixturevalue("_migrated_postgresql")))
-        return urls[-1]
-
-    if getattr(request, "param", "sqlite") == "sqlite":
-        made = Compliance(tmp_path / "data")
-    else:
-        server = request.getfixturevalue("postgresql")
-        made = OnServer(tmp_path / "data", fresh(), fresh)
-    yield made
-    made.close()
-    for url in urls:
-        server.drop(url)
-    assert made.sevdesk.internal_errors == []
-
-
-def bought(guest: bool = False) -> Callable[[ShopOrder], None]:
-    def script(order: ShopOrder) -> None:
-        buyer(order, home("Quendolin", "Xanthippos", STREET, "20457", "Hamburg"), guest=guest)
-        order.email = MAIL
-        if not guest:
-            customer = person("Quendolin", "Xanthippos", CUSTOMER)
-            assert customer is not None
-            customer |= {"email": MAIL, "defaultEmailAddress": {"emailAddress": MAIL}}
-            order.customer = customer
-        order.add(MUG, 2)
-        order.add(BOOK, 1)
-        placed(order)
-
-    return script
+    yield from shops(request, tmp_path)
 
 
 def by_another(order: ShopOrder) -> None:
     buyer(order)
     order.add(MUG, 1)
     placed(order)
-
-
-def number(order_id: str) -> int:
-    return int(order_id.rsplit("/", 1)[1])
-
-
-def heard(shop: Compliance, order_id: str, id: str | None = None) -> None:
-    """A webhook about an order, full of its buyer."""
-    customer = {"id": CUSTOMER, "email": MAIL, "first_name": "Quendolin", "last_name": "Xanthippos"}
-    body = {"id": number(order_id), "email": MAIL, "customer": customer, "billing_address": {"address1": STREET}}
-    assert shop.post("orders/updated", body, id=id) == 200
-
-
-def redact(shop: Compliance, *orders: str, id: str = "redact", **customer: Any) -> None:
-    who = customer or {"id": CUSTOMER, "email": MAIL, "phone": None}
-    told = {"shop_id": 1, "shop_domain": SHOP, "customer": who, "orders_to_redact": [number(one) for one in orders]}
-    assert shop.post("customers/redact", told, id=id) == 200
 
 
 def letters(shop: Compliance, order_id: str) -> list[str]:
@@ -318,7 +276,6 @@ def test_the_same_request_again_does_nothing_more(shop: Compliance) -> None:
 # -- customers/data_request ------------------------------------------------------------------------------------------
 
 
-@BOTH
 def test_a_data_request_is_answered_by_one_file_sealed_until_it_is_fetched(shop: Compliance) -> None:
     mine, theirs = shop.lived(bought(), 1001), shop.lived(by_another, 1002)
     heard(shop, mine)

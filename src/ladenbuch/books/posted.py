@@ -333,6 +333,17 @@ def orders_before(tx: Transaction, tenant: str, day: date, limit: int) -> list[s
     )
 
 
+def last_entry(tx: Transaction, tenant: str) -> date | None:
+    """The day of the tenant's newest document, booking or line of money; None where there is nothing to keep."""
+    asked = (
+        sa.select(sa.func.max(documents.c.invoice_date)).where(documents.c.tenant == tenant),
+        sa.select(sa.func.max(bookings.c.booked_on)).where(bookings.c.tenant == tenant),
+        sa.select(sa.func.max(money_lines.c.value_date)).where(money_lines.c.tenant == tenant),
+    )
+    found = [str(day) for query in asked if (day := tx.execute(query).scalar()) is not None]
+    return max(map(date.fromisoformat, found), default=None)
+
+
 def erase_in_documents(tx: Transaction, tenant: str, order_id: str, text: str, instead: str) -> None:
     """A buyer's VAT id leaves what was written about an order: its years are over."""
     mine = (documents.c.tenant == tenant) & (documents.c.order_id == order_id)

@@ -491,6 +491,14 @@ def tenants_delete(
     raise typer.Exit(delete(tenant, export=export, without_export=without_export, yes=yes, as_json=as_json))
 
 
+@tenants.command("erased")
+def tenants_erased(as_json: Json = False) -> None:
+    """The proofs of what was erased: of whom, when, by whom, how many rows of which table."""
+    from ladenbuch.cli.life import list_erased
+
+    list_erased(as_json=as_json)
+
+
 @tenants.command("profile")
 def tenants_profile(
     tenant: str,

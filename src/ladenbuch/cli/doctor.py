@@ -14,6 +14,7 @@ from ladenbuch.cli.alarming import alarms_of
 from ladenbuch.cli.files import say_json
 from ladenbuch.cli.granting import check_scopes
 from ladenbuch.cli.house import chosen, opened
+from ladenbuch.cli.privacy import check_privacy
 from ladenbuch.db import Store
 from ladenbuch.domain.connected import Area, Finding, Language
 from ladenbuch.errors import UsageError
@@ -70,6 +71,7 @@ def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
                 checkup.keep(house.context, owner.id, found[owner.id])
             _connection(house, owner, check)
             check_scopes(house, owner.id, check)
+            check_privacy(house, owner.id, check)
     told = [*checks, *(_told(name, item) for name, items in found.items() for item in items)]
     bad = [item for item in told if not item["ok"]]
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,21 @@ def delete(tenant: str, *, export: Path | None, without_export: bool, yes: bool,
         total = sum(proof.rows.values())
         typer.echo(f"{owner.id}: {total} rows of {len(proof.rows)} tables erased, {sum(left.values())} left")
     return 1 if left else 0
+
+
+def list_erased(*, as_json: bool) -> None:
+    """What the operator can show of tenants and VAT ids that were erased; the rows themselves are gone."""
+    with opened() as house:
+        found = house.database.system("operator").read(Store.BOOKS, erasure.erased)
+    if as_json:
+        say_json({"erased": [asdict(one) | {"at": one.at.isoformat(), "rows": dict(one.rows)} for one in found]})
+        return
+    for one in found:
+        total = sum(one.rows.values())
+        typer.echo(f"{one.at:%Y-%m-%d %H:%M} UTC  {one.tenant:20} {one.shop}  {total} rows, by {one.actor}")
+        typer.echo(f"    {', '.join(f'{name} {number}' for name, number in sorted(one.rows.items()))}")
+    if not found:
+        typer.echo("nobody was erased")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,22 @@ from typing import Any
 import typer
 
 from ladenbuch import privacy
-from ladenbuch.bootstrap import utc_now
+from ladenbuch.bootstrap import Ladenbuch, utc_now
 from ladenbuch.cli.files import say_json, writable, write_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store
 from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.workflows.inventory import inventory, page
 from ladenbuch.workflows.privacy import fetch
+from ladenbuch.workflows.rotation import before_data_keys
 
-_STATES = {"open": "waits to be fetched", "answered": "answered", "done": "done", "refused": "REFUSED"}
+_STATES = {
+    "open": "waits to be fetched",
+    "answered": "answered",
+    "lapsed": "NEVER FETCHED, deleted",
+    "done": "done",
+    "refused": "REFUSED",
+}
 
 
 def list_requests(tenant: str | None, *, as_json: bool) -> int:
@@ -40,6 +48,28 @@ def list_requests(tenant: str | None, *, as_json: bool) -> int:
         if one.note:
             typer.echo(f"    {one.note}")
     return 1 if waiting else 0
+
+
+def check_privacy(house: Ladenbuch, tenant: str, check: Callable[[str, bool, str, str], None]) -> None:
+    """For the doctor: answers that wait to be fetched, and rows that forgetting a buyer does not reach."""
+    found = house.database.tenant(tenant).read(Store.BOOKS, lambda tx: privacy.requests(tx, tenant))
+    waiting = [one.due_at for one in found if one.waits]
+    if waiting:  # an alarm says so when it is urgent
+        count, until = len(waiting), f"{min(waiting):%Y-%m-%d}"
+        english = f"{count} data requests wait to be fetched, the first until {until}: ladenbuch privacy requests"
+        german = f"{count} Auskünfte warten auf Abholung, die erste bis {until}: ladenbuch privacy requests"
+        check(f"{tenant}: data requests", True, english, german)
+    rows = before_data_keys(house.database, tenant)
+    if rows:
+        english = (
+            f"{rows} rows hang on a key of LADENBUCH_KEYS itself: no buyer of theirs can be forgotten in a backup "
+            "while that key exists; ladenbuch keys rotate"
+        )
+        german = (
+            f"{rows} Zeilen hängen unmittelbar an einem Schlüssel aus LADENBUCH_KEYS: In einer Sicherung ist ihr "
+            "Käufer nicht zu vergessen, solange es ihn gibt; ladenbuch keys rotate"
+        )
+        check(f"{tenant}: forgetting", False, english, german)
 
 
 def _shown(one: privacy.Request) -> dict[str, Any]:

@@ -17,6 +17,10 @@ YEARS = 8
 LAW = "§ 147 (1) no. 4, (3) AO, § 14b (1) UStG, § 257 (1) no. 4, (4) HGB"
 #: Days within which a request is answered or carried out (facts 3.7).
 DAYS = 30
+#: Days by which the month may be extended (Art. 12 (3) GDPR): so long an answer nobody fetched is kept beyond it.
+EXTENDED = 60
+#: An answer that still waits so many days before it is due is somebody's to hurry about.
+HURRY = 10
 #: Why sevdesk's copy stays, in a sentence for the audit log and the answer to a buyer.
 SEVDESK_STAYS = "The documents themselves stay in sevdesk, where the merchant must keep them"
 
@@ -55,7 +59,12 @@ RULES: dict[str, Rule] = {
         Rule("letter", "erased at once; what was not sent yet is not sent", "on request", "Art. 17 (1) GDPR"),
         Rule("delivery", "erased at once", "on request; else after LADENBUCH_INBOX_DAYS", "Art. 5 (1) e GDPR"),
         Rule("contact", "erased at once", "on request; sevdesk has it", "Art. 17 (1) GDPR"),
-        Rule("request", "kept without the buyer's data", "the answer 30 days after it was fetched", "Art. 5 (2) GDPR"),
+        Rule(
+            "request",
+            "kept without the buyer's data",
+            "the answer 30 days after it was fetched, or 60 days after it was due",
+            "Art. 5 (2) GDPR",
+        ),
         Rule("work", "nothing of a person in it", "with the tenant", "needed to work"),
         Rule("history", "nothing of a person in it", "with the tenant", "who did what, when and why: § 146 (4) AO"),
         Rule("tenant", "not the buyer's", "with the tenant, 48 hours after the app was uninstalled", "the contract"),

@@ -29,6 +29,7 @@ INGEST_RESULTS = (
     "too_large",
     "forged",
     "unknown_shop",
+    "gone",
     "unavailable",
 )
 """The values of the label `result` of `webhooks_total`: every request to the ingest is exactly one of them."""

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ladenbuch import erasure
 from ladenbuch.db import Statement, Transaction, books_metadata, one_at_a_time
 from ladenbuch.errors import Rejected
 from ladenbuch.vault.keyring import KEY_BYTES, Key, KeyRing
@@ -124,10 +125,16 @@ def make(tx: Transaction, tenant: str, ring: KeyRing) -> str:
 
 
 def make_first(tx: Transaction, tenant: str, ring: KeyRing) -> None:
-    """Make the tenant's first key unless somebody else just did."""
+    """Make the tenant's first key unless somebody else just did.
+
+    Raises Rejected("VAULT-FORGOTTEN") for a tenant that was erased: what still arrives for it is not kept.
+    """
     one_at_a_time(tx, f"data_keys {tenant}")
-    if not stamp(tx, tenant):
-        make(tx, tenant, ring)
+    if stamp(tx, tenant):
+        return
+    if erasure.gone(tx, tenant):
+        raise Rejected("VAULT-FORGOTTEN", "the tenant was erased; nothing is sealed for it any more")
+    make(tx, tenant, ring)
 
 
 def forget_subjects(tx: Transaction, tenant: str, ring: KeyRing, subjects: Collection[str]) -> None:

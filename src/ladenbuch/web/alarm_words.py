@@ -87,6 +87,14 @@ ALARMS: Mapping[str, Words] = {
         "Den Händler eine höhere Grenze bestätigen lassen (ladenbuch billing ask); darüber berechnet Shopify nichts.",
         "Have the merchant agree to a higher cap (ladenbuch billing ask); above it Shopify charges nothing.",
     ),
+    "PRIVACY-DUE": Words(
+        "Die Auskunft zur Anfrage {request} hat noch niemand abgeholt; sie ist bis {until} zu geben.",
+        "Nobody has fetched the answer to data request {request}; it is due on {until}.",
+        "ladenbuch privacy answer, und dem Händler geben: Er antwortet seinem Kunden. 60 Tage nach der Frist wird sie "
+        "gelöscht.",
+        "ladenbuch privacy answer, and give it to the merchant, who answers the customer. 60 days after it was due it "
+        "is deleted.",
+    ),
 }
 
 

@@ -5,6 +5,7 @@ seconds at most, counts everything but 2xx as a failure, and sends a shop's busi
 
     not POST 405 · no or bad body, headers 400 · too large 413 · not genuine or not our shop 401
     on disk, or heard before, or of a topic nobody knows 200 · could not be written 503, and Shopify repeats it
+    genuine, of a shop whose tenant was redacted or erased: 200, and nothing of it is kept
 
 The shop's domain is not covered by the signature. It only chooses whose secrets to try and whose order number
 to look up with that shop's own token, so a delivery replayed under another shop's domain finds nothing; it is
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ladenbuch.errors import LadenbuchError
+from ladenbuch.errors import LadenbuchError, Rejected
 from ladenbuch.inbox import Delivery, GroupCommit
 from ladenbuch.shopify.webhooks import ACTED_ON, Event, Told
 from ladenbuch.telemetry import INGEST_RESULTS, Metrics
@@ -49,10 +50,14 @@ _COUNTED_AS = {
 
 @dataclass(frozen=True, slots=True)
 class TenantRef:
-    """Whose shop it is. `secrets`: the tenant's own client secrets, current and previous, where it has some."""
+    """Whose shop it is. `secrets`: the tenant's own client secrets, current and previous, where it has some.
+
+    `gone`: the tenant was redacted or erased; what is genuine is answered, nothing of it is kept.
+    """
 
     tenant: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    gone: bool = False
 
 
 class Ingest:
@@ -125,7 +130,13 @@ class Ingest:
         found = self._judge(told, body, tenant, now)
         if isinstance(found, tuple):
             return found
-        new = await self._keep(found)
+        try:
+            new = await self._keep(found)
+        except Rejected as refusal:
+            if refusal.code != "VAULT-FORGOTTEN":
+                raise
+            self._count["gone"]()  # the tenant was erased since we asked whose shop it is
+            return _OK
         self._count["accepted" if new else "duplicate"]()
         return _OK
 
@@ -164,6 +175,9 @@ class Ingest:
             # Signed with the app's secret, for a shop that is not (or no longer) connected.
             self._count["unknown_shop"]()
             return _UNKNOWN_SHOP
+        if tenant.gone:
+            self._count["gone"]()
+            return _OK
         if not _printable(event):
             self._count["bad_request"]()
             return _answer(400, "a header is too long or has control characters")

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ladenbuch import inbox
+from ladenbuch import inbox, tenants
 from ladenbuch.db import Store
 from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
@@ -74,6 +74,8 @@ def _handle(ctx: Context, tenant: str, mark: str, handlers: Mapping[str, Handler
     handler = handlers.get(kept.topic) if kept is not None else None
     if kept is None or handler is None:
         return "NOTHING-TO-DO"
+    if ctx.door(tenant).read(Store.BOOKS, lambda tx: tenants.standing(tx, tenant)) == "redacted":
+        return "NOTHING-TO-DO"  # it came while the tenant was redacted: `retention` deletes it
     try:
         plain = ctx.unseal(tenant, inbox.BODY_PURPOSE)(webhook_id, kept.key_id, kept.body)
     except Rejected as refusal:

@@ -7,7 +7,9 @@ nothing else of the tenant opens, in no backup either (decision 0012). A shop th
 
 from __future__ import annotations
 
-from ladenbuch import audit, backfills, books, checkups, evidence, grants, inbox, outbox, privacy, tenants
+from datetime import datetime
+
+from ladenbuch import alarms, audit, backfills, books, checkups, evidence, grants, inbox, outbox, privacy, tenants
 from ladenbuch.db import Sealed, Store, Transaction
 from ladenbuch.errors import Rejected
 from ladenbuch.sealed import SealedColumn
@@ -26,11 +28,11 @@ def redact(ctx: Context, tenant: str, *, by: str, why: str) -> str:
     door = ctx.door(tenant)
     owner = door.read(Store.BOOKS, lambda tx: tenants.get(tx, tenant))
     if owner.state == "redacted":
+        door.run(Store.INBOX, lambda tx: inbox.erase_all(tx, tenant))
         return "The tenant was redacted before."
     if owner.state != "uninstalled":
         raise Rejected("TENANT-STATE", f"the tenant is {owner.state}; only one whose app is gone is redacted")
     orders = [order_id for order_id, _ in redaction.snapshots(ctx, tenant)]
-    door.run(Store.INBOX, lambda tx: inbox.erase_all(tx, tenant))
 
     def write(tx: Transaction) -> str:
         now = ctx.clock()
@@ -41,24 +43,38 @@ def redact(ctx: Context, tenant: str, *, by: str, why: str) -> str:
         books.forget_contacts(tx, tenant)
         books.drop_questions(tx, tenant)
         books.drop_leases_of(tx, tenant)
-        privacy.drop_answers(tx, tenant)
         grants.forget(tx, tenant)
         checkups.forget(tx, tenant)
         backfills.forget(tx, tenant)
+        for alarm in alarms.open_alarms(tx, tenant):  # nobody can do anything about it any more
+            alarms.end_alarm(tx, tenant, alarm.kind, alarm.subject, now)
         gone = ctx.vault.delete_secrets(tx, tenant)
         _shred(ctx, tx, tenant)
         sentence = (
             f"The tenant was redacted ({why}): {erased.orders} orders without their buyers, {gone} secrets deleted, "
             f"{erased.documents} documents kept{f' until {erased.until} at the latest' if erased.until else ''}."
         )
+        _end_requests(tx, tenant, now, sentence)
         tenants.set_state(tx, tenant, "redacted", now, f"redacted: {why}")
         audit.append(tx, tenant, now, actor=by, event="tenant.redacted", subject=tenant, sentence=sentence)
         return sentence
 
     said = door.run(Store.BOOKS, write)
+    # Last: what brought us here is among it, and after a crash it has to come again.
+    door.run(Store.INBOX, lambda tx: inbox.erase_all(tx, tenant))
     ctx.forget(tenant)
     ctx.database.truncate_logs()
     return said
+
+
+def _end_requests(tx: Transaction, tenant: str, now: datetime, sentence: str) -> None:
+    """Nobody fetches the tenant's answers any more; what asked for less than this is done with it."""
+    privacy.drop_answers(tx, tenant)
+    for one in privacy.requests(tx, tenant):
+        if one.state == "open" and one.kind == "customers/data_request":
+            privacy.close(tx, tenant, one.id, "lapsed", now, "The tenant was redacted; the answer was deleted with it.")
+        elif one.state == "open":
+            privacy.close(tx, tenant, one.id, "done", now, sentence)
 
 
 def _shred(ctx: Context, tx: Transaction, tenant: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ladenbuch import audit, books, evidence, inbox, outbox, privacy, tenants
+from ladenbuch import alarms, audit, books, evidence, inbox, outbox, privacy, tenants
 from ladenbuch.db import Sealed, Store, Transaction, from_micros
 from ladenbuch.domain.retention import DAYS, LAW, SEVDESK_STAYS
 from ladenbuch.errors import Rejected
@@ -232,6 +232,7 @@ def fetch(ctx: Context, tenant: str, request: str, *, by: str, done: bool = True
         def write(tx: Transaction) -> None:
             privacy.close(tx, tenant, request, "answered", now, sentence)
             audit.append(tx, tenant, now, actor=by, event="privacy.answered", subject=request, sentence=sentence)
+            alarms.end_alarm(tx, tenant, "PRIVACY-DUE", request, now)
 
         ctx.door(tenant).run(Store.BOOKS, write)
     return answer

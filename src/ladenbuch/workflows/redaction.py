@@ -273,6 +273,7 @@ def _erase_order(
     envelope = snapshot_of(ctx, tx, tenant, order_id)
     withdrawn = outbox.withdraw(tx, tenant, order_id, now, NOT_SENT)
     until, kept = _hold(ctx, tx, tenant, order_id, now)
+    _within_reach(ctx, tx, tenant, order_id)
     ctx.vault.forget_subject(tx, tenant, order_id)
     if envelope is not None:
         _seal_anew(ctx, tx, tenant, order_id, without_buyer(envelope))
@@ -293,6 +294,15 @@ def empty(ctx: Context, tx: Transaction, tenant: str, order_id: str, request: st
         _seal_anew(ctx, tx, tenant, order_id, without_buyer(envelope))
     done.orders, done.documents = done.orders + 1, done.documents + kept
     done.until = max(filter(None, (done.until, until)), default=None)
+
+
+def _within_reach(ctx: Context, tx: Transaction, tenant: str, order_id: str) -> None:
+    """Rows from before tenants had data keys are sealed anew for their subject, so that forgetting it reaches them."""
+    for column in (outbox.PAYLOADS, books.PINS):
+        for row in column.of_order(tx, tenant, order_id):
+            name = column.row_id(row)
+            sealed = ctx.vault.reseal(tenant, column.purpose(row), name, column.sealed(row), column.subject(row))
+            column.replace(tx, tenant, row, sealed)
 
 
 def snapshot_of(ctx: Context, tx: Transaction, tenant: str, order_id: str) -> dict[str, Any] | None:

@@ -3,9 +3,11 @@
     holds      the years of a forgotten buyer's document are over: the buyer leaves it
     documents  the years are over for somebody who never asked: the same
     inbox      what was heard long ago
-    answers    fetched long ago
+    answers    fetched long ago; or never, and nobody may come for them any more
     tenants    gone, and no shop/redact came
-    late news  about orders of forgotten buyers, while nothing is settled
+    late news  about orders of forgotten buyers, while nothing is settled; of redacted tenants, all of it
+    ended      a redacted tenant of which no law keeps anything any more: all of it
+    strays     what a process that had not heard of it wrote for an erased tenant
 
 Everything may be repeated; one tenant's trouble does not stop the others.
 """
@@ -18,9 +20,9 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from ladenbuch import audit, books, erasure, inbox, privacy, tenants
+from ladenbuch import alarms, audit, books, erasure, inbox, privacy, tenants
 from ladenbuch.db import Store, Transaction
-from ladenbuch.domain.retention import LAW
+from ladenbuch.domain.retention import HURRY, LAW, keep_until
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.workflows import leaving, redaction
 from ladenbuch.workflows.context import Context
@@ -28,6 +30,8 @@ from ladenbuch.workflows.context import Context
 log = logging.getLogger(__name__)
 
 _BATCH = 500
+#: How long an erased tenant is looked after: until no process remembers its keys or whose shop it was.
+_LOOKED_AFTER = timedelta(days=2)
 #: The years end where the books are kept.
 _BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -42,14 +46,22 @@ def retain(ctx: Context) -> dict[str, int]:
         "inbox": _inbox,
         "answers": _answers,
     }
-    for owner in ctx.database.system("prune").read(Store.BOOKS, tenants.all):
+    owners = ctx.database.system("prune").read(Store.BOOKS, tenants.all)
+    for owner in owners:
         for name, job in jobs.items():
-            try:
-                done[name] = done.get(name, 0) + job(ctx, owner)
-            except LadenbuchError as error:
-                log.warning("retention postponed", extra={"tenant": owner.id, "job": name, "code": error.code})
+            done[name] = done.get(name, 0) + _tried(owner.id, name, partial(job, ctx, owner))
     done["holds"] = _holds(ctx)
+    done["ended"] = sum(_tried(owner.id, "ended", partial(_ended, ctx, owner)) for owner in owners)
+    done["strays"] = sum(_tried(one.tenant, "strays", partial(_stray, ctx, one)) for one in _just_erased(ctx))
     return done
+
+
+def _tried(tenant: str, name: str, job: Callable[[], int]) -> int:
+    try:
+        return job()
+    except LadenbuchError as error:
+        log.warning("retention postponed", extra={"tenant": tenant, "job": name, "code": error.code})
+        return 0
 
 
 def _today(ctx: Context) -> date:
@@ -97,8 +109,55 @@ def _absent(ctx: Context, owner: tenants.Tenant) -> int:
     return 1
 
 
+def _ended(ctx: Context, owner: tenants.Tenant) -> int:
+    """The last hold is over: the tenant is deleted whole; the row that proves it is the operator's."""
+    if owner.state != "redacted" or ctx.clock() - owner.state_since < timedelta(days=ctx.keeping.absent_days):
+        return 0  # a shop that comes back soon finds itself again
+
+    def kept(tx: Transaction) -> tuple[bool, date | None, str]:
+        return bool(privacy.on_hold(tx, owner.id)), books.last_entry(tx, owner.id), audit.head(tx, owner.id)
+
+    held, last, head = ctx.door(owner.id).read(Store.BOOKS, kept)
+    if held or (last is not None and keep_until(last, ctx.keeping.years) >= _today(ctx)):
+        return 0
+    _erase(ctx, owner.id, owner.shop, head)
+    return 1
+
+
+def _just_erased(ctx: Context) -> list[erasure.Erasure]:
+    since = ctx.clock() - _LOOKED_AFTER
+    known = ctx.database.system("prune").read(Store.BOOKS, erasure.erased)
+    return list({one.tenant: one for one in known if one.at >= since}.values())
+
+
+def _stray(ctx: Context, one: erasure.Erasure) -> int:
+    """A webhook or a run that was under way while its tenant was erased may have left a row: it goes, too."""
+    gone = ctx.door(one.tenant).read(Store.BOOKS, partial(erasure.gone, tenant=one.tenant))
+    if not gone or not erasure.residue(ctx.database, one.tenant):
+        return 0
+    _erase(ctx, one.tenant, one.shop, one.last_hash)
+    return 1
+
+
+def _erase(ctx: Context, tenant: str, shop: str, head: str) -> None:
+    id, now = f"retention {ctx.new_id()}", ctx.clock()
+    proof = erasure.erase(ctx.database, tenant, shop, id=id, actor="retention", now=now, last_hash=head)
+    ctx.forget(tenant)
+    left = erasure.residue(ctx.database, tenant)
+    log.log(
+        logging.ERROR if left else logging.WARNING,
+        "a tenant was erased: nothing of it has to be kept any more",
+        extra={"tenant": tenant, "rows": sum(proof.rows.values()), "left": sum(left.values())},
+    )
+
+
 def _late_news(ctx: Context, owner: tenants.Tenant) -> int:
     door = ctx.door(owner.id)
+    if owner.state == "redacted":
+        late = door.run(Store.INBOX, lambda tx: inbox.erase_all(tx, owner.id))
+        if late:
+            _say(ctx, owner.id, "privacy.erased", f"{late} webhooks that came while the tenant left were erased.")
+        return late
     forgotten = set(door.read(Store.BOOKS, lambda tx: privacy.redacted_orders(tx, owner.id)))
     if not forgotten:
         return 0
@@ -135,19 +194,30 @@ def _inbox(ctx: Context, owner: tenants.Tenant) -> int:
 
 
 def _answers(ctx: Context, owner: tenants.Tenant) -> int:
-    before = ctx.clock() - timedelta(days=ctx.keeping.answer_days)
-    gone = 0
-    for one in ctx.door(owner.id).read(Store.BOOKS, lambda tx: privacy.requests(tx, owner.id)):
-        if one.answered and one.done_at is not None and one.done_at < before:
-            ctx.door(owner.id).run(Store.BOOKS, partial(_drop_answer, ctx, one, ctx.clock()))
+    now, gone, door = ctx.clock(), 0, ctx.door(owner.id)
+    for one in door.read(Store.BOOKS, lambda tx: privacy.requests(tx, owner.id)):
+        if one.waits and one.due_at - now < timedelta(days=HURRY):
+            door.run(Store.BOOKS, partial(_remind, one, now))
+        if one.answered and one.goes_at(ctx.keeping.answer_days) < now:
+            door.run(Store.BOOKS, partial(_drop_answer, ctx, one, now))
             gone += 1
     return gone
+
+
+def _remind(one: privacy.Request, now: datetime, tx: Transaction) -> None:
+    facts = {"request": one.id, "until": f"{one.due_at:%Y-%m-%d}"}
+    alarms.raise_alarm(tx, one.tenant, "PRIVACY-DUE", one.id, now, facts)
 
 
 def _drop_answer(ctx: Context, one: privacy.Request, now: datetime, tx: Transaction) -> None:
     ctx.vault.forget_subject(tx, one.tenant, privacy.subject_of(one.id))
     privacy.drop_answer(tx, one.tenant, one.id)
-    sentence = f"The answer to data request {one.id} was deleted; it had been fetched."
+    if one.done_at is not None:
+        sentence = f"The answer to data request {one.id} was deleted; it had been fetched."
+    else:
+        sentence = f"The answer to data request {one.id} was deleted; nobody fetched it until {one.lapses_at:%Y-%m-%d}."
+        privacy.close(tx, one.tenant, one.id, "lapsed", now, sentence)
+        alarms.end_alarm(tx, one.tenant, "PRIVACY-DUE", one.id, now)
     audit.append(tx, one.tenant, now, actor="retention", event="retention.answer", subject=one.id, sentence=sentence)
 
 

@@ -227,5 +227,11 @@ class Rotation:
         return {key_id: number for key_id, number in needed.items() if key_id != self.keys.root}
 
 
+def before_data_keys(database: Database, tenant: str) -> int:
+    """How many rows of a tenant hang on a root key itself: forgetting a subject does not reach their copies."""
+    door = database.tenant(tenant)
+    return sum(door.read(column.store, partial(column.by_root, tenant=tenant)) for column in COLUMNS)
+
+
 def _replace(column: SealedColumn, tenant: str, fresh: Sequence[tuple[Any, Sealed]], tx: Transaction) -> int:
     return sum(column.replace(tx, tenant, row, sealed) for row, sealed in fresh)

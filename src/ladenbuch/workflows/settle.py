@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 ROUNDS = 3
 #: How often a waiting time somebody named is taken as it is, before the ladder decides.
 _PATIENCE = 10
+#: What is said of an order whose tenant was redacted or erased.
+_GONE = "TENANT-REDACTED"
 #: When an order of a tenant that is not active is looked at again if nothing else makes it due.
 _ABSENCE = timedelta(days=30)
 
@@ -82,6 +84,10 @@ def _settle(run: Run, claim: inbox.Claim) -> str:
     door = ctx.door(tenant)
     try:
         standing = door.run(Store.BOOKS, lambda tx: _begin(tx, run, claim.run_no))
+        if standing == "redacted":  # or erased whole: nobody waits for this, and no row of it may be left
+            now = ctx.clock()
+            door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, order_id, run_id, claim.wanted, now, _GONE))
+            return _GONE
         if standing != "active":
             return _put_off(run, f"TENANT-{standing.upper()}")
         code, look_again = _converge(run)
@@ -103,9 +109,11 @@ def _settle(run: Run, claim: inbox.Claim) -> str:
 
 
 def _begin(tx: Transaction, run: Run, run_no: int) -> tenants.State:
-    """Take the order's fence; in which state its tenant is."""
-    books.take_fence(tx, run.tenant, run.order_id, run_no, run.run_id)
-    return tenants.standing(tx, run.tenant)
+    """Take the order's fence, unless its tenant is gone and no row may be left; in which state the tenant is."""
+    standing = tenants.standing(tx, run.tenant)
+    if standing != "redacted":
+        books.take_fence(tx, run.tenant, run.order_id, run_no, run.run_id)
+    return standing
 
 
 def _put_off(run: Run, code: str) -> str:
