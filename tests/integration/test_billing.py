@@ -265,8 +265,8 @@ def gauge(house: House) -> float:
 # -- by command ------------------------------------------------------------------------------------------------------
 
 
-def test_s117_plan_usage_and_end_by_command_all_as_a_test(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """S117: asked, agreed, charged once however often, ended; no money moves with --test."""
+def test_plan_usage_and_end_by_command_all_as_a_test(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """facts 2.12: asked, agreed, charged once however often, ended; no money moves with --test."""
     runner = CliRunner()
     monkeypatch.setattr(cli, "opened", lambda: nullcontext(house.ladenbuch))
 
