@@ -32,7 +32,7 @@ def partner_document(name: str) -> str:
 
 
 class Partner:
-    """One organisation's Partner API. Threads may share it; `pace` waits for a turn (four calls a second)."""
+    """One organisation's Partner API. Threads may share it; `pace` waits for a turn."""
 
     def __init__(
         self,

@@ -69,7 +69,7 @@ class Limits:
         return self._pace("sevdesk", account, self._sevdesk_rate)
 
     def partner(self, client_id: str) -> Pace:
-        """The requests of a client of Shopify's Partner API: four in any second."""
+        """The requests of a client of Shopify's Partner API: never more than four arrive in a second."""
         return self._pace("partner", client_id, PARTNER_RATE, burst=1.0)
 
     def breaker(self, service: str, tenant: str) -> Breaker:
