@@ -421,7 +421,7 @@ def test_german_pages_have_german_for_every_question_of_the_domain() -> None:
         made = plan(facts_of(order_from_envelope(life.events[-1].snapshot)), Books(), [profile], NOW)
         asked = [*made.attention, *made.waiting, *([made.exclusion] if made.exclusion else [])]
         for problem in asked:
-            if codes.sentence("de", problem.code, problem.message) == problem.message:
+            if problem.code not in codes.OF_ORDERS and not codes.recognised(problem.message):
                 missing.add((problem.code, problem.message))
             missing |= {(problem.code, one) for one in problem.choices if codes.choice("de", one) == one}
         for action in made.actions:

@@ -10,6 +10,7 @@ import re
 
 from ladenbuch.domain.answers import adoptable
 from ladenbuch.domain.territory import GERMAN
+from ladenbuch.web.code_words import BY_CODE
 from ladenbuch.web.figures import country, money
 from ladenbuch.web.words import Language
 
@@ -17,7 +18,7 @@ _Text = tuple[str, str]
 
 #: Codes of waiting, exclusion and "later by itself": one sentence each; and what stands in
 #: German for the many technical messages of one code.
-SENTENCES: dict[str, _Text] = {
+OF_ORDERS: dict[str, _Text] = {
     "UNPAID": (
         "Weder bezahlt noch versandt: Die Rechnung folgt mit Zahlung oder Versand.",
         "Neither paid nor shipped: the invoice follows payment or shipment.",
@@ -197,6 +198,8 @@ SENTENCES: dict[str, _Text] = {
         "Shopify does not show this order (any more).",
     ),
 }
+#: Every code that is met on a page.
+SENTENCES: dict[str, _Text] = BY_CODE | OF_ORDERS
 
 #: Messages of the domain: what they look like, and the sentence in both languages. `{place}` is a country's name,
 #: `{sum}` an amount, other groups stay as they are.
@@ -611,6 +614,11 @@ _CAUSES: dict[str, _Text] = {
     ),
     "not paid yet": ("noch nicht bezahlt", "not paid yet"),
 }
+
+
+def recognised(message: str) -> bool:
+    """Whether the message says more than its code, in both languages."""
+    return any(pattern.fullmatch(message) for pattern, _ in _COMPILED)
 
 
 def sentence(language: Language, code: str | None, message: str = "") -> str:
