@@ -117,27 +117,38 @@ class House:
             for engine in self.database._engines.values():
                 sa.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
             self.database.migrate()
-        transport = SimTransport(routes, sleep=self.clock.sleep, schedule=self._later)
-        ids = (f"{number:x}" for number in itertools.count(1))
-        self.ladenbuch = Ladenbuch(
-            settings,
-            self.database,
-            Vault(KeyRing.parse(_KEY), self.database),
-            httpx2.Client(transport=transport, timeout=10.0),
-            clock=self.clock.now,
-            sleep=self.clock.sleep,
-            new_id=lambda: next(ids),
-            chance=lambda: 0.5,
-            ticks=dict.fromkeys(
-                ("dispatch", "deliver", "poll", "sweep", "checkup"), 1e9
-            ),  # only what a test wants happens
-        )
+        self._settings, self._routes = settings, routes
+        self._ids = (f"{number:x}" for number in itertools.count(1))
+        self._open()
         secrets = {CLIENT_ID: TENANT, CLIENT_SECRET: _SECRET, SEVDESK_TOKEN: DEFAULT_TOKEN}
         told = {**PROFILE, **(profile or {})}
         provision(self.ladenbuch, SHOP, TENANT, told, start - timedelta(days=1), secrets, create_accounts=True)
         go_live(self.ladenbuch, TENANT)
         self.ladenbuch.work(self.engine)
         self.engine.drain()
+
+    def _open(self) -> None:
+        transport = SimTransport(self._routes, sleep=self.clock.sleep, schedule=self._later)
+        self.ladenbuch = Ladenbuch(
+            self._settings,
+            self.database,
+            Vault(KeyRing.parse(_KEY), self.database),
+            httpx2.Client(transport=transport, timeout=10.0),
+            clock=self.clock.now,
+            sleep=self.clock.sleep,
+            new_id=lambda: next(self._ids),
+            chance=lambda: 0.5,
+            ticks=dict.fromkeys(
+                ("dispatch", "deliver", "poll", "sweep", "checkup"), 1e9
+            ),  # only what a test wants happens
+        )
+
+    def restart(self) -> None:
+        """The process died: the next one begins on the same stores. What is on its way to sevdesk still arrives."""
+        timers, self.engine = self.engine._timers, InlineEngine(self.clock)
+        self.engine._timers = timers
+        self._open()
+        self.ladenbuch.work(self.engine)
 
     def _later(self, seconds: float, fn: Callable[[], None]) -> None:
         self.engine.at(self.clock.now() + timedelta(seconds=seconds), fn)

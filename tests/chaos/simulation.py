@@ -76,7 +76,7 @@ GATEWAYS = {
 #: How often what is no death befalls the process, at each boundary where it can.
 OTHERS = {"stall": 0.0006, "pause": 0.0002, "outage": 0.0004}
 #: Seconds a stalled run stands still: longer than a claim lives, so that another run takes its order over.
-STALL = 420.0
+STALL = 600.0
 #: Seconds a suspended machine is away.
 PAUSE = 90.0
 
@@ -239,7 +239,10 @@ class Simulation:
             try:
                 self.sabotage(self)
                 self._live()
+                idle = self._idle()
                 self.report = self._audit()
+                if not idle:
+                    self.report.findings.append("orders are still wanted, or held, hours after the last event")
             finally:
                 self.database.close()
         return self.report
