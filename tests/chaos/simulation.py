@@ -74,7 +74,7 @@ GATEWAYS = {
 
 
 #: How often what is no death befalls the process, at each boundary where it can.
-OTHERS = {"stall": 0.0006, "pause": 0.0002, "outage": 0.0004}
+OTHERS = {"stall": 0.0015, "pause": 0.0002, "outage": 0.0004}
 #: Seconds a stalled run stands still: longer than a claim lives, so that another run takes its order over.
 STALL = 600.0
 #: Seconds a suspended machine is away.

@@ -13,10 +13,14 @@ from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 
 from acceptance.invoice_cases import BOOK, DAY, MUG, buyer, placed, sent
-from house import Answer, House
+from house import TENANT, Answer, House
 from integration.conftest import SELLER
+from ladenbuch import books
+from ladenbuch.db import Store
+from ladenbuch.errors import Retryable
 from ladenbuch.simulators.http import SimRequest, SimResponse
 from ladenbuch.simulators.lives.order import ShopOrder
 
@@ -83,7 +87,7 @@ class Told(House):
         """Everything that stands in sevdesk, without ids and instants."""
         state = self.sevdesk.state()
         papers = sorted(
-            (row["kind"], row["type"] if "type" in row else "", row["number"], row["gross_cents"], row["paid_cents"])
+            (row["kind"], row.get("type", ""), row["number"], row["gross_cents"], row["paid_cents"])
             for row in [*state["invoices"], *state["credit_notes"]]
         )
         lines = sorted((row["amount_cents"], str(row["status"])) for row in state["transactions"])
@@ -96,7 +100,7 @@ class Told(House):
 def _lived(folder: Path, number: int = 0, befalls: Any = None) -> tuple[Any, list[str], Told]:
     folder.mkdir(exist_ok=True)
     house = Told(folder, number, befalls)
-    order_id = house.lived(script)
+    house.lived(script)
     house.close()
     assert house.sevdesk.internal_errors == []
     return house.end(), house.writes, house
@@ -112,3 +116,21 @@ def test_s58_every_step_may_fail_die_or_stay_unanswered(tmp_path: Path) -> None:
         for befalls in (dies_after, fails, unanswered):
             end, _, _ = _lived(tmp_path / f"{befalls.__name__}-{number}", number, befalls)
             assert end == whole, f"{befalls.__name__} at {writes[number - 1]} ({number})"
+
+
+def test_s58_a_right_that_cannot_be_given_back_undoes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database fails right after the number was taken: the invoice is ours, not a person's."""
+    give, failed = books.give_lease, []
+
+    def failing(tx: Any, tenant: str, name: str, holder: str) -> None:
+        if name == "finalise" and not failed:
+            failed.append(name)
+            raise Retryable("DB-DOWN")
+        give(tx, tenant, name, holder)
+
+    monkeypatch.setattr(books, "give_lease", failing)
+    house = House(tmp_path, START, SELLER)
+    house.lived(script)
+    rows = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: tx.execute(sa.select(books.documents)).all())
+    house.close()
+    assert failed and [row.made_by for row in rows] == ["us", "us"]

@@ -13,6 +13,7 @@ An ambiguous call ends the run (`Ambiguous` is a `Retryable`); the next run begi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +33,8 @@ from ladenbuch.workflows import lockout
 from ladenbuch.workflows.context import Context
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 #: How old an intent may be when its call leaves without a new look at the fence.
 _FRESH = timedelta(seconds=1)
@@ -195,7 +198,11 @@ def with_lease(run: Run, name: str, fn: Callable[[], T]) -> T:
     try:
         return fn()
     finally:
-        door.run(Store.BOOKS, lambda tx: books.give_lease(tx, run.tenant, name, run.run_id))
+        # What was done is done, whether or not the right can be given back: it runs out by itself.
+        try:
+            door.run(Store.BOOKS, lambda tx: books.give_lease(tx, run.tenant, name, run.run_id))
+        except Retryable as error:
+            log.warning("a right was not given back", extra={"code": error.code})
 
 
 def locked_out(run: Run) -> Retryable:
