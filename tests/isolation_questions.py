@@ -136,6 +136,7 @@ def _of_books() -> None:
         return books.load(tx, t, w.ids["order"], w.ctx.unseal(t, "pins"))
 
     ask("load", of_order)
+    ask("applied", lambda w, tx, t: books.applied(tx, t, w.ids["orders"]))
     ask("load", lambda w, tx, t: [books.load(tx, t, one, w.ctx.unseal(t, "pins")) for one in w.ids["orders"]])
     ask("questions", lambda w, tx, t: books.questions(tx, t))
     ask("questions", lambda w, tx, t: books.questions(tx, t, w.ids["order"], "TIP"))

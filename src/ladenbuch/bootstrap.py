@@ -64,6 +64,7 @@ TICKS = {
     "retention": 3600.0,
     "billing": 600.0,
     "checkup": 600.0,
+    "backfill": 30.0,
 }
 
 
@@ -536,6 +537,7 @@ class Ladenbuch:
         from ladenbuch import __version__
         from ladenbuch.engine.reaper import Reaper
         from ladenbuch.inbox import heard_in
+        from ladenbuch.workflows.backfill import Mover
         from ladenbuch.workflows.checkup import check_all
         from ladenbuch.workflows.deliver import deliver_all
         from ladenbuch.workflows.dispatch import SETTLE, dispatch, sweep, take_over
@@ -554,6 +556,8 @@ class Ladenbuch:
         ctx, work, tokens, limits, _, _ = self.context, self.worked, self.tokens, self.limits, self._http, self._vat_ids
         workers, per_tenant = self.settings.workers, self.settings.tenant_workers
         billing = self.billing
+        # No more than half of a tenant's runs are a backfill's: the others are for what the shop tells now.
+        mover = Mover(ctx, max(1, min(workers, per_tenant) // 2))
         handlers = {**OF_LIFE, **OF_SCOPES, **OF_PRIVACY, **(billing.handlers() if billing else {})}
 
         def settle_one(tenant: str, order_id: str, run_id: str) -> str:
@@ -566,6 +570,8 @@ class Ladenbuch:
                 code = settle(ctx, tenant, order_id, run_id)
             work.ended(code, self._clock())
             self._wake("dispatch")
+            if mover.going:
+                self._wake("backfill")
             return code
 
         engine.register(SETTLE, settle_one)
@@ -590,6 +596,7 @@ class Ladenbuch:
             "install": lambda: finish_all(ctx),
             "tokens": tokens.keep_alive,
             "retention": lambda: retain(ctx),
+            "backfill": mover.tick,
             "checkup": lambda: check_all(ctx, Mail.of(self.settings)),
         }
         if not self.database.is_sqlite:

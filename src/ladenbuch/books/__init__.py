@@ -57,7 +57,7 @@ from ladenbuch.books.intending import (
     refuse,
     take_over,
 )
-from ladenbuch.books.loading import load
+from ladenbuch.books.loading import applied, load
 from ladenbuch.books.posted import (
     PINS,
     booked,
@@ -96,6 +96,7 @@ __all__ = [
     "Question",
     "Seal",
     "Unseal",
+    "applied",
     "attention",
     "booked",
     "bookings",

@@ -67,6 +67,15 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
     )
 
 
+def applied(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The keys that were carried out for each of these orders; without any, it is missing."""
+    mine = sa.and_(intents.c.tenant == tenant, intents.c.order_id.in_(order_ids), intents.c.done_at.is_not(None))
+    found: dict[str, set[str]] = {}
+    for row in tx.execute(sa.select(intents.c.order_id, intents.c.key).where(mine)):
+        found.setdefault(row.order_id, set()).add(row.key)
+    return {order_id: frozenset(keys) for order_id, keys in found.items()}
+
+
 def _hand(row: Any) -> Hand:
     seen = json.loads(row.seen)
     rates = tuple((str(rate), int(gross)) for rate, gross in seen["by_rate"].items())

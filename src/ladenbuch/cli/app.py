@@ -30,6 +30,8 @@ privacy = typer.Typer(help="What buyers and merchants asked us to tell or to for
 app.add_typer(privacy, name="privacy", no_args_is_help=True)
 billing = typer.Typer(help="Subscriptions of the app, for operators who publish it.")
 app.add_typer(billing, name="billing", no_args_is_help=True)
+backfill = typer.Typer(help="Years of orders: planned from an export, then taken over behind live traffic.")
+app.add_typer(backfill, name="backfill", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Faults = Annotated[Literal["calm", "rain", "storm"], typer.Option(help="Weather: how unreliable everything is.")]
@@ -135,6 +137,88 @@ def apply(
     raise typer.Exit(
         apply_period(tenant, plan_file, since, until, yes=yes, wait=wait, timeout=timeout, as_json=as_json)
     )
+
+
+BackfillId = Annotated[str | None, typer.Option("--backfill", help="Its id; default: the newest.")]
+
+
+@backfill.command("plan")
+def backfill_plan(
+    since: Since = None,
+    until: Until = None,
+    move_cut_off: Annotated[
+        bool, typer.Option("--move-cut-off", help="Plan what lies before the cut-off too; starting moves it.")
+    ] = False,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> None:
+    """Plan a period of any length from an export; nothing is posted. Goes on after a kill. Exit 1: needs a person."""
+    from ladenbuch.cli.backfilling import plan
+
+    raise typer.Exit(plan(tenant, since, until, move_cut_off=move_cut_off, as_json=as_json))
+
+
+@backfill.command("start")
+def backfill_start(
+    without_changed: Annotated[
+        bool, typer.Option("--without-changed", help="Leave orders that changed since to live traffic.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    backfill_id: BackfillId = None,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> None:
+    """Begin to take over what was planned; a stale plan is refused (exit 1). A running `serve` settles the orders."""
+    from ladenbuch.cli.backfilling import start
+
+    raise typer.Exit(start(tenant, backfill_id, without_changed=without_changed, yes=yes, as_json=as_json))
+
+
+@backfill.command("status")
+def backfill_status(backfill_id: BackfillId = None, tenant: TenantOption = None, as_json: Json = False) -> None:
+    """How far it is and when it will be done. Exit 1 when it stopped by itself or orders are stuck."""
+    from ladenbuch.cli.backfilling import status
+
+    raise typer.Exit(status(tenant, backfill_id, as_json=as_json))
+
+
+@backfill.command("pause")
+def backfill_pause(backfill_id: BackfillId = None, tenant: TenantOption = None, as_json: Json = False) -> None:
+    """Begin with no further order; those under way end."""
+    from ladenbuch.cli.backfilling import move
+
+    raise typer.Exit(move(tenant, backfill_id, "pause", as_json=as_json))
+
+
+@backfill.command("resume")
+def backfill_resume(backfill_id: BackfillId = None, tenant: TenantOption = None, as_json: Json = False) -> None:
+    """Go on after a pause; refused when the profile changed meanwhile (exit 1)."""
+    from ladenbuch.cli.backfilling import move
+
+    raise typer.Exit(move(tenant, backfill_id, "resume", as_json=as_json))
+
+
+@backfill.command("cancel")
+def backfill_cancel(backfill_id: BackfillId = None, tenant: TenantOption = None, as_json: Json = False) -> None:
+    """Begin with no further order, for good; what was posted stays."""
+    from ladenbuch.cli.backfilling import move
+
+    raise typer.Exit(move(tenant, backfill_id, "cancel", as_json=as_json))
+
+
+@backfill.command("report")
+def backfill_report(
+    form: Annotated[
+        Literal["json", "csv", "markdown"], typer.Option("--format", help="CSV lists every order.")
+    ] = "json",
+    out: Annotated[Path | None, typer.Option(help="Into this file instead of standard output.")] = None,
+    backfill_id: BackfillId = None,
+    tenant: TenantOption = None,
+) -> None:
+    """Everything about it: sums per month and rate, what came of each order. Exit 1 as `status`."""
+    from ladenbuch.cli.backfilling import report
+
+    raise typer.Exit(report(tenant, backfill_id, form, out))
 
 
 @app.command()

@@ -41,7 +41,7 @@ class Made:
 
 def plan_period(tenant: str | None, since: str, until: str, out: Path | None, *, as_json: bool) -> int:
     """Say what a period would post; exit 1 when a person is needed. Nothing is written but `out`."""
-    days = _days(since, until)
+    days = days_of(since, until)
     if out is not None:
         writable(out)
     with opened() as house:
@@ -74,7 +74,7 @@ def apply_period(
     """
     if (file is None) == (since is None and until is None):
         raise UsageError("OPTIONS", "give --plan FILE, or --since and --until")
-    days = None if file is not None else _days(since, until)
+    days = None if file is not None else days_of(since, until)
     data = _read(file) if file is not None else {}
     with opened() as house:
         owner = chosen(house, tenant)
@@ -128,7 +128,8 @@ def _plan(house: Ladenbuch, owner: tenants.Tenant, since: date, until: date) -> 
     return Made(data, summary, orders)
 
 
-def _days(since: str | None, until: str | None) -> tuple[date, date]:
+def days_of(since: str | None, until: str | None) -> tuple[date, date]:
+    """The first day of a period and the first one after it. Raises UsageError("PERIOD")."""
     days = []
     for name, text in (("--since", since), ("--until", until)):
         try:

@@ -43,6 +43,20 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     yield step
 
 
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A line on standard error now and then: how many are done, of how many as far as is known."""
+    last = time.monotonic()
+
+    def seen(done: int, total: int) -> None:
+        nonlocal last
+        if done >= total or time.monotonic() - last >= _EVERY:
+            last = time.monotonic()
+            say(f"{what}: {done} of {total}")
+
+    yield seen
+
+
 def confirm(question: str, otherwise: str) -> None:
     """Ask on standard error, answered on standard input.
 

@@ -23,6 +23,7 @@ from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.books import Books
 from ladenbuch.domain.facts import facts_of
+from ladenbuch.domain.order import Order
 from ladenbuch.domain.plan import plan
 from ladenbuch.domain.preview import OrderPreview, Remembered, content_of, preview_of, unreadable, why_changed
 from ladenbuch.domain.profile import Profile, profile_at
@@ -113,15 +114,17 @@ def hidden_until(ctx: Context, tenant: str, period: Period) -> datetime | None:
 
 
 @working_as(Priority.BACKFILL)
-def look(ctx: Context, tenant: str, order_id: str, name: str = "") -> OrderPreview:
+def look(ctx: Context, tenant: str, order_id: str, name: str = "", cut_off: datetime | None = None) -> OrderPreview:
     """Read and plan one order; nothing is written. A busy shop is waited for, within bounds.
+
+    `cut_off`: plan as if that were the tenant's.
 
     Raises Retryable when the shop stays away and Rejected when it refuses; what is wrong with this one order alone
     comes back as `unreadable`.
     """
     for attempt in range(_TRIES):
         try:
-            return _look(ctx, tenant, order_id, name)
+            return _look(ctx, tenant, order_id, name, cut_off)
         except Rejected as error:
             if error.code not in _OF_ONE_ORDER:
                 raise
@@ -135,19 +138,25 @@ def look(ctx: Context, tenant: str, order_id: str, name: str = "") -> OrderPrevi
     raise AssertionError("unreachable")
 
 
-def _look(ctx: Context, tenant: str, order_id: str, name: str) -> OrderPreview:
+def _look(ctx: Context, tenant: str, order_id: str, name: str, cut_off: datetime | None) -> OrderPreview:
     fetched = ctx.shopify(tenant).fetch_order(order_id)
-    order = fetched.order
-    if order is None:
+    if fetched.order is None:
         return unreadable(order_id, name or order_id, fetched.reason or "NOT-FOUND")
+    return look_at(ctx, tenant, fetched.order, cut_off)
+
+
+def look_at(ctx: Context, tenant: str, order: Order, cut_off: datetime | None = None) -> OrderPreview:
+    """Plan an order that was read; nothing is written and nobody asked. `cut_off` as in `look`."""
     # Without anybody to ask, `gather` takes the stored answers and writes nothing.
     evidence = gather(replace(ctx, vat_ids=None), tenant, order, ctx.clock())
     unseal = ctx.unseal(tenant, "pins")
 
     def read(tx: Transaction) -> tuple[Books, list[Profile]]:
-        return books.load(tx, tenant, order_id, unseal), profiles_in(tx, tenant)
+        return books.load(tx, tenant, order.id, unseal), profiles_in(tx, tenant)
 
     known, profiles = ctx.door(tenant).read(Store.BOOKS, read)
+    if cut_off is not None:
+        profiles = [replace(one, go_live=cut_off) for one in profiles]
     now = ctx.clock()
     made = plan(facts_of(order), known, profiles, now, evidence)
     others = documents_of_others(ctx, tenant, order, made, known)

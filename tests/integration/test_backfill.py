@@ -1,0 +1,321 @@
+"""Years of orders taken over, by the whole connector in one thread under virtual time (S103, S104, B5, B10)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from house import SHOP, TENANT, House
+from ladenbuch import alarms, audit, backfills, inbox, tenants
+from ladenbuch.bucket import Priority
+from ladenbuch.db import Store
+from ladenbuch.errors import NeedsAttention, Retryable, UsageError
+from ladenbuch.inbox.marks import order_marks
+from ladenbuch.simulators.lives import generate
+from ladenbuch.simulators.shopify import DEFAULT_SCOPES
+from ladenbuch.workflows import backfill, backfill_plan
+from ladenbuch.workflows.preview import period_of
+
+END = datetime(2026, 11, 22, 10, tzinfo=UTC)
+SINCE, UNTIL = date(2026, 8, 1), date(2026, 11, 23)
+ORDERS = 10
+
+
+class Taking(House):
+    """A shop that had sold for three months before the connector came; nothing is polled and no webhook sent."""
+
+    def __init__(self, folder: Path, orders: int = ORDERS, mix: str = "domestic") -> None:
+        super().__init__(folder, END, None)
+        ctx = self.ladenbuch.context
+        cut_off = END - timedelta(days=100)
+        ctx.door(TENANT).run(Store.BOOKS, lambda tx: tenants.set_cut_off(tx, TENANT, cut_off))
+        self.shopify.load(generate(11, orders, shop=SHOP, mix=mix, end=END, span=timedelta(days=80)))
+        self.shopify.advance(END)
+        self.ctx = ctx
+
+    def plan(self, **more: Any) -> dict[str, Any]:
+        backfill_plan.plan(self.ctx, TENANT, SINCE, UNTIL, **more)
+        return self.status()
+
+    def status(self) -> dict[str, Any]:
+        return backfill.status(self.ctx, TENANT)
+
+    def work(self, rounds: int = 10_000, until: Callable[[], bool] = lambda: False) -> None:
+        """Let it work until nothing is due any more."""
+        for _ in range(rounds):
+            self.engine.wake("backfill")
+            self.engine.wake("dispatch")
+            if until() or (self.engine.drain() == 0 and self.status()["state"] != "running"):
+                return
+            self.clock.sleep(1.0)
+
+    def rows(self) -> list[backfills.Row]:
+        return list(backfill.rows(self.ctx, TENANT, self.status()["backfill"]))
+
+    def marks(self) -> list[Any]:
+        return self.ctx.door(TENANT).read(Store.INBOX, lambda tx: list(tx.execute(sa.select(order_marks))))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Taking]:
+    made = Taking(tmp_path)
+    yield made
+    made.close()
+
+
+def test_b5_what_was_planned_is_what_is_posted(house: Taking) -> None:
+    """Planned per month and rate, taken over, every order exactly as planned, nothing twice."""
+    data = house.plan()
+    plan = data["plan"]
+    assert data["state"] == "planned"
+    assert plan["orders"] == data["orders"]["planned"] == ORDERS
+    assert not house.marks(), "planning wants nothing and posts nothing"
+    assert {row["month"] for row in plan["months"]} == {"2026-09", "2026-10"}
+    backfill.start(house.ctx, TENANT)
+    house.work()
+    data = house.status()
+    assert (data["state"], data["remaining"]) == ("done", 0)
+    assert data["orders"]["as_planned"] == ORDERS, [row for row in house.rows() if row.state != "done"]
+    assert all(mark.priority == Priority.BACKFILL and mark.wanted == mark.settled == 1 for mark in house.marks())
+    invoices = [row for row in plan["months"] if row["kind"] == "invoices"]
+    told = Counter[tuple[int, str]]()
+    for row in invoices:
+        told[row["tax_rule"], row["tax_rate"]] += row["gross_minor"]
+    held = Counter[tuple[int, str]]()
+    for paper in house.invoices():
+        for rate, gross in paper["gross_by_rate"].items():
+            held[int(paper["tax_rule"]), str(rate)] += gross
+    assert held == told
+    # once more: everything is there
+    again = house.plan()["plan"]
+    assert (again["with_actions"], again["months"]) == (0, [])
+
+
+# -- planning: nothing is posted, so one shop will do --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taking]:
+    made = Taking(tmp_path_factory.mktemp("shop"), 10, "wide")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def planned(shop: Taking) -> dict[str, Any]:
+    """The plan in fair weather."""
+    found: dict[str, Any] = shop.plan()["plan"]
+    return found
+
+
+@pytest.fixture(autouse=True)
+def closed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test leaves open is cancelled after it."""
+    yield
+    if "shop" in request.fixturenames:
+        shop: Taking = request.getfixturevalue("shop")
+        if shop.status()["state"] in backfills.OPEN:
+            backfill.cancel(shop.ctx, TENANT)
+
+
+def portions(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(backfill_plan, "_PORTION", size)
+
+
+def dies(at: int) -> Callable[[int, int], None]:
+    def seen(done: int, total: int) -> None:
+        if done >= at:
+            raise KeyboardInterrupt
+
+    return seen
+
+
+def test_s104_a_killed_planning_goes_on_where_it_was(
+    shop: Taking, planned: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after any portion, thrice; every order counts once, and the export is not made again."""
+    portions(monkeypatch, 2)
+    exports = len(shop.shopify.bulk_operations(SHOP))
+    ids = set()
+    for at in (2, 6, 8):
+        with pytest.raises(KeyboardInterrupt):
+            shop.plan(seen=dies(at))
+        data = shop.status()
+        ids.add(data["backfill"])
+        assert (data["state"], data["plan"]["orders"]) == ("planning", at)
+    data = shop.plan()
+    assert ids == {data["backfill"]}
+    assert data["plan"] == planned
+    assert len({row.order_id for row in shop.rows()}) == planned["orders"]
+    assert len(shop.shopify.bulk_operations(SHOP)) == exports + 1
+
+
+def test_b10_an_export_that_lost_lines_counts_for_nothing(shop: Taking, planned: dict[str, Any]) -> None:
+    """As few as one line: an alarm, no row, and the next time it is made anew."""
+    shop.shopify.bulk_trouble(SHOP, lose=1)
+    with pytest.raises(Retryable, match="BULK-INCOMPLETE"):
+        shop.plan()
+    data = shop.status()
+    assert (data["state"], data["plan"]["orders"], shop.rows()) == ("planning", 0, [])
+    door = shop.ctx.door(TENANT)
+    assert [one.kind for one in door.read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT))] == ["BULK-COUNT"]
+    assert shop.plan()["plan"] == planned
+    assert not door.read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT))
+
+
+def test_s104_what_shopify_cannot_export_at_once_is_exported_in_halves(shop: Taking, planned: dict[str, Any]) -> None:
+    shop.shopify.bulk_trouble(SHOP, fail_after=3, error="TIMEOUT")
+    shop.shopify.bulk_trouble(SHOP, fail_after=1, error="INTERNAL_SERVER_ERROR")
+    before = len(shop.shopify.bulk_operations(SHOP))
+    assert shop.plan()["plan"] == planned
+    assert len(shop.shopify.bulk_operations(SHOP)) == before + 5
+    assert [row.processed_at for row in shop.rows()] == sorted(row.processed_at for row in shop.rows())  # type: ignore[type-var]
+
+
+def test_s104_without_the_ledger_each_order_is_read_by_itself(shop: Taking, planned: dict[str, Any]) -> None:
+    shop.shopify.bulk_nodes_only()
+    try:
+        plan = shop.plan()["plan"]
+    finally:
+        shop.shopify.bulk_nodes_only(False)
+    assert plan.pop("read_one_by_one") == {"heads-only": planned["orders"]}
+    assert plan == {name: value for name, value in planned.items() if name != "read_one_by_one"}
+
+
+def test_s103_what_shopify_would_hide_is_not_planned(shop: Taking, planned: dict[str, Any]) -> None:
+    scopes = [one for one in DEFAULT_SCOPES if one != "read_all_orders"]
+    shop.shopify.set_scopes(SHOP, scopes)
+    try:
+        with pytest.raises(NeedsAttention, match=r"ORDERS-HIDDEN: .*read_all_orders") as caught:
+            shop.plan()
+        assert caught.value.choices[0] == "grant read_all_orders"
+        recent = END.date() - timedelta(days=50)
+        backfill_plan.plan(shop.ctx, TENANT, recent, UNTIL)
+        assert 0 < shop.status()["plan"]["orders"] < planned["orders"]
+    finally:
+        shop.shopify.set_scopes(SHOP, DEFAULT_SCOPES)
+
+
+def test_r22_nothing_before_the_cut_off_unless_asked(shop: Taking, planned: dict[str, Any]) -> None:
+    """R22: before it an order is not ours; the cut-off moves only where nothing between is left out."""
+    door, late = shop.ctx.door(TENANT), END - timedelta(days=30)
+    early = door.read(Store.BOOKS, lambda tx: tenants.get(tx, TENANT)).cut_off
+    door.run(Store.BOOKS, lambda tx: tenants.set_cut_off(tx, TENANT, late))
+    try:
+        data = shop.plan()
+        before = data["plan"]["excluded"]["BEFORE-GO-LIVE"]
+        assert data["plan"]["to_settle"] == planned["orders"] - before < planned["orders"]
+        assert data["orders"]["left"] >= before
+        with pytest.raises(UsageError, match="BACKFILL-CUT-OFF"):
+            backfill_plan.plan(shop.ctx, TENANT, SINCE, late.date() - timedelta(days=9), move_cut_off=True)
+        data = shop.plan(move_cut_off=True)
+        assert data["plan"] == planned
+        backfill.start(shop.ctx, TENANT)
+        moved = door.read(Store.BOOKS, lambda tx: tenants.get(tx, TENANT)).cut_off
+        assert moved == period_of(shop.ctx, TENANT, SINCE, UNTIL).start
+        said = [one.sentence for one in door.read(Store.BOOKS, lambda tx: audit.entries(tx, TENANT))]
+        assert any("the cut-off is now" in one for one in said)
+    finally:
+        door.run(Store.BOOKS, lambda tx: tenants.set_cut_off(tx, TENANT, early))
+
+
+def test_b5_a_stale_plan_is_refused(shop: Taking, planned: dict[str, Any]) -> None:
+    """An order that changed since, or one that is new: nothing begins; without them the rest may."""
+    shop.plan()
+    row = next(one for one in shop.rows() if one.state == "planned")
+    shop.clock.sleep(5.0)
+    shop.shopify.touch(row.order_id)
+    with pytest.raises(NeedsAttention, match=f"PLAN-STALE: 1 orders .*{row.name}: changed in the shop since"):
+        backfill.start(shop.ctx, TENANT)
+    assert shop.status()["state"] == "planned"
+    backfill.start(shop.ctx, TENANT, without_changed=True)
+    assert {one.order_id for one in shop.rows() if one.code == "CHANGED"} == {row.order_id}
+    with pytest.raises(UsageError, match="BACKFILL-OPEN"):
+        shop.plan()
+
+
+def test_b5_a_plan_rests_on_profile_and_cut_off(shop: Taking, planned: dict[str, Any]) -> None:
+    """Changed before the start it is refused, changed after it the backfill stops by itself and does not go on."""
+    door = shop.ctx.door(TENANT)
+    known = door.read(Store.BOOKS, lambda tx: tenants.get(tx, TENANT)).cut_off
+
+    def cut_off(at: datetime) -> None:
+        door.run(Store.BOOKS, lambda tx: tenants.set_cut_off(tx, TENANT, at))
+
+    shop.plan()
+    cut_off(known - timedelta(days=1))
+    with pytest.raises(NeedsAttention, match="PLAN-STALE"):
+        backfill.start(shop.ctx, TENANT)
+    cut_off(known)
+    backfill.start(shop.ctx, TENANT)
+    cut_off(known - timedelta(days=1))
+    id = shop.status()["backfill"]
+    backfill.advance(shop.ctx, TENANT, id, 3)
+    assert (shop.status()["state"], shop.status()["reason"]) == ("paused", "PLAN-STALE")
+    assert shop.status()["orders"]["under_way"] == 0
+    with pytest.raises(NeedsAttention, match="PLAN-STALE"):
+        backfill.resume(shop.ctx, TENANT)
+    cut_off(known)
+    assert backfill.resume(shop.ctx, TENANT).state == "running"
+
+
+# -- carrying it out -----------------------------------------------------------------------------------------------
+
+
+def test_a_few_at_a_time_behind_everything_else(house: Taking) -> None:
+    """Never more than half of the tenant's runs; paused between two; an order of now is settled first; killed and
+    gone on with, nothing doubled; what left the shop is left alone."""
+    house.plan()
+    started = backfill.start(house.ctx, TENANT)
+    advance = lambda: backfill.advance(house.ctx, TENANT, started.id, 3)  # noqa: E731
+    for _ in range(3):
+        advance()
+        assert house.status()["orders"]["under_way"] == 3, "three of six runs, however often it is asked"
+    first = house.rows()[:3]
+    assert all(row.state == "wanted" and row.wanted == 1 for row in first), "oldest first"
+
+    live = house.rows()[-1].order_id
+    now = house.clock.now()
+    house.ctx.door(TENANT).run(Store.INBOX, lambda tx: inbox.want(tx, TENANT, live, now))
+    due = house.database.system("dispatch").read(Store.INBOX, lambda tx: inbox.due(tx, now, 9))
+    assert due[0].order_id == live, "what the shop tells now comes first"
+
+    backfill.pause(house.ctx, TENANT)
+    house.work()
+    assert (house.status()["state"], house.status()["orders"]["as_planned"]) == ("paused", 0), "nobody looked"
+    backfill.resume(house.ctx, TENANT)
+    advance()
+    assert house.status()["orders"]["as_planned"] == 3
+
+    # who takes orders and dies before they are wanted leaves them to the next one, half a minute later
+    door, id = house.ctx.door(TENANT), started.id
+    taken = door.run(
+        Store.BOOKS, lambda tx: backfills.take(tx, TENANT, id, 2, house.clock.now(), timedelta(seconds=30))
+    )
+    assert len(taken) == 2
+    house.clock.sleep(31)
+    house.work()
+    data = house.status()
+    assert (data["state"], data["remaining"], data["orders"]["stuck"]) == ("done", 0, 0)
+    assert data["orders"]["as_planned"] == ORDERS
+    assert len(house.invoices()) == len({row["note"] for row in house.invoices()})
+    with pytest.raises(UsageError, match="BACKFILL-STATE"):
+        backfill.pause(house.ctx, TENANT)
+
+
+def test_s24_nothing_is_taken_over_for_a_tenant_that_left(house: Taking) -> None:
+    house.plan()
+    started = backfill.start(house.ctx, TENANT)
+    now = house.clock.now()
+    house.database.system("operator").run(
+        Store.BOOKS, lambda tx: tenants.set_state(tx, TENANT, "uninstalled", now, "gone")
+    )
+    backfill.advance(house.ctx, TENANT, started.id, 3)
+    assert house.marks() == []
+    assert house.status()["state"] == "running", "it goes on when the shop comes back"
