@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from acceptance.invoice_cases import mixed_rates
 from house import SHOP, TENANT, House
 from ladenbuch import alarms, audit, checkups, tenants
+from ladenbuch.cli import doctor
 from ladenbuch.cli.admin import provision
 from ladenbuch.db import Store
 from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN
@@ -194,3 +197,26 @@ def test_who_dies_at_a_look_leaves_it_to_the_next(house: House) -> None:
     assert checkup.check_all(other, MAIL) == 0, "somebody is at it, as far as anybody knows"
     house.clock.advance_to(house.clock.now() + timedelta(minutes=15))
     assert checkup.check_all(other, MAIL) == 1 and known(house).checked_at == house.clock.now()
+
+
+def test_s52_the_doctor_names_a_lost_shop_and_what_changed(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The doctor's look counts as the day's: what it finds is kept and compared, a lost shop stands with its link."""
+    monkeypatch.setattr(doctor, "opened", lambda: nullcontext(house.ladenbuch))
+
+    def examined() -> dict[str, dict[str, Any]]:
+        doctor.examine(None, "en", as_json=True)
+        return {one["check"]: one for one in json.loads(capsys.readouterr().out)["checks"]}
+
+    assert f"{TENANT}: changed" not in examined()
+    house.sevdesk.world.switches = replace(house.sevdesk.world.switches, version="1.0")
+    house.clock.advance_to(house.clock.now() + timedelta(hours=1))
+    changed = examined()[f"{TENANT}: changed"]
+    assert changed["ok"] and "+ SEVDESK-BOOKKEEPING" in changed["sentence"]
+    assert known(house).due_at - house.clock.now() >= timedelta(hours=23), "nobody looks again today"
+    house.ladenbuch.tokens.lose(TENANT, SHOP, "Shopify takes the refresh token no more")
+    found = examined()
+    lost = found[f"{TENANT}: reconnect"]
+    assert not lost["ok"] and SHOP in lost["sentence"] and "nicht mehr" in lost["sentence_de"]
+    assert not found[f"{TENANT}: TOKEN-REFUSED"]["ok"]
