@@ -366,6 +366,7 @@ def _of_privacy() -> None:
         redaction.release(w.fresh_ctx, one, NOW, tx) for one in privacy.on_hold(tx, t)])  # fmt: skip
     _ask(None, "redaction.snapshots", lambda w, tx, t: list(redaction.snapshots(w.ctx, t)))
     _ask(None, "redaction.snapshots", lambda w, tx, t: list(redaction.snapshots(w.ctx, t, w.ids["orders"][:2])))
+    _ask(None, "redaction.heard_of", lambda w, tx, t: [redaction.heard_of(w.ctx, t, one) for one in w.ids["orders"]])
     _ask(None, "workflows.privacy.order", lambda w, tx, t: [
         privacy_work._order(w.ctx, t, one, None) for one in w.ids["orders"]])  # fmt: skip
     _ask(None, "workflows.privacy.decisions", lambda w, tx, t: privacy_work._order(w.ctx, t, w.ids["order"], None))
@@ -529,7 +530,7 @@ def _of_work() -> None:
     ask("profile_change.versions", lambda w, tx, t: profile_change.versions(w.ctx, t))
     ask("profile_change.documented", lambda w, tx, t: [
         profile_change._documented(w.ctx, t), nothing(profile_change._documented(w.ctx, "nobody"))])  # fmt: skip
-    ask("exporting.export", lambda w, tx, t: _exported(w, t))
+    ask("exporting.export", lambda w, tx, t: _exported(w, t), writes=True)
     ask("erasure.residue", lambda w, tx, t: erasure.residue(w.database, t))
     _ask(BOOKS, "erasure.gone", _gone)
     ask("rotation.before_data_keys", lambda w, tx, t: before_data_keys(w.database, t))
@@ -566,7 +567,7 @@ def _demonstrated(w: World, tenant: str) -> Any:
 def _exported(w: World, tenant: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "export.zip"
-        return {name: about["rows"] for name, about in exporting.export(w.ctx, tenant, path)["files"].items()}
+        return {name: about["rows"] for name, about in exporting.export(w.ctx, tenant, path, by="me")["files"].items()}
 
 
 def _gone(w: World, tx: Any, tenant: str) -> Any:

@@ -49,3 +49,5 @@ def test_a_tenant_s_life_on_the_command_line(stage: Connector, tmp_path: Path) -
     proof = json.loads(said(stage, "delete", TENANT, "--export", str(file), "--yes", "--json"))
     assert proof["residue"] == {} and proof["rows"]["books.tenants"] == 1
     assert state(stage) == []
+    [kept] = json.loads(said(stage, "erased", "--json"))["erased"]
+    assert (kept["tenant"], kept["rows"]) == (TENANT, proof["rows"]) and "rows, by" in said(stage, "erased")

@@ -36,3 +36,24 @@ def test_a_request_is_listed_and_answered_into_a_file_of_ones_own(
     assert again.exit_code != 0, "never over another file"
     assert run.invoke(app, ["privacy", "requests"]).exit_code == 0
     assert "nothing is held" in run.invoke(app, ["privacy", "holds"]).stdout
+
+
+def test_s50_a_stop_by_hand_and_its_end_are_lines_of_the_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stopped posting, when and why, for one tenant or for all; a `go` that lifts nothing says nothing."""
+    shop = Compliance(tmp_path / "data")
+    monkeypatch.setenv("LADENBUCH_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("LADENBUCH_KEYS", KEY)
+    run = CliRunner()
+    for words, code in (
+        (["stop", "--tenant", TENANT, "--reason", "stocktaking"], 0),
+        (["go", "--tenant", TENANT], 0),
+        (["go", "--tenant", TENANT], 1),
+        (["stop", "--reason", "sevdesk is being moved"], 0),
+        (["go"], 0),
+    ):
+        assert run.invoke(app, words).exit_code == code, words
+    told = [(entry["event"], entry["sentence"]) for entry in shop.chain() if entry["event"] in ("stop", "go")]
+    assert [event for event, _ in told] == ["stop", "go", "stop", "go"]
+    assert "stocktaking" in told[0][1] and "sevdesk is being moved" in told[2][1]
+    assert all(entry["actor"].startswith("operator ") for entry in shop.chain() if entry["event"] == "stop")
+    shop.close()

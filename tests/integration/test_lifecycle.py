@@ -226,8 +226,10 @@ def test_an_export_holds_everything_in_the_clear_but_no_secret(house: House, tmp
     order_id = house.lived(mixed_rates)
     hear(house, "shop/update", {"id": 1})
     path = tmp_path / "export.zip"
-    manifest = exporting.export(house.ladenbuch.context, TENANT, path)
+    manifest = exporting.export(house.ladenbuch.context, TENANT, path, by="operator anna")
     assert exporting.check(path) == manifest
+    taken = chain(house)[-2]
+    assert (taken["event"], taken["actor"]) == ("tenant.exported", "operator anna")
     assert path.stat().st_mode & 0o777 == 0o600
     with zipfile.ZipFile(path) as file:
         content = {name: file.read(name).decode() for name in file.namelist()}
@@ -242,7 +244,8 @@ def test_an_export_holds_everything_in_the_clear_but_no_secret(house: House, tmp
     whole = "".join(content.values())
     assert DEFAULT_TOKEN not in whole and "shpat_" not in whole and "a-secret-of-nobody" not in whole
     with pytest.raises(UsageError):
-        exporting.export(house.ladenbuch.context, TENANT, path)
+        exporting.export(house.ladenbuch.context, TENANT, path, by="operator anna")
+    assert told(house).count("tenant.exported") == 1
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(UsageError):
         exporting.check(path)

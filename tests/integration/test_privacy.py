@@ -21,6 +21,7 @@ from compliance import (
     NAME,
     NEEDLES,
     SHOP,
+    STREET,
     TENANT,
     Compliance,
     bought,
@@ -292,11 +293,26 @@ def test_a_data_request_is_answered_by_one_file_sealed_until_it_is_fetched(shop:
     assert all(needle in text for needle in NEEDLES) and mine in text and theirs not in text
     [order] = answer["orders"]
     assert order["documents"][0]["number"] and order["letters"][0]["to"] == MAIL and order["webhooks_received"]
+    [told_of] = order["webhooks_received"]
+    assert told_of["said"]["billing_address"]["address1"] == STREET
+    assert sum(item["amount_minor"] for item in order["payments"]) == order["documents"][0]["gross_minor"]
     assert [one.state for one in shop.requests()] == ["answered"]
     assert shop.events()[-2:] == ["privacy.prepared", "privacy.answered"]
     shop.clock.advance_to(shop.clock.now() + timedelta(days=31))
     assert retain(ctx)["answers"] == 1
     assert "privacy_requests.answer" not in shop.opened(*NEEDLES)
+
+
+def test_the_answer_holds_what_was_only_heard_of_an_order_that_was_never_settled(shop: Compliance) -> None:
+    """All we hold is more than what we settled: a suspended tenant's webhooks name buyers, too."""
+    lifecycle.suspend(shop.ladenbuch.context, TENANT, "somebody looks into it", by="operator")
+    heard(shop, "gid://shopify/Order/77", "only-heard")
+    lifecycle.resume(shop.ladenbuch.context, TENANT, by="operator")
+    told = {"shop_id": 1, "shop_domain": SHOP, "orders_requested": [], "customer": {"id": CUSTOMER, "email": MAIL},
+            "data_request": {"id": 4712}}  # fmt: skip
+    assert shop.post("customers/data_request", told, id="tell") == 200
+    text = json.dumps(privacy.fetch(shop.ladenbuch.context, TENANT, "4712", by="operator"), ensure_ascii=False)
+    assert STREET in text
 
 
 # -- shop/redact, and what is kept how long --------------------------------------------------------------------------

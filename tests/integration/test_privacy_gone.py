@@ -25,6 +25,7 @@ from compliance import (
     shops,
 )
 from ladenbuch import alarms, books, erasure, inbox, outbox, tenants
+from ladenbuch.cli.privacy import check_privacy
 from ladenbuch.db import Sealed, Store, Transaction
 from ladenbuch.errors import Rejected, Retryable
 from ladenbuch.telemetry import Metrics
@@ -33,6 +34,7 @@ from ladenbuch.web.ingest import Ingest
 from ladenbuch.workflows import leaving, lifecycle
 from ladenbuch.workflows import privacy as privacy_work
 from ladenbuch.workflows.retention import retain
+from ladenbuch.workflows.rotation import before_data_keys
 from ladenbuch.workflows.run import Run
 from ladenbuch.workflows.settle import _settle
 from rotation_world import v1
@@ -302,7 +304,12 @@ def test_an_answer_nobody_fetches_alarms_ten_days_before_it_is_due_and_is_erased
 
 
 def test_an_answer_that_is_fetched_ends_its_alarm(shop: Compliance) -> None:
+    """While it waits, the doctor says until when."""
     ask(shop)
+    told: list[tuple[bool, str]] = []
+    check_privacy(shop.ladenbuch, TENANT, lambda name, ok, english, german: told.append((ok, english)))
+    [(fine, sentence)] = told
+    assert fine and "fetched: 1, the first" in sentence and "2026-12-02" in sentence
     ctx = shop.ladenbuch.context
     shop.clock.advance_to(shop.clock.now() + timedelta(days=25))
     retain(ctx)
@@ -327,9 +334,17 @@ def test_b9_a_redaction_reaches_the_rows_of_its_order_from_before_there_were_dat
         found = {one.name: door.read(one.store, lambda tx, c=one: c.by_root(tx, TENANT)) for one in V1}  # type: ignore[misc]
         return {name: count for name, count in found.items() if count}
 
+    assert before_data_keys(shop.database, TENANT) == sum(left().values()) == 6
+    told: list[tuple[str, bool, str]] = []
+    check_privacy(shop.ladenbuch, TENANT, lambda name, ok, english, german: told.append((name, ok, english)))
+    [(name, fine, sentence)] = told
+    assert (name, fine) == ("house: forgetting", False) and sentence.startswith("6 rows")
     assert left() == {"letters.payload": 2, "documents.pins": 2, "orders.snapshot": 2}
     redact(shop, mine, email="nobody@example.org")
     assert left() == {"letters.payload": 1, "documents.pins": 1, "orders.snapshot": 1}
     assert opened(shop.database, (MAIL,)) >= {"letters.payload"}, "the other order's"
     redact(shop, theirs, id="theirs")
+    told.clear()
+    check_privacy(shop.ladenbuch, TENANT, lambda name, ok, english, german: told.append((name, ok, english)))
+    assert told == []
     assert left() == {} and shop.opened(*NEEDLES) == {"documents.pins"}

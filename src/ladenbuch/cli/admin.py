@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -148,11 +149,27 @@ def go_live(house: Ladenbuch, tenant: str, *, live: bool = True) -> None:
     house.database.tenant(tenant).run(Store.BOOKS, write)
 
 
+def _tell_chains(house: Ladenbuch, target: str | None, event: str, sentence: str) -> None:
+    """A line in the audit chain of each tenant it is about; after the stop itself, which waits for nothing."""
+    now = utc_now()
+
+    def write(tx: Transaction) -> None:
+        for owner in [target] if target else [one.id for one in tenants.all(tx)]:
+            audit.append(tx, owner, now, actor=_operator(), event=event, subject=owner, sentence=sentence)
+
+    house.database.system("operator").run(Store.BOOKS, write)
+
+
+def _operator() -> str:
+    return f"operator {getpass.getuser()}"
+
+
 def set_stop(tenant: str | None, reason: str) -> None:
     """Stop writing, globally or for one tenant."""
     with opened() as house:
         target = chosen(house, tenant).id if tenant else None
         house.database.system("operator").run(Store.BOOKS, lambda tx: tenants.stop(tx, target, reason, utc_now()))
+        _tell_chains(house, target, "stop", f"Posting was stopped by hand: {reason}.")
     typer.echo(f"stopped {target or 'everything'}: {reason}")
 
 
@@ -162,6 +179,8 @@ def lift_stop(tenant: str | None) -> int:
         target = chosen(house, tenant).id if tenant else None
         system = house.database.system("operator")
         lifted = system.run(Store.BOOKS, lambda tx: tenants.go(tx, target))
+        if lifted:
+            _tell_chains(house, target, "go", "The stop of posting was lifted by hand.")
         system.run(Store.INBOX, lambda tx: inbox.resume(tx, target, "STOPPED", utc_now()))
     typer.echo(f"{target or 'everything'} may write again" if lifted else "nothing was stopped")
     return 0 if lifted else 1

@@ -112,7 +112,7 @@ def export(tenant: str, path: Path, *, as_json: bool) -> int:
     """Write everything we hold of a tenant into one file."""
     with opened() as house:
         owner = chosen(house, tenant)
-        manifest = write_export(house.context, owner.id, path)
+        manifest = write_export(house.context, owner.id, path, by=_operator())
     if as_json:
         say_json(manifest)
     else:

@@ -56,8 +56,8 @@ def check_privacy(house: Ladenbuch, tenant: str, check: Callable[[str, bool, str
     waiting = [one.due_at for one in found if one.waits]
     if waiting:  # an alarm says so when it is urgent
         count, until = len(waiting), f"{min(waiting):%Y-%m-%d}"
-        english = f"{count} data requests wait to be fetched, the first until {until}: ladenbuch privacy requests"
-        german = f"{count} Auskünfte warten auf Abholung, die erste bis {until}: ladenbuch privacy requests"
+        english = f"answers that wait to be fetched: {count}, the first until {until}: ladenbuch privacy requests"
+        german = f"Auskünfte, die auf Abholung warten: {count}, die erste bis {until}: ladenbuch privacy requests"
         check(f"{tenant}: data requests", True, english, german)
     rows = before_data_keys(house.database, tenant)
     if rows:

@@ -40,8 +40,10 @@ _COLUMNS: tuple[SealedColumn, ...] = (
 _SEALED = {column.table.name: column for column in _COLUMNS}
 
 
-def export(ctx: Context, tenant: str, path: Path) -> dict[str, Any]:
+def export(ctx: Context, tenant: str, path: Path, *, by: str) -> dict[str, Any]:
     """Write the tenant's data to `path`, readable by the owner alone; the manifest comes back.
+
+    The audit chain then says who took it: everything in it is in the clear.
 
     One snapshot per store. Raises UsageError("FILE") when the file exists or cannot be written.
     """
@@ -66,6 +68,14 @@ def export(ctx: Context, tenant: str, path: Path) -> dict[str, Any]:
             file.writestr(MANIFEST, json.dumps(manifest, indent=1))
     except OSError as error:
         raise UsageError("FILE", f"{path}: {error.strerror or error}") from None
+    rows, now = sum(about["rows"] for about in files.values()), ctx.clock()
+    sentence = f"Everything held of the tenant was written into a file: {rows} rows, in the clear."
+    ctx.door(tenant).run(
+        Store.BOOKS,
+        lambda tx: audit.append(
+            tx, tenant, now, actor=by, event="tenant.exported", subject=tenant, sentence=sentence, detail={"head": head}
+        ),
+    )
     return manifest
 
 

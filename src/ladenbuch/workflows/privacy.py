@@ -192,11 +192,24 @@ def _order(ctx: Context, tenant: str, order_id: str, seen: Mapping[str, Any] | N
                 for vat_id in sorted(vat_ids)
                 for item in evidence.history(tx, tenant, vat_id, unseal)
             ],
+            "payments": [
+                {
+                    "payment": item.payment_id,
+                    "amount_minor": item.amount,
+                    "date": None if item.value_date is None else item.value_date.isoformat(),
+                    "on": item.document_key,
+                }
+                for item in known.bookings
+            ],
             "decisions": list(tx.execute(_DECISIONS, {"t": tenant, "o": order_id}).scalars()),
         }
 
     heard = ctx.door(tenant).read(Store.INBOX, lambda tx: inbox.history(tx, tenant, order_id))
-    told = [{"topic": row["topic"], "received_at": from_micros(row["received_at"])} for row in heard]
+    said = redaction.heard_of(ctx, tenant, order_id)
+    told = [
+        {"topic": row["topic"], "received_at": from_micros(row["received_at"]), "said": said.get(row["webhook_id"])}
+        for row in heard
+    ]
     return {
         "order": order_id,
         "as_the_shop_said": seen,

@@ -138,6 +138,13 @@ def orders_of(ctx: Context, tenant: str, buyer: Buyer) -> list[str]:
     return sorted(found)
 
 
+def heard_of(ctx: Context, tenant: str, order_id: str) -> dict[str, dict[str, Any] | None]:
+    """What each webhook about an order said, by its id; None where it was forgotten."""
+    door, unseal = ctx.door(tenant), ctx.unseal(tenant, inbox.BODY_PURPOSE)
+    rows = door.read(Store.INBOX, lambda tx: inbox.newest_bodies(tx, tenant, [order_id]))
+    return {row[1]: _json(_opened(unseal, *row[1:])) for row in rows}
+
+
 def snapshots(
     ctx: Context, tenant: str, only: Collection[str] | None = None
 ) -> Iterator[tuple[str, dict[str, Any] | None]]:
