@@ -118,6 +118,13 @@ def _of_inbox() -> None:
     ask("at_work", lambda w, tx, t: [inbox.at_work(tx, t), nothing(inbox.at_work(tx, "nobody"))])
     ask("cursor", lambda w, tx, t: inbox.cursor(tx, t, "orders"))
     ask("set_cursor", lambda w, tx, t: inbox.set_cursor(tx, t, "orders", "now"))
+    for name in ("turn", "other"):
+        ask("take_turn", lambda w, tx, t, n=name: inbox.take_turn(tx, t, n, LATER, timedelta(minutes=5)))
+        ask("note", lambda w, tx, t, n=name: inbox.note(tx, t, n, LATER))
+        ask("noted", lambda w, tx, t, n=name: inbox.noted(tx, n, t))
+    ask("told", lambda w, tx, t: sorted(inbox.told(tx, t, {w.ids["order"]: AGO, OPEN: AGO}, timedelta(0))))
+    ask("last_told", lambda w, tx, t: inbox.last_told(tx, t))
+    ask("asleep", lambda w, tx, t: sorted(inbox.asleep(tx, t, [w.ids["order"], OPEN, HELD, DUE])))
     ask("due", lambda w, tx, t: [one for one in inbox.due(tx, LATER, 100) if one.tenant == t], system=True)
 
 
@@ -192,6 +199,7 @@ def _of_books() -> None:
     ))  # fmt: skip
     ask("has_documents", lambda w, tx, t: [books.has_documents(tx, t), nothing(books.has_documents(tx, "nobody"))])
     ask("eu_sales", lambda w, tx, t: books.eu_sales(tx, t, NOW - timedelta(days=400)))
+    ask("orders_by_hour", lambda w, tx, t: books.orders_by_hour(tx, t, NOW - timedelta(days=400), LATER))
     ask("seen", lambda w, tx, t: books.seen(tx, t, [w.ids["order"], *w.ids["orders"]]))
     ask("record_state", lambda w, tx, t: books.record_state(tx, t, _state(w.ids["order"]), seal, NOW))
 

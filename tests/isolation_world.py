@@ -275,6 +275,7 @@ def _to_inbox(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     inbox.claim(tx, tenant, DUE, run_id="z", executor="z", now=NOW)
     inbox.postpone(tx, tenant, DUE, "z", NOW + timedelta(hours=1), "STOPPED", NOW)
     inbox.set_cursor(tx, tenant, "orders", MARK[tenant])
+    inbox.note(tx, tenant, "turn", NOW - timedelta(hours=1 if tenant == A else 2))
 
 
 def _differ(database: Database, tenant: str) -> None:

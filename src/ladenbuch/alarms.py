@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -121,9 +121,12 @@ def raise_alarm(
     return True
 
 
-def end_alarm(tx: Transaction, tenant: str, kind: str, subject: str, now: datetime) -> bool:
-    """Its cause is gone; False when no such alarm was open."""
-    open_one = alarms.update().where(_mine(tenant, kind, subject), _c.ended_at.is_(None))
+def end_alarm(
+    tx: Transaction, tenant: str, kind: str, subject: str, now: datetime, calm: timedelta = timedelta(0)
+) -> bool:
+    """Its cause is gone; False when no such alarm was open, or its cause was seen within `calm` before `now`."""
+    calmed = _c.last_seen <= to_micros(now - calm)
+    open_one = sa.update(alarms).where(_mine(tenant, kind, subject), _c.ended_at.is_(None), calmed)
     if tx.execute(open_one.values(ended_at=to_micros(now))).rowcount != 1:
         return False
     row = tx.execute(sa.select(_c.since, _c.facts).where(_mine(tenant, kind, subject))).one()

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Shops that are polled at the same time.
+_SIDE_BY_SIDE = 8
 #: How long a secret read from the vault is used before it is read again.
 _SECRET_AGE = timedelta(seconds=5)
 #: Seconds between two firings of each tick; `poll` is a setting. A wake makes them fire at once.
@@ -60,7 +62,8 @@ TICKS = {
     "reap": 2.0,
     "install": 20.0,
     "tokens": 3600.0,
-    "webhooks": 300.0,
+    "webhooks": 60.0,
+    "silence": 20.0,
     "retention": 3600.0,
     "billing": 600.0,
     "checkup": 600.0,
@@ -81,6 +84,21 @@ def app_of(settings: Settings) -> App | None:
         return None
     secrets = (settings.shopify_client_secret, settings.shopify_client_secret_previous)
     return App(settings.shopify_client_id, tuple(one.get_secret_value() for one in secrets if one is not None))
+
+
+def side_by_side(jobs: Sequence[Callable[[], int]]) -> list[int]:
+    """Jobs in a few threads: one shop that does not answer keeps none of the others waiting."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    if len(jobs) < 2:
+        return [job() for job in jobs]
+    with ThreadPoolExecutor(min(_SIDE_BY_SIDE, len(jobs)), "spread") as threads:
+        return list(threads.map(lambda job: job(), jobs))
+
+
+def _expects_webhooks(settings: Settings) -> bool:
+    """Whether every change of an order is to be told: somebody knows our address, and no filter keeps any away."""
+    return (settings.webhooks_url or settings.app_url) is not None and not settings.orders_filter
 
 
 def _plan(text: str) -> tuple[str, str, str]:
@@ -200,9 +218,10 @@ class Ladenbuch:
     @cached_property
     def context(self) -> Context:
         """What workflows are given."""
+        from ladenbuch.domain.silence import Thresholds
         from ladenbuch.mail.transport import Relays
         from ladenbuch.vat_rates import rate_table
-        from ladenbuch.workflows.context import Context, Keeping, Timing
+        from ladenbuch.workflows.context import Context, Keeping, Timing, one_by_one
 
         settings = self.settings
         urls = [url.get_secret_value() for url in settings.smtp_urls] or ["smtp://127.0.0.1:25"]
@@ -223,6 +242,7 @@ class Ladenbuch:
                 ladder=tuple(settings.ladder_seconds),
                 letter_ladder=tuple(settings.ladder_seconds),
                 poll_overlap=settings.poll_overlap_seconds,
+                poll_seconds=settings.poll_seconds,
             ),
             keeping=Keeping(settings.retention_years, settings.inbox_days),
             mail_from=settings.mail_from or "buchhaltung@example.com",
@@ -231,6 +251,11 @@ class Ladenbuch:
             work=self.worked,
             subscribe=self.subscribe,
             rates=rate_table(),
+            hears=_expects_webhooks(settings),
+            begun=self._clock(),
+            thresholds=Thresholds(untried=timedelta(seconds=settings.alarm_seconds)),
+            spread=side_by_side if self._clock is utc_now else one_by_one,
+            api_version=self.api_version,
             vat_ids=(lambda vat_id, now: self._vat_ids.check(vat_id, now)) if settings.vies_url else None,
         )
 
@@ -524,6 +549,13 @@ class Ladenbuch:
         for kept in [kept for kept in self._secrets if kept[0] == tenant]:
             self._secrets.pop(kept, None)
 
+    def _fallen(self) -> dict[str, str | None]:
+        """By tenant we have talked to: the version that answered where it was not the one asked for, else None."""
+        with self._lock:
+            known = dict(self._admins)
+        found = {tenant: admin.answered_by for tenant, admin in known.items() if admin.answered_by is not None}
+        return {tenant: None if version == self.api_version else version for tenant, version in found.items()}
+
     def _notice(self, kind: str, text: str) -> None:
         """Shopify fell forward to another version, or names deprecated fields: said once per kind and text."""
         if (kind, text) not in self._noticed:
@@ -550,7 +582,8 @@ class Ladenbuch:
         from ladenbuch.workflows.retention import retain
         from ladenbuch.workflows.scopes import HANDLERS as OF_SCOPES
         from ladenbuch.workflows.settle import settle
-        from ladenbuch.workflows.subscriptions import place, watch
+        from ladenbuch.workflows.silence import look_around
+        from ladenbuch.workflows.subscriptions import Watch, place
 
         # Made here, by one thread, before any run can ask for them.
         ctx, work, tokens, limits, _, _ = self.context, self.worked, self.tokens, self.limits, self._http, self._vat_ids
@@ -591,7 +624,8 @@ class Ladenbuch:
         ticks: dict[str, Callable[[], object]] = {
             "dispatch": lambda: dispatch(ctx, engine, workers, per_tenant),
             "deliver": lambda: deliver_all(ctx),
-            "poll": lambda: poll_all(ctx),
+            "poll": lambda: poll_all(ctx, timedelta(seconds=self._ticks["poll"])),
+            "silence": lambda: look_around(ctx, self._fallen),
             "sweep": swept,
             "install": lambda: finish_all(ctx),
             "tokens": tokens.keep_alive,
@@ -606,7 +640,8 @@ class Ladenbuch:
         here = place(self.settings)
         if here is not None:
             mended = self.metrics.webhook_subscriptions_mended_total.inc
-            ticks["webhooks"] = lambda: mended(watch(ctx, here))
+            watch = Watch(ctx, here, timedelta(seconds=self._ticks["webhooks"]))
+            ticks["webhooks"] = lambda: mended(watch())
         for name, fn in ticks.items():
             engine.every(name, self._ticks[name], self._once_ready(name, fn))
         self.engine = engine

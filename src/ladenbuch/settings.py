@@ -150,6 +150,9 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds each look reaches back behind the cursor, so that late rows are seen.",
     )
+    alarm_seconds: float = Field(
+        300.0, gt=0, description="After how many seconds without a first try an order is an alarm."
+    )
     sevdesk_rate: float = Field(10.0, gt=0, description="Most requests per second to one sevdesk account.")
     mail_from: str | None = Field(None, description="Sender of the letters, for instance 'Shop <shop@example.org>'.")
     retention_years: int = Field(

@@ -304,6 +304,11 @@ def stopped(tx: Transaction, tenant: str | None) -> str | None:
     return f"the tenant is {found.reason}" if found.rank == 3 else str(found.reason)
 
 
+def stops(tx: Transaction) -> dict[str, str]:
+    """The reasons of the write stops in force, by tenant; the one of everybody is not among them."""
+    return {row.tenant: str(row.reason) for row in tx.execute(sa.select(write_stops.c.tenant, write_stops.c.reason))}
+
+
 def standing(tx: Transaction, tenant: str) -> State:
     """In which state the tenant is; `redacted` for one that is gone."""
     owner = _GET.first(tx, t=tenant)

@@ -142,7 +142,7 @@ class Diary:
             new_id=lambda: f"{next(names):x}",
             chance=lambda: 0.5,
             relays=Inbox(self.mail),  # type: ignore[arg-type]
-            ticks={"dispatch": 10.0, "deliver": 30.0, "sweep": 3600.0},
+            ticks={"dispatch": 10.0, "deliver": 30.0, "sweep": 3600.0, "silence": 86400.0},
         )
         self.bookkeeper = Bookkeeper(self)
 

@@ -85,7 +85,15 @@ class Life:
             sleep=self.clock.sleep,
             new_id=lambda: f"{next(ids):x}",
             chance=lambda: 0.5,
-            ticks={"dispatch": 600, "deliver": 7200, "poll": 3600, "sweep": 7200, "install": 3600, "webhooks": 86400},
+            ticks={
+                "dispatch": 600,
+                "deliver": 7200,
+                "poll": 3600,
+                "sweep": 7200,
+                "install": 3600,
+                "webhooks": 86400,
+                "silence": 86400,
+            },
         )
         self.house.work(self.engine)
         self.browser = TestClient(make_app(self.house), APP_URL, headers=FIREFOX, follow_redirects=False)

@@ -195,6 +195,7 @@ class QuickAdmin:
     def __init__(self, admin: Any, snapshots: dict[str, Any], known: dict[int, Any]) -> None:
         self._admin, self._snapshots, self._known = admin, snapshots, known
         self.updated_at, self.orders_updated = admin.updated_at, admin.orders_updated
+        self.in_shop_time, self.answered_by, self.version = admin.in_shop_time, admin.answered_by, admin.version
 
     def fetch_order(self, gid: str) -> Fetched:
         if self._admin.updated_at(gid) is None:
@@ -334,7 +335,7 @@ class Simulation:
             new_id=lambda: next(self.ids),
             chance=self.chance,
             relays=SocketlessRelays(self.mail, self.death),  # type: ignore[arg-type]
-            ticks={"dispatch": 10.0, "deliver": 30.0, "sweep": 120.0},
+            ticks={"dispatch": 10.0, "deliver": 30.0, "sweep": 120.0, "silence": 600.0},
         )
 
         if isinstance(self.house, QuickHouse):

@@ -83,10 +83,20 @@ OF_NOBODY = {
     "entitlements": {"all", "near_cap"},
     "evidence": set(),
     "grants": {"all", "idle", "lost", "use_state"},
-    "inbox": {"depth", "heard_in", "last_claim", "mark_of", "next_due", "prune", "release_executor", "release_stale"},
+    "inbox": {
+        "depth",
+        "heard_in",
+        "last_claim",
+        "mark_of",
+        "next_due",
+        "oldest_untried",
+        "prune",
+        "release_executor",
+        "release_stale",
+    },
     "outbox": {"release_executor", "release_stale"},
     "privacy": {"subject_of"},
-    "tenants": {"add", "all", "by_shop", "by_shop_gid", "in_force", "states"},
+    "tenants": {"add", "all", "by_shop", "by_shop_gid", "in_force", "states", "stops"},
 }
 
 

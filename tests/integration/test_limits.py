@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -161,8 +162,12 @@ def test_s125_the_poll_stands_behind_what_the_shop_told_us(house: House, monkeyp
     monkeypatch.setattr(budget, "enter", noted)
     house.lived(mixed_rates)
     now = "poll"
-    poll(house.ladenbuch.context, TENANT, house.clock.now() - timedelta(days=1))
+    hearing = replace(house.ladenbuch.context, hears=True)
+    poll(hearing, TENANT, house.clock.now() - timedelta(days=1))
     assert seen == {"settle": {Priority.WEBHOOKS}, "poll": {Priority.BACKFILL}}
+    seen["poll"].clear()
+    poll(house.ladenbuch.context, TENANT, house.clock.now() - timedelta(days=1))
+    assert seen["poll"] == {Priority.WEBHOOKS}, "where nothing is told, the poll is all we hear"
 
 
 def test_an_open_circuit_makes_orders_wait_and_lets_them_go_on_by_itself(house: House) -> None:

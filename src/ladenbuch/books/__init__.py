@@ -85,7 +85,7 @@ from ladenbuch.books.posted import (
     taken_lines,
     taken_over,
 )
-from ladenbuch.books.verdicts import SNAPSHOTS, OrderState, orders, record_state, seen
+from ladenbuch.books.verdicts import SNAPSHOTS, OrderState, orders, orders_by_hour, record_state, seen
 
 __all__ = [
     "PINS",
@@ -141,6 +141,7 @@ __all__ = [
     "order_of_invoice",
     "orders",
     "orders_before",
+    "orders_by_hour",
     "pin_document",
     "questions",
     "record_attention",

@@ -80,8 +80,8 @@ def record_state(tx: Transaction, tenant: str, state: OrderState, seal: Seal, lo
     )
 
 
-#: Shopify dates changes in whole seconds, and its clock is not ours: a look this soon after a change, in microseconds,
-#: may have missed another one that carries the same instant.
+#: Shopify dates changes in whole seconds: a look this soon after a change, in microseconds of its own clock, may have
+#: missed another one that carries the same instant.
 _SAME_INSTANT = 2_000_000
 
 
@@ -97,3 +97,20 @@ def seen(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, da
         orders.c.settled_at >= orders.c.updated_at + _SAME_INSTANT,
     )
     return {row.order_id: from_micros(row.updated_at) for row in tx.execute(statement)}
+
+
+_HOUR = 3_600_000_000  # microseconds
+
+
+def orders_by_hour(tx: Transaction, tenant: str, since: datetime, until: datetime) -> dict[int, int]:
+    """How many orders were placed between n and n + 1 hours before `until`, by n, back to `since`."""
+    hour = ((sa.literal(to_micros(until), sa.BigInteger) - orders.c.processed_at) // _HOUR).label("hour")
+    mine = (
+        orders.c.tenant == tenant,
+        orders.c.processed_at > to_micros(since),
+        orders.c.processed_at <= to_micros(until),
+    )
+    return {
+        int(row.hour): int(row.n)
+        for row in tx.execute(sa.select(hour, sa.func.count().label("n")).where(*mine).group_by(hour))
+    }

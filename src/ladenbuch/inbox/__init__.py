@@ -39,6 +39,7 @@ from ladenbuch.inbox.deliveries import (
     told_since,
 )
 from ladenbuch.inbox.group_commit import GroupCommit
+from ladenbuch.inbox.listening import asleep, last_told, note, noted, oldest_untried, take_turn, told
 from ladenbuch.inbox.marks import (
     Claim,
     Depth,
@@ -75,6 +76,7 @@ __all__ = [
     "Heard",
     "Sealed",
     "Sealer",
+    "asleep",
     "at_work",
     "bodies",
     "claim",
@@ -91,9 +93,13 @@ __all__ = [
     "history",
     "holder",
     "last_claim",
+    "last_told",
     "mark_of",
     "newest_bodies",
     "next_due",
+    "note",
+    "noted",
+    "oldest_untried",
     "postpone",
     "prune",
     "record",
@@ -105,6 +111,8 @@ __all__ = [
     "runs_of",
     "set_cursor",
     "settled",
+    "take_turn",
+    "told",
     "told_since",
     "want",
     "want_all",

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -109,6 +110,9 @@ class Admin:
         self._on_notice = on_notice or (lambda kind, text: None)
         self._chance = chance
         self._read_call_limit = read_call_limit
+        self._ahead = timedelta(0)
+        #: The API version of the last answer; None before it.
+        self.answered_by: str | None = None
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
@@ -120,6 +124,11 @@ class Admin:
         """When the order changed last; None when Shopify gives none. One point."""
         order = self._complete("order_updated_at", {"id": order_gid}).data.get("order")
         return shapes.instant(order.get("updatedAt"), "order.updatedAt") if isinstance(order, dict) else None
+
+    def in_shop_time(self, at: datetime) -> datetime:
+        """An instant of our clock by the shop's, by the date of its last answer: at most a moment too early, never too
+        late. As it is before the first answer."""
+        return at - self._ahead
 
     def orders_updated(self, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
         """(gid, updated_at) of orders changed in [since, until), oldest change first. Aware UTC instants.
@@ -259,6 +268,7 @@ class Admin:
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             failure = failures.by_exception("shopify", error)
             raise self._error(failure, asked, text=f"{failure.text} ({type(error).__name__})") from None
+        self._compare_clocks(answer.headers)
         limit = call_limit(answer.headers.get(HEADER)) if self._read_call_limit else None
         if limit is not None:
             self._on_notice("call-limit", f"{limit.used}/{limit.size}")
@@ -271,10 +281,18 @@ class Admin:
         result = Result(data or {}, errors, cost, **self._notices(answer.headers))
         return _Response(200, None, result, has_data=data is not None, cost=cost)
 
+    def _compare_clocks(self, headers: httpx2.Headers) -> None:
+        """How far our clock is ahead of the shop's, at most: what its answer is dated is no later than now."""
+        dated = headers.get_list("Date")
+        if dated:
+            with suppress(ValueError):
+                self._ahead = self._clock() - parsedate_to_datetime(dated[0]).astimezone(UTC)
+
     def _notices(self, headers: httpx2.Headers) -> dict[str, Any]:
         answered = headers.get("X-Shopify-API-Version")
         deprecated = headers.get("X-Shopify-API-Deprecated-Reason")
         fell = answered is not None and answered != self.version
+        self.answered_by = answered
         if fell:
             self._on_notice("version-fell-forward", f"asked for {self.version}, answered by {answered}"[:200])
         if deprecated:

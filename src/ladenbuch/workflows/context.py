@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -14,11 +15,13 @@ from ladenbuch.domain.profile import Profile
 from ladenbuch.domain.rates import RateTable
 from ladenbuch.domain.retention import DAYS, YEARS
 from ladenbuch.domain.retry import LADDER
+from ladenbuch.domain.silence import Thresholds
 from ladenbuch.errors import Retryable
 from ladenbuch.mail.transport import Relays
 from ladenbuch.sealed import Seal, Unseal
 from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.shopify.admin import Admin
+from ladenbuch.shopify.version import API_VERSION
 from ladenbuch.telemetry.work import Work
 from ladenbuch.vault import Sealed, Vault
 
@@ -38,6 +41,7 @@ class Timing:
     letter_ladder: tuple[float, ...] = LADDER
     claim_ttl: float = 300.0
     poll_overlap: float = 600.0
+    poll_seconds: float = 60.0
     lease: float = 60.0
     vat_answer_age: float = 30 * 86400.0
     hands_off: float = 900.0
@@ -57,12 +61,46 @@ class Keeping:
     answer_days: float = DAYS
 
 
+class Asked:
+    """Which changes the polls of this process have asked a look for; a restart forgets it. Thread-safe."""
+
+    #: As many orders of a tenant are remembered.
+    _MOST = 5000
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, dict[str, datetime]] = {}
+
+    def known(self, tenant: str, changes: Mapping[str, datetime]) -> list[str]:
+        """Those of the orders that were asked for at the same change."""
+        with self._lock:
+            mine = self._known.get(tenant, {})
+            return [gid for gid, updated_at in changes.items() if mine.get(gid) == updated_at]
+
+    def remember(self, tenant: str, changes: Mapping[str, datetime]) -> None:
+        """These were asked for; the oldest are forgotten."""
+        with self._lock:
+            mine = self._known.setdefault(tenant, {})
+            for gid, updated_at in changes.items():
+                mine.pop(gid, None)
+                mine[gid] = updated_at
+            for gid in list(mine)[: max(0, len(mine) - self._MOST)]:
+                del mine[gid]
+
+
+def one_by_one(jobs: Sequence[Callable[[], int]]) -> list[int]:
+    """Each job in its turn, in this thread."""
+    return [job() for job in jobs]
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Everything a workflow may touch. `shopify` and `sevdesk` give the client of one tenant.
 
     `vat_ids` asks whether a VAT id is valid at an instant; None when nobody is asked, so that no answer is available.
-    `forget` drops what is remembered of a tenant's clients and secrets, `subscribe` registers its webhooks.
+    `forget` drops what is remembered of a tenant's clients and secrets, `subscribe` registers its webhooks. `hears`:
+    webhooks of every change of an order are to be expected; `begun`: since when this process listens; `spread` runs
+    jobs that do not concern each other, side by side where there are threads.
     """
 
     database: Database
@@ -85,6 +123,12 @@ class Context:
     work: Work = field(default_factory=Work)
     rates: RateTable = field(default_factory=RateTable)
     vat_ids: Callable[[str, datetime], VatIdAnswer] | None = None
+    hears: bool = False
+    begun: datetime | None = None
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    asked: Asked = field(default_factory=Asked)
+    spread: Callable[[Sequence[Callable[[], int]]], list[int]] = one_by_one
+    api_version: str = API_VERSION
 
     def door(self, tenant: str) -> Door:
         """The only way to the tenant's rows."""

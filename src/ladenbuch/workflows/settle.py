@@ -132,6 +132,7 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
     for _ in range(ROUNDS):
         looked_at = run.ctx.clock()
         fetched = run.shopify.fetch_order(run.order_id)
+        looked_at = run.shopify.in_shop_time(looked_at)
         if fetched.order is None:
             return unseen(run, fetched.reason or "it cannot be read"), None
         erased, asks = _is_erased(run, fetched.order)

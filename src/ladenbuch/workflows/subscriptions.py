@@ -7,10 +7,14 @@ comes twice (facts 3.5).
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
 
-from ladenbuch import audit, tenants
+from ladenbuch import audit, inbox, tenants
+from ladenbuch.alarms import end_alarm, open_alarms, raise_alarm
 from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.errors import LadenbuchError
@@ -23,6 +27,15 @@ from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.tokens import CLIENT_ID
 
 log = logging.getLogger(__name__)
+
+#: The alarms this module raises.
+DIFFER, VERSION = "WEBHOOKS-DIFFER", "WEBHOOKS-VERSION"
+#: Under which name the inbox remembers what was wanted and found to be there.
+_STOOD = "webhooks.stood"
+#: How old an answer about a shop's scopes may be; app/scopes_update tells of changes sooner.
+_SCOPES_AGE = timedelta(hours=1)
+#: An alarm about subscriptions ends after so long without a difference: what is deleted again and again is one alarm.
+_CALM = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,27 +123,96 @@ def ensure(ctx: Context, tenant: str, place: Place) -> Report:
     return report
 
 
-@working_as(Priority.BACKFILL)
-def watch(ctx: Context, place: Place) -> int:
-    """Look at every active tenant's subscriptions and mend what is not as wanted; returns the changes that were taken.
+class Watch:
+    """A tick: look at every active tenant's subscriptions, mend what is not as wanted, and raise the alarm.
 
     Shopify deletes those of a shop after eight failed deliveries in a row and says nothing (facts 3.2). What was missed
-    meanwhile the poll finds. One tenant's trouble does not stop the others.
+    meanwhile the poll finds. What a shop may be told of is asked once an hour, the list of its subscriptions each time.
+    With `every`, a shop another process looked at less than half of it ago is left to that one.
     """
-    mended = 0
-    known = ctx.database.system("webhook").read(Store.BOOKS, tenants.all)
-    for tenant in (one.id for one in known if one.state == "active"):
+
+    def __init__(self, ctx: Context, place: Place, every: timedelta | None = None) -> None:
+        self._ctx, self._place, self._every = ctx, place, every
+        self._wanted: dict[str, tuple[datetime, tuple[Subscription, ...]]] = {}
+
+    def __call__(self) -> int:
+        """How many changes were taken. One tenant's trouble does not stop the others."""
+        known = self._ctx.database.system("webhook").read(Store.BOOKS, tenants.all)
+        jobs = [partial(self._one, owner.id) for owner in known if owner.state == "active"]
+        return sum(self._ctx.spread(jobs))
+
+    @working_as(Priority.BACKFILL)
+    def _one(self, tenant: str) -> int:
         try:
-            report = ensure(ctx, tenant, place)
+            return self._mended(tenant) if self._ours(tenant) else 0
         except LadenbuchError as error:
             log.warning("webhooks could not be looked at", extra={"tenant": tenant, "code": error.code})
-            continue
+            return 0
+
+    def _ours(self, tenant: str) -> bool:
+        every, now = self._every, self._ctx.clock()
+        if every is None:
+            return True
+        take, me = self._ctx.door(tenant).run, self._ctx.executor
+        return take(Store.INBOX, lambda tx: inbox.take_turn(tx, tenant, "turn:webhooks", now, every / 2, me))
+
+    def _mended(self, tenant: str) -> int:
+        ctx, place, now = self._ctx, self._place, self._ctx.clock()
+        actual = registering.listed(ctx.shopify(tenant).execute)
+        want = self._want(tenant, now)
+        _check_version(ctx, tenant, _other_version(actual, place), place.api_version)
+        left = changes(want, actual)
+        if left and self._stood(tenant, want):  # nobody but Shopify, or a hand in the shop, can have changed it
+            topics = ", ".join(sorted({change.topic for change in left}))[:200]
+            facts: dict[str, str | int] = {"count": len(left), "topics": topics}
+            ctx.door(tenant).run(Store.BOOKS, lambda tx: raise_alarm(tx, tenant, DIFFER, "", now, facts))
+        if not left:
+            self._stands(tenant, want)
+            return 0
+        report = ensure(ctx, tenant, place)
+        self._wanted.pop(tenant, None)
         if report.done:
             log.warning("webhooks were not as wanted: %s", ", ".join(report.done), extra={"tenant": tenant})
         for change, why in report.refused:
             log.warning("webhook %s was refused: %s", change.topic, why, extra={"tenant": tenant})
-        mended += len(report.done)
-    return mended
+        return len(report.done)
+
+    def _want(self, tenant: str, now: datetime) -> tuple[Subscription, ...]:
+        kept = self._wanted.get(tenant)
+        if kept is None or not timedelta(0) <= now - kept[0] < _SCOPES_AGE:
+            kept = self._wanted[tenant] = (now, _wanted(self._ctx, tenant, self._place)[1])
+        return kept[1]
+
+    def _stood(self, tenant: str, want: tuple[Subscription, ...]) -> bool:
+        """Whether exactly this was wanted and there at an earlier look."""
+        read = self._ctx.door(tenant).read
+        return read(Store.INBOX, lambda tx: inbox.cursor(tx, tenant, _STOOD)) == _digest(want)
+
+    def _stands(self, tenant: str, want: tuple[Subscription, ...]) -> None:
+        """Everything is as wanted: remember it; an alarm ends when that has lasted for a while."""
+        door, now = self._ctx.door(tenant), self._ctx.clock()
+        if not self._stood(tenant, want):
+            door.run(Store.INBOX, lambda tx: inbox.set_cursor(tx, tenant, _STOOD, _digest(want)))
+        if any(one.kind == DIFFER for one in door.read(Store.BOOKS, lambda tx: open_alarms(tx, tenant))):
+            door.run(Store.BOOKS, lambda tx: end_alarm(tx, tenant, DIFFER, "", now, _CALM))
+
+
+def watch(ctx: Context, place: Place) -> int:
+    """Look once at every active tenant's subscriptions and mend them; returns the changes that were taken."""
+    return Watch(ctx, place)()
+
+
+def _check_version(ctx: Context, tenant: str, other: str | None, wanted: str) -> None:
+    door, now = ctx.door(tenant), ctx.clock()
+    if other is not None:
+        facts: dict[str, str | int] = {"found": other, "wanted": wanted}
+        door.run(Store.BOOKS, lambda tx: raise_alarm(tx, tenant, VERSION, "", now, facts))
+    elif any(one.kind == VERSION for one in door.read(Store.BOOKS, lambda tx: open_alarms(tx, tenant))):
+        door.run(Store.BOOKS, lambda tx: end_alarm(tx, tenant, VERSION, "", now))
+
+
+def _digest(want: tuple[Subscription, ...]) -> str:
+    return hashlib.sha256("\n".join(sorted(map(repr, want))).encode()).hexdigest()[:32]
 
 
 def in_file(place: Place) -> tuple[Subscription, ...]:

@@ -8,7 +8,8 @@ import json
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import lru_cache
 from typing import Any, TypeGuard, cast
 
@@ -183,7 +184,7 @@ class ShopifySimulator:
     # -- GraphQL
 
     def _graphql(self, state: ShopState, request: SimRequest, version: str, now: datetime) -> SimResponse:
-        headers = {"x-shopify-api-version": version}
+        headers = {"x-shopify-api-version": version, "date": format_datetime(now.astimezone(UTC), usegmt=True)}
         self._stats["graphql"] += 1
         if self._grants.owner(request.headers.get("x-shopify-access-token", ""), now) != state.shop.domain:
             sentence = "[API] Invalid API key or access token (unrecognized login or wrong password)"
