@@ -329,6 +329,7 @@ BY_CODE: dict[str, tuple[str, str]] = {
     "SHOPIFY-HTTP": ("Shopify antwortet unerwartet.", "Shopify answered unexpectedly."),
     "BULK-BUSY": ("Im Laden laufen so viele Exporte, wie er erlaubt.", "The shop runs as many exports as it may."),
     "BULK-REFUSED": ("Shopify exportiert das Gewünschte nicht.", "Shopify does not export what was asked for."),
+    "BULK-FAILED": ("Shopify hat einen Export abgebrochen.", "Shopify gave up an export."),
     "BULK-CUT": ("Die Datei eines Exports brach immer wieder ab.", "The file of an export kept breaking off."),
     "BULK-INCOMPLETE": (
         "Der Datei eines Exports fehlt etwas; nichts davon zählt.",
