@@ -21,6 +21,7 @@ from ladenbuch.db import Store
 from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN
 from ladenbuch.workflows import checkup, lifecycle, lockout
 from ladenbuch.workflows.readiness import Mail, connect_sevdesk
+from ladenbuch.workflows.silence import look_around
 from ladenbuch.workflows.tokens import SEVDESK_TOKEN
 
 START = datetime(2026, 11, 2, 8, tzinfo=UTC)
@@ -135,7 +136,18 @@ def test_s52_a_token_that_works_again_by_itself_ends_our_stop_and_nobody_elses(h
     house.sevdesk.new_token("e" * 32)
     later(house)
     assert stopped(house) == "the year is closed"
+    look_around(ctx)
     assert open_alarms(house) == [("TOKEN-REFUSED", "sevdesk")], "the alarm does not hang on our stop"
+
+
+def test_s52_a_stop_of_everybody_does_not_hide_a_refused_token(house: House) -> None:
+    ctx, system = house.ladenbuch.context, house.database.system("operator")
+    system.run(Store.BOOKS, lambda tx: tenants.stop(tx, None, "moving house", house.clock.now()))
+    lockout.lock_out(ctx, TENANT, by="settle", subject="o")
+    look_around(ctx)
+    assert open_alarms(house) == [("TOKEN-REFUSED", "sevdesk")]
+    system.run(Store.BOOKS, lambda tx: tenants.go(tx, None))
+    assert stopped(house) == lockout.REASON
 
 
 def test_s52_a_lost_shop_is_an_alarm_until_it_is_found_or_leaves(house: House) -> None:

@@ -24,8 +24,8 @@ def lock_out(ctx: Context, tenant: str, *, by: str, subject: str) -> bool:
 
     def stop(tx: Transaction) -> bool:
         alarms.raise_alarm(tx, tenant, "TOKEN-REFUSED", SUBJECT, now, {"service": "sevdesk"})
-        if tenants.stopped(tx, tenant) is not None:
-            return False
+        if tenants.standing(tx, tenant) != "active" or tenant in tenants.stops(tx):
+            return False  # a stop of everybody is not this one: it may end while the token is still refused
         tenants.stop(tx, tenant, REASON, now)
         audit.append(tx, tenant, now, actor=by, event="stop", subject=subject, sentence=f"Posting stopped: {REASON}.")
         return True

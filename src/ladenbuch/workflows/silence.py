@@ -16,6 +16,7 @@ from ladenbuch.alarms import HOUSE, Alarm, end_alarm, open_alarms, raise_alarm
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.silence import Change, Verdict, few, overdue, short, unheard
 from ladenbuch.errors import LadenbuchError
+from ladenbuch.workflows import lockout
 from ladenbuch.workflows.context import Context
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,6 @@ _SPARE = timedelta(seconds=2)
 #: How often a shop's orders are counted, and how late an order may reach the books without being missed.
 _COUNTED_EVERY, _LATE = timedelta(minutes=20), timedelta(minutes=10)
 _WEEK = timedelta(days=7)
-#: What begins the reason of a stop for want of a sevdesk token (`workflows.run.locked_out`).
-_SEVDESK = "sevdesk refuses the token"
 
 Key = tuple[str, str, str]
 
@@ -121,7 +120,8 @@ def _of(ctx: Context, owner: tenants.Tenant, seen: _Seen) -> Iterable[tuple[str,
     tenant, now, active = owner.id, ctx.clock(), owner.state == "active"
     lost: Verdict = "on" if tenant in seen.lost else "off"
     yield "TOKEN-REFUSED", "shopify", lost, {"service": "Shopify"}
-    locked: Verdict = "on" if seen.stops.get(tenant, "").startswith(_SEVDESK) else "off"
+    stop = seen.stops.get(tenant)  # behind somebody else's stop nobody knows; the daily look asks sevdesk
+    locked: Verdict = "off" if stop is None else "on" if stop == lockout.REASON else "as it was"
     yield "TOKEN-REFUSED", "sevdesk", locked, {"service": "sevdesk"}
     begun = ctx.begun or now
     since = max(owner.state_since, begun)
