@@ -71,6 +71,10 @@ TICKS = {
 }
 
 
+#: For how many looks in a row a neighbour must have been silent before its work is taken over: 8 seconds.
+_LOOKS = 4
+
+
 def utc_now() -> datetime:
     """The only real clock of the product."""
     return datetime.now(UTC)
@@ -612,7 +616,8 @@ class Ladenbuch:
         monotonic = time.monotonic if self._clock is utc_now else lambda: self._clock().timestamp()
         reaper = self._reaper = Reaper(
             self.database, engine, ctx.executor, role, __version__, self._clock,
-            monotonic=monotonic, taken=lambda taken: self.metrics.took_over(taken.runs),
+            monotonic=monotonic,
+            patience=_LOOKS * self._ticks["reap"], taken=lambda taken: self.metrics.took_over(taken.runs),
         )  # fmt: skip
 
         def swept() -> None:

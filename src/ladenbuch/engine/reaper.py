@@ -28,9 +28,6 @@ from ladenbuch.engine.port import Engine
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks.
-EVERY = 2.0
-
 
 @dataclass(frozen=True, slots=True)
 class Taken:
