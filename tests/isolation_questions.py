@@ -190,8 +190,9 @@ def _of_books() -> None:
         tx, t, w.ids["order"], [_hand(w.ids["key"], "paid", "-")], [w.ids["key"]], NOW))  # fmt: skip
     line = PostedLine("new", "p", "12", 1, date(2026, 11, 1), True, "5")
     ask("line_written", lambda w, tx, t: books.line_written(tx, t, OPEN, line, "12", "5"))
-    ask("order_of_invoice", lambda w, tx, t: books.order_of_invoice(
-        tx, t, of_order(w, tx, t).documents[0].sevdesk_id or "9"))  # fmt: skip
+    ask("orders_of_invoices", lambda w, tx, t: books.orders_of_invoices(
+        tx, t, [of_order(w, tx, t).documents[0].sevdesk_id or "9"]))  # fmt: skip
+    ask("noted_candidates", lambda w, tx, t: books.noted_candidates(tx, t, w.ids["order"], "paid"))
     ask("taken_lines", lambda w, tx, t: books.taken_lines(tx, t, [w.ids["line"], "5"]))
     booking = Booked("new", "p", "d", 1, True)
     ask("booked", lambda w, tx, t: books.booked(

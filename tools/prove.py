@@ -248,6 +248,25 @@ def _ended(command: list[str], env: dict[str, str]) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
 
 
+def adopt(result: Result) -> None:
+    """1,000 invoices of another tool in four styles among 1,500 orders: 1,000 taken over, 500 written, none doubled"""
+    head = "| figure | value |\n|---|---|\n"
+    runs = {
+        "calm": ("--orders", "1500", "--foreign", "1000"),
+        "storm, with deaths": ("--orders", "150", "--foreign", "100", "--faults", "storm"),
+    }
+    for title, more in runs.items():
+        command = [sys.executable, "tests/adoption_world.py", *more, "--seed", "7"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode not in (0, 1) or not done.stdout:
+            result.add(title, f"```\n{done.stderr[-2000:]}\n```", False)
+            continue
+        told = json.loads(done.stdout.splitlines()[-1])
+        findings = "".join(f"\n- {one}" for one in told.pop("findings"))
+        rows = "\n".join(f"| {name} | {value} |" for name, value in told.items())
+        result.add(title, f"`{' '.join(command[1:])}`\n\n{head}{rows}\n{findings}", done.returncode == 0)
+
+
 def ingest(result: Result) -> None:
     """The ingest benchmark against a bare application in the same run"""
     done = subprocess.run([sys.executable, "bench/ingest.py"], cwd=ROOT, capture_output=True, text=True)
@@ -294,6 +313,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         tokens,
         budgets,
         isolation,
+        adopt,
         chaos,
         ingest,
         mutation,

@@ -111,9 +111,12 @@ class Bookkeeper:
         self._writes("Invoice", like, goods, {"invoiceType": "RE", "customerInternalNote": note}, "invoiceDate")
 
     def invoices_for_the_previous_app(
-        self, day: str, note: str, *goods: tuple[str, int, str], paid: bool = True
+        self, day: str, note: str, *goods: tuple[str, int, str], paid: bool = True, tag: str = "", **fields: Any
     ) -> None:
-        """The invoice another program wrote for Erika Muster before we came, on `day` (ISO), and its payment."""
+        """The invoice another program wrote for Erika Muster before we came, on `day` (ISO), and its payment.
+
+        `fields` are further fields of it: headText, invoiceNumber, addressName, ...
+        """
         self.diary.by_hand = True
         body = {"surename": "Erika", "familyname": "Muster", "category": {"id": 3, "objectName": "Category"}}
         contact = self._call("POST", "/Contact", body)["objects"]
@@ -125,9 +128,13 @@ class Bookkeeper:
             "addressCountry": {"id": 1, "objectName": "StaticCountry"}, "taxRate": 0, "taxText": "Umsatzsteuer",
             "taxRule": {"id": 1, "objectName": "TaxRule"}, "discount": 0,
             "showNet": False, "customerInternalNote": note, "addressName": "Erika Muster", "addressStreet": street,
-            "addressZip": code, "addressCity": city, "headText": f"Ihre Bestellung {note}",
-        }  # fmt: skip
+            "addressZip": code, "addressCity": city, "headText": f"Ihre Bestellung {note}" if note else "",
+        } | fields  # fmt: skip
         made = self._save("Invoice", header, goods)
+        if tag:
+            self._call(
+                "POST", "/Tag/Factory/create", {"name": tag, "object": {"id": made["id"], "objectName": "Invoice"}}
+            )
         if paid:
             total = sum(cents for _, cents, _ in goods)
             line = self.bank_line(total, "PREVIOUS-APP", "PayPal")

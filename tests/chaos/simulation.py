@@ -196,6 +196,7 @@ class QuickAdmin:
         self._admin, self._snapshots, self._known = admin, snapshots, known
         self.updated_at, self.orders_updated = admin.updated_at, admin.orders_updated
         self.in_shop_time, self.answered_by, self.version = admin.in_shop_time, admin.answered_by, admin.version
+        self.execute = admin.execute
 
     def fetch_order(self, gid: str) -> Fetched:
         if self._admin.updated_at(gid) is None:
@@ -458,7 +459,12 @@ class Simulation:
             }
             for item in sim.messages
         ]
-        return audit(rows, self.sevdesk.state(), messages, note_prefix="c1", uncertain_letters=self._uncertain())
+        state, unsure = self.sevdesk.state(), self._uncertain()
+        return audit(rows, state, messages, note_prefix="c1", uncertain_letters=unsure, others=self._by_others())
+
+    def _by_others(self) -> Mapping[str, str]:
+        """Invoices another tool wrote, by their id in sevdesk, and the number of the order each is of."""
+        return {}
 
     def _uncertain(self) -> list[str]:
         from ladenbuch import books

@@ -44,6 +44,8 @@ def bought(
         ({"note": "#1001"}, "same", 2),
         ({"note": "1001"}, "same", 2),
         ({"note": "#1001 / s9-1"}, "same", 2),
+        ({"note": "#1001 / s9:501001"}, "same", 1),
+        ({"note": "#1001 / s9:777777"}, "maybe", 4),
         ({"texts": "Vielen Dank. Bestellung #1001 vom 20.11."}, "same", 2),
         ({"texts": "<p>Ihre Bestellnummer: 1001.</p>"}, "same", 2),
         ({"texts": "Order no. 1001"}, "same", 2),

@@ -296,10 +296,20 @@ def booked(
     )
 
 
-def order_of_invoice(tx: Transaction, tenant: str, sevdesk_id: str) -> str | None:
-    """The order whose invoice this document of sevdesk is in our books, or None."""
-    query = sa.select(documents.c.order_id).where(documents.c.tenant == tenant, documents.c.sevdesk_id == sevdesk_id)
-    return tx.execute(query.where(documents.c.kind != "credit_note").limit(1)).scalar_one_or_none()
+def orders_of_invoices(tx: Transaction, tenant: str, sevdesk_ids: Sequence[str]) -> dict[str, str]:
+    """Invoices of sevdesk that are in our books: id -> the order they are of."""
+    query = sa.select(documents.c.sevdesk_id, documents.c.order_id).where(
+        documents.c.tenant == tenant, documents.c.sevdesk_id.in_(sevdesk_ids), documents.c.kind != "credit_note"
+    )
+    return {row.sevdesk_id: row.order_id for row in tx.execute(query)}
+
+
+def noted_candidates(tx: Transaction, tenant: str, order_id: str, kind: str) -> list[str]:
+    """The keys of what is noted beside an order under one kind of hand."""
+    query = sa.select(hands.c.document_key).where(
+        hands.c.tenant == tenant, hands.c.order_id == order_id, hands.c.kind == kind
+    )
+    return list(tx.execute(query).scalars())
 
 
 def has_documents(tx: Transaction, tenant: str) -> bool:

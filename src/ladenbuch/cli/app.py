@@ -222,6 +222,40 @@ def backfill_report(
 
 
 @app.command()
+def adopt(
+    tenant: TenantOption = None,
+    since: Since = None,
+    until: Until = None,
+    plan_file: Annotated[Path | None, typer.Option("--plan", help="A takeover that --out has kept.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep what was found here, for --plan.")] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Every document as a line of a table.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Take over; without it nothing is written.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow until everything is settled.")] = False,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds --wait follows at most.")] = 600.0,
+    as_json: Json = False,
+) -> None:
+    """Whose are the documents another tool or a person wrote in sevdesk? A dry run, then taken over with --apply."""
+    from ladenbuch.cli.adopting import adopt_period
+
+    raise typer.Exit(
+        adopt_period(
+            tenant,
+            since,
+            until,
+            plan_file,
+            out,
+            csv_file,
+            apply=apply,
+            yes=yes,
+            wait=wait,
+            timeout=timeout,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command()
 def fetch(order: str, tenant: TenantOption = None, as_json: Json = False) -> None:
     """Read one order (gid, number or name) from Shopify as it is now."""
     from ladenbuch.cli.orders import fetch_order

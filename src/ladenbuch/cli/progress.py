@@ -19,8 +19,8 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error while somebody watches, else a line now and then."""
+def progress(what: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """A bar on standard error while somebody watches, else a line now and then. `total` None: nobody knows yet."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -38,7 +38,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
         count += 1
         if time.monotonic() - last >= _EVERY:
             last = time.monotonic()
-            say(f"{what}: {count} of {total}")
+            say(f"{what}: {count}" + (f" of {total}" if total is not None else ""))
 
     yield step
 

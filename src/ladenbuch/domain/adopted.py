@@ -177,6 +177,7 @@ def _tax(document: ForeignDocument, draft: InvoiceDraft, cut: Cut) -> dict[str, 
         "counterfactual_de": "Von uns geschrieben würde neu entschieden.",
         "override": {},
         "cut": cut.at.isoformat(),
+        "paid_minor": document.paid,
     }
 
 

@@ -196,3 +196,4 @@ class Tenancy:
     relays_here: bool = False
     sender: str | None = None
     eu_sales: tuple[EuSale, ...] = ()
+    foreign: int = 0  # invoices of others in sevdesk since the cut-off, as far as they were counted

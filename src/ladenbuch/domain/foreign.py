@@ -30,6 +30,8 @@ _SAID = re.compile(rf"(?<!\w){_ORDER}#?({_NAME})", re.IGNORECASE)
 _WORD = re.compile(r"[^\s,;|/()]+")
 _GID = re.compile(r"gid://shopify/Order/(\d+)", re.IGNORECASE)
 _ID = re.compile(r"(?<!\d)\d{6,20}(?!\d)")
+#: The form of our own notes: name, shop key, id of the order.
+_OWN_NOTE = re.compile(r" / [\w-]+:(?P<order>\d+)(?:$|:)")
 #: An invoice number: letters, perhaps a year, and a running number.
 _NUMBER = re.compile(r"[A-Za-z]{0,6}[-_/ ]?(?:20\d\d[-_/])?#?(\d+)")
 _TAGS = re.compile(r"<[^>]*>")
@@ -100,7 +102,13 @@ class Told:
 
 
 def told_by(document: ForeignDocument) -> Told:
-    """Every order a document may name in its reference field, its tags and its texts."""
+    """Every order a document may name in its reference field, its tags and its texts.
+
+    A note in our own form tells of an order by its id alone: under another shop's key, its name may be one of ours.
+    """
+    own = _OWN_NOTE.search(document.note)
+    if own is not None:
+        return Told(frozenset(), frozenset({own["order"]}), True)
     texts = html.unescape(_TAGS.sub(" ", document.texts))
     fields = (document.note, *sorted(document.tags))
     written = (*fields, texts)

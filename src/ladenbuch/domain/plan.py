@@ -105,6 +105,8 @@ def _planned(whole: Facts, books: Books, profiles: Sequence[Profile], now: datet
         late = refunded_since(whole, profile.go_live) if excluded.code == "BEFORE-GO-LIVE" else ()
         asked = (taking.asked,) if late and taking.asked is not None else late
         return Plan(order.id, attention=asked, exclusion=None if late else excluded, tax_point=tax_point)
+    if taking.asked is not None and books.invoice is None:  # its money may be booked there, too
+        return Plan(order.id, attention=(taking.asked,), tax_point=tax_point, cards=cards)
     basis = replace(basis, asked=taking.asked)
     if tax_point is None and books.invoice is None:
         early = basis if cards.settled else replace(basis, facts=whole)

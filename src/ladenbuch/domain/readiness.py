@@ -63,6 +63,7 @@ def readiness(
     if the_account is not None:
         found += ready_taxes.of_account(the_account, profile)
         found += ready_seller.of_account(the_account, profile)
+        found += ready_connection.of_others(tenancy)
     found += ready_money.of_both(the_shop, the_account, profile)
     found += ready_profile.of_profile(versions, the_shop, tenancy)
     found += ready_profile.of_letters(profile, tenancy)

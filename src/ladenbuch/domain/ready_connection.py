@@ -208,6 +208,23 @@ def of_account(account: AccountRead, profile: Profile | None, tenancy: Tenancy) 
     yield from _neighbours(name, nennt, profile, tenancy)
 
 
+def of_others(tenancy: Tenancy) -> Iterator[Finding]:
+    """B11: invoices that another tool or a person wrote in the time that is ours now would be written once more."""
+    if not tenancy.foreign:
+        return
+    since = tenancy.cut_off
+    begin = f"ladenbuch adopt --tenant {tenancy.tenant} --since {since:%Y-%m-%d}"
+    yield Finding(
+        "warn",
+        "FOREIGN-DOCUMENTS",
+        "sevdesk",
+        f"{tenancy.foreign} invoices since the cut-off {since:%Y-%m-%d} were not written by us",
+        f"{tenancy.foreign} Rechnungen seit dem Stichtag {since:%d.%m.%Y} sind nicht von uns",
+        f"see whose they are, and take them over: `{begin} --until …`",
+        f"Nachsehen, zu wem sie gehören, und übernehmen: `{begin} --until …`",
+    )
+
+
 def _version(account: AccountRead) -> Finding:
     """Tax rules are known to bookkeeping system 2.0 alone (facts 1.9)."""
     version = account.version or "?"

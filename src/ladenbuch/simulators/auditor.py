@@ -25,6 +25,7 @@ def audit(
     note_prefix: str | Mapping[str, str] | None = None,
     clearing: Collection[str] = CLEARING,
     foreign: Collection[str | int] = (),
+    others: Mapping[str, str] | None = None,
     uncertain_letters: Collection[str] = (),
     letters: Collection[str] = LETTERS,
 ) -> AuditReport:
@@ -33,9 +34,12 @@ def audit(
     `truth`: `{"snapshot", "label", "fired_at", "shop"?}` per order; `fired_at` is one instant or instants by event
     index. `sevdesk_state`: what the sevdesk simulator's control API tells. `messages`: the mails buyers got, each with
     `to`, `subject` and file names of attachments. `note_prefix`: the shop key in front of `:<order id>` in a note, or
-    one per shop domain. `foreign`: ids of documents a person made, which are nobody's. `uncertain_letters`: names of
+    one per shop domain. `foreign`: ids of documents a person made, which are nobody's. `others`: ids of invoices
+    another tool wrote, with the number of the order each is of, whatever their note says: who wrote them sent them, and
+    what others paid on them is theirs. `uncertain_letters`: names of
     orders whose letter is known to be uncertain; their missing letter is counted apart. `letters`: the kinds of
     documents each of which owes a letter (a document of another kind may have one).
     """
     chains = Chains(sevdesk_state, messages, note_prefix, clearing, foreign, uncertain_letters, letters=letters)
+    chains.others = {str(identifier): order for identifier, order in (others or {}).items()}
     return chains.run(list(truth))

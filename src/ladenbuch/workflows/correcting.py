@@ -20,7 +20,7 @@ from ladenbuch.sealed import held
 from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, compare_credit_note, credit_note_hash
 from ladenbuch.sevdesk.documents import RemoteInvoice
 from ladenbuch.sevdesk.positions import same_gross_per_rate
-from ladenbuch.workflows.run import Run, after_writing, answered, document_of, drifted, once, with_lease
+from ladenbuch.workflows.run import Run, after_writing, answered, at_once, document_of, drifted, once, with_lease
 
 #: The lease under which credit note numbers are read and taken.
 NUMBER = "credit-note-number"
@@ -174,25 +174,14 @@ def adopt(run: Run, action: Action) -> None:
     number, sevdesk_id = document.number or "", document.sevdesk_id
     assert sevdesk_id is not None
 
-    def pin(tx: Transaction) -> None:
+    def record(tx: Transaction) -> str:
         books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins", held(run.order_id)))
-
-    def record(tx: Transaction, found: str) -> str:
-        books.drafted(tx, run.tenant, document.key, found, "")
+        books.drafted(tx, run.tenant, document.key, sevdesk_id, "")
         books.finalised(tx, run.tenant, document.key, number, run.ctx.clock())
         run.say(tx, "adopted", f"Credit note {number}, written by hand, is the one for {draft.note}.")
-        return found
+        return sevdesk_id
 
-    once(
-        run,
-        action.key,
-        "adopt",
-        action.reason,
-        pin=pin,
-        find=lambda: sevdesk_id,
-        call=lambda: sevdesk_id,
-        record=record,
-    )
+    at_once(run, action.key, "adopt", action.reason, record)
 
 
 def cancel(run: Run, action: Action) -> None:

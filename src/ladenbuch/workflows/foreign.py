@@ -28,7 +28,7 @@ from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.sevdesk.foreign import listed_foreign, read_foreign
 from ladenbuch.sevdesk.listing import listed
 from ladenbuch.workflows.context import Context
-from ladenbuch.workflows.run import Run, known_of, once
+from ladenbuch.workflows.run import Run, at_once, known_of
 
 #: The kind of hand that notes a document of others with an order it may be the invoice of.
 CANDIDATE = "candidate"
@@ -36,10 +36,11 @@ CANDIDATE = "candidate"
 _BEFORE, _AFTER = timedelta(days=2), timedelta(days=45)
 
 
-def noted(order_id: str, document: ForeignDocument) -> Hand:
-    """The note that a document may be an order's invoice: no name, no address."""
+def noted(order_id: str, name: str, document: ForeignDocument) -> Hand:
+    """The note that a document may be an order's invoice: nobody's name; of its tags those that name the order."""
     number = order_id.rsplit("/", 1)[-1]
-    content = json.dumps({"rivals": document.rivals, "tags": sorted(document.tags)})
+    tags = [tag for tag in sorted(document.tags) if plain_name(tag) == plain_name(name) or number in tag]
+    content = json.dumps({"rivals": document.rivals, "tags": tags})
     key = f"{CANDIDATE}:{number}:{document.id}"
     return Hand(CANDIDATE, key, document.gross, document.id, document.number, content=content)
 
@@ -76,11 +77,9 @@ def documents_of_others(
     else:
         return ()
 
-    def owners(tx: Transaction) -> list[str | None]:
-        return [books.order_of_invoice(tx, tenant, item.id) for item in found]
-
-    of_whom = ctx.door(tenant).read(Store.BOOKS, owners) if found else []
-    return tuple(item for item, owner in zip(found, of_whom, strict=True) if owner in (None, order.id))
+    ids = [item.id for item in found]
+    owners = ctx.door(tenant).read(Store.BOOKS, lambda tx: books.orders_of_invoices(tx, tenant, ids)) if ids else {}
+    return tuple(item for item in found if owners.get(item.id, order.id) == order.id)
 
 
 def _read(sevdesk: Sevdesk, hand: Hand) -> ForeignDocument | None:
@@ -131,40 +130,24 @@ def adopt_invoice(run: Run, action: Action) -> None:
     document = action.document
     assert document is not None and document.sevdesk_id is not None and isinstance(document.draft, InvoiceDraft)
     number, sevdesk_id = document.number or "", document.sevdesk_id
-    paid = _paid(run, sevdesk_id)
+    paid = int(document.tax.get("paid_minor", 0))
 
-    def pin(tx: Transaction) -> None:
+    def record(tx: Transaction) -> str:
         one_at_a_time(tx, f"adopt {run.tenant}")
-        other = books.order_of_invoice(tx, run.tenant, sevdesk_id)
-        if other is not None and other != run.order_id:
+        other = books.orders_of_invoices(tx, run.tenant, [sevdesk_id]).get(sevdesk_id, run.order_id)
+        if other != run.order_id:
             raise _taken(number, other, document)
         books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins", held(run.order_id)))
-
-    def record(tx: Transaction, found: str) -> str:
-        books.drafted(tx, run.tenant, document.key, found, document.content or "")
+        books.drafted(tx, run.tenant, document.key, sevdesk_id, document.content or "")
         books.finalised(tx, run.tenant, document.key, number, run.ctx.clock())
         hands = [Hand("paid", document.key, paid)] if paid > 0 else []
         books.record_hands(tx, run.tenant, run.order_id, hands, [document.key], run.ctx.clock())
         run.say(tx, "adopted", f"Invoice {number}, written by others, is the one of this order: {action.reason}")
-        return found
+        return sevdesk_id
 
-    once(
-        run,
-        action.key,
-        "adopt",
-        action.reason,
-        pin=pin,
-        find=lambda: sevdesk_id,
-        call=lambda: sevdesk_id,
-        record=record,
-    )
+    at_once(run, action.key, "adopt", action.reason, record)
     if all(item.key != document.key for item in known_of(run).documents):
         raise _taken(number, "another order", document)
-
-
-def _paid(run: Run, invoice_id: str) -> int:
-    invoice = run.sevdesk.get_invoice(invoice_id)
-    return 0 if invoice is None else invoice.paid
 
 
 def _taken(number: str, other: str, document: PostedDocument) -> NeedsAttention:

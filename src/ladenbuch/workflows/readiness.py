@@ -22,6 +22,7 @@ from ladenbuch.settings import Settings
 from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.sevdesk.company import is_no_endpoint, is_token
 from ladenbuch.shopify.shop import recent_orders, shop_from
+from ladenbuch.workflows.adopting import foreign_since
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import year_before
 from ladenbuch.workflows.lockout import let_in
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 #: How often a question is asked that nobody answers, and for how long the pause between may last, in seconds.
 _PATIENCE, _LONGEST = 5, 2.0
+#: How many invoices since the cut-off are looked at before a tenant goes live.
+_COUNTED = 1000
 #: Tenants that keep no books any more share nothing.
 _GONE = ("uninstalled", "redacted")
 
@@ -62,6 +65,8 @@ def examine(ctx: Context, tenant: str, mail: Mail) -> list[Finding]:
         profiles: Sequence[Profile] | Unread = ctx.profiles(tenant)
         sales = ctx.door(tenant).read(Store.BOOKS, lambda tx: books.eu_sales(tx, tenant, year_before(now)))
         tenancy = replace(tenancy, eu_sales=tuple(sales))
+        if owner.draft_only and isinstance(account, AccountRead):
+            tenancy = replace(tenancy, foreign=foreign_since(ctx, tenant, owner.cut_off, _COUNTED))
     except LadenbuchError as error:
         profiles = Unread(error.code, error.message)
     found = judged.readiness(shop, account, profiles, tenancy)

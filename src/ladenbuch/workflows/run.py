@@ -145,6 +145,23 @@ def once(
     run.record(finish)
 
 
+def at_once(run: Run, key: str, kind: str, reason: str, record: Callable[[Transaction], str]) -> None:
+    """An action that calls nobody: intent and record in one transaction, so that none of it is ever half there.
+
+    `record` returns the id of what exists in sevdesk already.
+    """
+    ctx = run.ctx
+
+    def write(tx: Transaction) -> None:
+        known = books.intend(
+            tx, run.tenant, run.order_id, key=key, kind=kind, run_id=run.run_id, reason=reason, now=ctx.clock()
+        )
+        if not known.done:
+            books.done(tx, run.tenant, key, ctx.clock(), record(tx))
+
+    run.write(write)
+
+
 def after_writing(look: Callable[[], T]) -> T:
     """A look right after a write inside `call`: where it fails, the write may have landed all the same."""
     try:

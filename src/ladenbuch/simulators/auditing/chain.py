@@ -245,6 +245,12 @@ class Chains(Ground):
             line = self.line_by_id.get(str(booking["transaction_id"]))
             named = SHPTX.search(str((line or {}).get("purpose") or ""))
             seen.setdefault(named.group(1) if named else "", []).append(booking)
+        if str(document["id"]) in self.others and "" in seen:  # paid by who wrote it: never by us as well
+            paid = sum(int(booking["amount_cents"]) for booking in document["bookings"])
+            if paid > owed.gross or len(seen) > 1:
+                self.report.cent_deviation += max(0, paid - owed.gross)
+                self.find(chain.name, f"{title(document)} was paid by others, and by us")
+            return []
         booked = []
         for transaction, cents in due.items():
             mine = seen.pop(transaction, [])
@@ -295,6 +301,8 @@ class Chains(Ground):
             self.find(chain.name, f"the letter with {title(document)} went out {len(right)} times")
         if len(right) < len(mine):
             self.find(chain.name, f"a letter with {title(document)} went to somebody else")
+        if str(document["id"]) in self.others and not mine:
+            return  # who wrote it also sent it
         if right or owed.kind not in self.letters or owed.cancelled or chain.outcome != "documented":
             return
         if chain.name in self.uncertain:

@@ -87,6 +87,7 @@ class Ground:
         self.note_prefix = note_prefix
         self.foreign = {str(identifier) for identifier in foreign}
         self.uncertain = set(uncertain)
+        self.others: dict[str, str] = {}  # invoices another tool wrote -> the order each is of
         self.lines: dict[str, list[Node]] = defaultdict(list)  # Shopify transaction -> live account lines
         self.line_by_id: dict[str, Node] = {}
         self.documents: dict[str, list[Node]] = defaultdict(list)
@@ -123,6 +124,9 @@ class Ground:
         orders = {str(item["snapshot"]["id"]).rsplit("/", 1)[-1]: item for item in truth}
         for document in [*(self.state.get("invoices") or []), *(self.state.get("credit_notes") or [])]:
             if str(document["id"]) in self.foreign:
+                continue
+            if str(document["id"]) in self.others:
+                self.documents[self.others[str(document["id"])]].append(document)
                 continue
             note = note_of(document)
             named = [number for number in _NUMBERS.findall(note) if number in orders]
