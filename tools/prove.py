@@ -98,6 +98,20 @@ def chaos(result: Result) -> None:
     _pytest(result, f"ring 1, {seeds} seeds", "tests/chaos/test_ring1.py", env={"LADENBUCH_CHAOS_SEEDS": seeds})
 
 
+def planted(result: Result) -> None:
+    """Eight bugs planted one at a time: the auditor finds each in fewer than 200 seeds of ring 1"""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
+    command = [sys.executable, "tests/chaos/planted.py", "all", "200"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    found: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = ["| bug | seeds until it was found | what the auditor says first |", "|---|---|---|"]
+    for one in found:
+        said = _cell(one["findings"][0]) if one["findings"] else "**nothing**"
+        rows.append(f"| {one['plant']} | {one['seeds']} | {said} |")
+    held = done.returncode == 0 and bool(found) and all(one["findings"] for one in found)
+    result.add("planted bugs", "\n".join(rows) + ("" if held else f"\n\n```\n{done.stderr[-2000:]}\n```"), held)
+
+
 def lives(result: Result) -> None:
     """100,000 lives against their labels, 20,000 on every schedule; the share a normal shop parks (LADENBUCH_LIVES)"""
     count = os.environ.get("LADENBUCH_LIVES", "100000")
@@ -315,6 +329,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         isolation,
         adopt,
         chaos,
+        planted,
         ingest,
         mutation,
     )

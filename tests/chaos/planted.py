@@ -192,7 +192,7 @@ if __name__ == "__main__":
     import logging
 
     logging.disable(logging.CRITICAL)
-    names = sys.argv[1].split(",") if len(sys.argv) > 1 else list(PLANTS)
+    names = list(PLANTS) if sys.argv[1:2] in ([], ["all"]) else sys.argv[1].split(",")
     most = int(sys.argv[2]) if len(sys.argv) > 2 else 200
     for name in names:
         seed, number, findings = search(name, iter(range(most)))

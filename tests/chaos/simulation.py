@@ -20,7 +20,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,9 @@ GATEWAYS = {
 #: How often what is no death befalls the process, at each boundary where it can.
 OTHERS = {"stall": 0.0015, "pause": 0.0002, "outage": 0.0004}
 #: Seconds a stalled run stands still: longer than a claim lives, so that another run takes its order over.
-STALL = 600.0
+STALL = 55.0
+#: Seconds a claim lives here: less than in production, so that a history of minutes has many overtaken runs.
+CLAIM = 30.0
 #: Seconds a suspended machine is away.
 PAUSE = 90.0
 
@@ -100,10 +102,10 @@ class Death:
     happened: Counter[str] = field(default_factory=Counter)
     stall: Callable[[], None] = lambda: None
     pause: Callable[[], None] = lambda: None
-    standing: bool = False  # a run stands still: nothing else befalls the process meanwhile but its death
+    standing: bool = False  # a run stands still: nothing else befalls the process, or the run would hardly wake up
 
     def maybe(self) -> None:
-        if self.dead or (self.rate and self.rng.random() < self.rate):
+        if self.dead or (self.rate and not self.standing and self.rng.random() < self.rate):
             if not self.dead:
                 self.count += 1
             self.dead = True
@@ -336,7 +338,10 @@ class Simulation:
             new_id=lambda: next(self.ids),
             chance=self.chance,
             relays=SocketlessRelays(self.mail, self.death),  # type: ignore[arg-type]
-            ticks={"dispatch": 10.0, "deliver": 30.0, "sweep": 120.0, "silence": 600.0},
+            ticks={"dispatch": 10.0, "deliver": 30.0, "sweep": 10.0, "silence": 600.0},
+        )
+        self.house.__dict__["context"] = replace(
+            self.house.context, timing=replace(self.house.context.timing, claim_ttl=CLAIM)
         )
 
         if isinstance(self.house, QuickHouse):

@@ -50,20 +50,6 @@ def test_a_seed_replays_identically():
     assert one.fingerprint() == other.fingerprint()
 
 
-def test_without_the_find_the_auditor_sees_doubles(monkeypatch):
-    """The auditor is not blind: remove the find before a repeated create, and doubles appear."""
-    from ladenbuch.workflows import invoicing
-
-    monkeypatch.setattr(invoicing, "_ours", lambda run, draft: None)
-    found = []
-    for seed in range(1, 12, 2):
-        simulation = Simulation(seed, 40)
-        found += simulation.run().findings
-        if found:
-            break
-    assert found
-
-
 @pytest.mark.skipif("SEED" not in os.environ, reason="set SEED to repeat one history")
 def test_one_seed():
     simulation = Simulation(int(os.environ["SEED"]), ORDERS)
