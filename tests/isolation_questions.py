@@ -115,6 +115,9 @@ def _of_inbox() -> None:
     ask("settled", lambda w, tx, t: inbox.settled(tx, t, HELD, RUN, 1, NOW, "X"))
     ask("postpone", lambda w, tx, t: inbox.postpone(tx, t, HELD, RUN, LATER, "X", NOW))
     ask("resume", lambda w, tx, t: inbox.resume(tx, t, "STOPPED", NOW))
+    ask("give_up", lambda w, tx, t: inbox.give_up(tx, t, HELD, RUN, "X"))
+    ask("redrive", lambda w, tx, t: [inbox.redrive(tx, t, order, NOW, LATER) for order in (DUE, "new")])
+    ask("drop", lambda w, tx, t: [inbox.give_up(tx, t, HELD, RUN, "X"), inbox.drop(tx, t, HELD, "Y")])
     ask("at_work", lambda w, tx, t: [inbox.at_work(tx, t), nothing(inbox.at_work(tx, "nobody"))])
     ask("cursor", lambda w, tx, t: inbox.cursor(tx, t, "orders"))
     ask("set_cursor", lambda w, tx, t: inbox.set_cursor(tx, t, "orders", "now"))
@@ -222,6 +225,7 @@ def _of_letters() -> None:
         ask("uncertain", lambda w, tx, t, k=key: outbox.uncertain(tx, t, k, RUN, NOW, "why"))
         ask("retry", lambda w, tx, t, k=key: outbox.retry(tx, t, k, RUN, NOW, due_at=LATER, reason="why"))
         ask("failed", lambda w, tx, t, k=key: outbox.failed(tx, t, k, RUN, NOW, "why"))
+        ask("redrive", lambda w, tx, t, k=key: outbox.redrive(tx, t, k, NOW, LATER))
         ask("promise", lambda w, tx, t, k=key: outbox.promise(
             tx, t, key=k, kind="i", order_id=OPEN, document_id=None, sealed_payload=_SEALED, now=NOW))  # fmt: skip
     ask("withdraw", lambda w, tx, t: outbox.withdraw(tx, t, w.ids["order"], NOW, "why"))
@@ -249,7 +253,16 @@ def _of_the_rest() -> None:
     ask("deadletters.add", lambda w, tx, t: deadletters.add(tx, t, **add))  # type: ignore[arg-type]
     ask("deadletters.list", lambda w, tx, t: [deadletters.list(tx, t), deadletters.list(tx, t, None)])
     ask("deadletters.get", lambda w, tx, t: [deadletters.get(tx, t, "order", "s"), deadletters.get(tx, t, "x", "s")])
-    ask("deadletters.close", lambda w, tx, t: deadletters.close(tx, t, "order", "s", "dropped", "note"))
+    fail = {"kind": "order", "subject": "s", "code": "N", "message": "n", "attempts": 2, "now": NOW, "again": LATER}
+    ask("deadletters.failed", lambda w, tx, t: deadletters.failed(tx, t, **fail))  # type: ignore[arg-type]
+    ask("deadletters.succeeded", lambda w, tx, t: [deadletters.succeeded(tx, t, "order", s) for s in ("s", "new")])
+    ask("deadletters.find", lambda w, tx, t: deadletters.find(tx, deadletters.Which(t, "order", "C"), 5))
+    ask("deadletters.count", lambda w, tx, t: deadletters.count(tx, deadletters.Which(t)))
+    ask("deadletters.looked_at", lambda w, tx, t: deadletters.looked_at(tx, t, "order", ["s", "new"]))
+
+    shown = lambda tx, t: deadletters.find(tx, deadletters.Which(t))  # noqa: E731
+    ask("deadletters.close", lambda w, tx, t: [deadletters.close(tx, one, "dropped", "n") for one in shown(tx, t)])
+    ask("deadletters.annotate", lambda w, tx, t: [deadletters.annotate(tx, one, "n") for one in shown(tx, t)])
 
     for subject in ("s", "t", "new"):
         for kind, facts in (("TOKEN-REFUSED", {"service": "-"}), ("QUEUE-OLD", {"minutes": 9})):

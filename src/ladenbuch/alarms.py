@@ -35,6 +35,7 @@ KINDS: Mapping[str, str] = {
     "QUEUE-OLD": "an order has waited {minutes} minutes for its first try",
     "ORDERS-FEW": "{count} orders came in {hours} hours; at least {least} were to be expected",
     "BULK-COUNT": "Shopify counted {expected} objects in a bulk result and {read} were read",
+    "GAVE-UP": "{count} orders, letters or deliveries were given up after their last attempt",
     "TOKEN-REFUSED": "{service} refuses the token of this tenant",
     "CONNECTION-LACKS": "something is missing now that was there before: {code}",
     "USAGE-NEAR-CAP": "{used} of at most {cap} {currency} are charged for usage of the app",

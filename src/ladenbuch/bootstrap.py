@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -222,6 +223,7 @@ class Ladenbuch:
     @cached_property
     def context(self) -> Context:
         """What workflows are given."""
+        from ladenbuch.domain.retry import LADDERS
         from ladenbuch.domain.silence import Thresholds
         from ladenbuch.mail.transport import Relays
         from ladenbuch.vat_rates import rate_table
@@ -243,8 +245,9 @@ class Ladenbuch:
             timing=Timing(
                 client_timeout=settings.client_timeout_seconds,
                 ambiguous_wait=settings.ambiguous_wait_seconds,
-                ladder=tuple(settings.ladder_seconds),
-                letter_ladder=tuple(settings.ladder_seconds),
+                ladders={
+                    topic: replace(ladder, steps=tuple(settings.ladder_seconds)) for topic, ladder in LADDERS.items()
+                },
                 poll_overlap=settings.poll_overlap_seconds,
                 poll_seconds=settings.poll_seconds,
             ),

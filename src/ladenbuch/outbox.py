@@ -109,6 +109,7 @@ _ACCEPT = _step(
 _UNSURE = _step(_SENDING, state="uncertain", reason=_REASON)
 _RETRY = _step(_HELD, state="promised", due_at=sa.bindparam("due"), reason=_REASON, **_FREE)
 _FAIL = _step(_HELD, state="failed", reason=_REASON)
+_REDRIVE = _step(_c.state == "failed", state="promised", due_at=sa.bindparam("due"), **_FREE)
 _RELEASE_EXECUTOR = _release(_c.executor == sa.bindparam("e"))
 _RELEASE_STALE = _release(_c.claimed_at < sa.bindparam("before"))
 _GET = Statement(sa.select(letters).where(_c.tenant == sa.bindparam("t"), _c.key == sa.bindparam("k")))
@@ -234,6 +235,11 @@ def failed(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datet
     """Refused for good."""
     which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
     return _FAIL.change(tx, **which, reason_=_without_addresses(reason)) == 1
+
+
+def redrive(tx: Transaction, tenant: str, letter_id: str, now: datetime, due_at: datetime) -> bool:
+    """A person wants a letter sent that was refused for good; False when it is not in that state any more."""
+    return _REDRIVE.change(tx, t=tenant, k=letter_id, now=to_micros(now), due=to_micros(due_at)) == 1
 
 
 def withdraw(tx: Transaction, tenant: str, order_id: str, now: datetime, reason: str) -> int:

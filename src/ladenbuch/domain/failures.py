@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable
+from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable, UsageError
 
 Verdict = Literal["later", "never", "ask"]
 Fault = Literal["order", "tenant", "service"]
@@ -33,7 +33,8 @@ OTHER = "any other"
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One row. `lost`: after it nobody knows whether a write happened. `at_once`: how often the call is repeated right
-    away before anybody hears of it."""
+    away before anybody hears of it. `anew`: the call cannot be repeated, but a new look may end otherwise.
+    """
 
     service: Service
     sign: Sign
@@ -44,6 +45,7 @@ class Failure:
     text: str = ""
     lost: bool = False
     at_once: int = 0
+    anew: bool = False
 
     def error(
         self,
@@ -76,9 +78,16 @@ def _later(
 
 
 def _never(
-    service: Service, sign: Sign, values: Collection[int | str], code: str, text: str = "", *, fault: Fault = "tenant"
+    service: Service,
+    sign: Sign,
+    values: Collection[int | str],
+    code: str,
+    text: str = "",
+    *,
+    fault: Fault = "tenant",
+    anew: bool = False,
 ) -> Failure:
-    return Failure(service, sign, values, "never", code, fault, text)
+    return Failure(service, sign, values, "never", code, fault, text, anew=anew)
 
 
 _UNWELL: Collection[int | str] = (408, 425, *range(500, 600))
@@ -215,7 +224,7 @@ DATABASE = (
     _later("database", "sqlite", ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM"),
            "DB-UNWRITABLE", _UNWRITABLE),
     _later("database", "sqlite", ("SQLITE_CORRUPT", "SQLITE_NOTADB"), "DB-CORRUPT", _CORRUPT),
-    _never("database", "sqlite", ("SQLITE_CONSTRAINT",), "DB-CONSTRAINT", fault="order"),
+    _never("database", "sqlite", ("SQLITE_CONSTRAINT",), "DB-CONSTRAINT", fault="order", anew=True),
     _later("database", "sqlstate", ("40001", "40P01"), "DB-BUSY",
            "the database kept refusing the transaction", at_once=3),
     # Read-only, disk full, input/output error.
@@ -225,7 +234,7 @@ DATABASE = (
     _later("database", "sqlstate", ("08", "57P"), "DB-DOWN", "the database server cannot be reached"),
     _never("database", "sqlstate", ("42501",), "DB-FORBIDDEN",
            "the row belongs to another tenant, or this door may not write the table", fault="service"),
-    _never("database", "sqlstate", ("23",), "DB-CONSTRAINT", fault="order"),
+    _never("database", "sqlstate", ("23",), "DB-CONSTRAINT", fault="order", anew=True),
     _later("database", "answer", ("no connection became free",), "DB-BUSY", "no database connection became free"),
     _later("database", "answer", ("no answer",), "DB-DOWN", "the database server cannot be reached"),
     _later("database", "answer", ("no answer to a commit",), "DB-COMMIT",
@@ -240,7 +249,8 @@ def _ours(verdict: Verdict, fault: Fault, codes: str) -> Iterator[Failure]:
 
 OURS = (
     *_ours("later", "service", "SHOPIFY-BREAKER SEVDESK-BREAKER SEVDESK-BUDGET PARTNER-BUDGET UNCONFIRMED LEASE-BUSY "
-           "CONTACT-BUSY STALE-RUN ENGINE-DOWN INBOX-FULL INBOX-CLOSED BILLING-UNREAD VAT-ID-UNCHECKED "
+           "CONTACT-BUSY STALE-RUN ENGINE-DOWN SEVDESK-LATE BULK-BUSY BULK-CUT BULK-FAILED "
+           "BULK-EXPIRED BULK-INCOMPLETE INBOX-FULL INBOX-CLOSED BILLING-UNREAD VAT-ID-UNCHECKED "
            "VAT-ID-UNAVAILABLE"),
     *_ours("later", "tenant", "STOPPED"),
     *_ours("later", "order", "ORDER-MOVING ORDER-INCOMPLETE SEVDESK-PDF SEVDESK-XML BUG"),
@@ -251,7 +261,8 @@ OURS = (
            "OAUTH-REFRESH OAUTH-ONLINE OAUTH-SHOP PROFILE SEVDESK-NOTE SEVDESK-PAYMENT-METHOD SEVDESK-UNITY "
            "SEVDESK-USER SEVDESK-SEQUENCE BILLING-NO-PLAN BILLING-REFUSED SUBSCRIPTION"),
     # The other side is not what it was, or our own machine is not set up: nothing an order could help.
-    *_ours("never", "service", "SEVDESK-SHAPE SEVDESK-IMPLAUSIBLE LETTER-SENDER VAULT-KEY"),
+    *_ours("never", "service", "SEVDESK-SHAPE SEVDESK-IMPLAUSIBLE LETTER-SENDER VAULT-KEY BULK-ADDRESS "
+           "BULK-REFUSED SETTING"),
     *_ours("ask", "order", "ARITHMETIC-DRIFT CONTACT-AMBIGUOUS CONTACT-VAT-ID DRAFT-EDITED DRAFT-GONE DUPLICATE "
            "E-INVOICE E-INVOICE-XML GATEWAY-ACCOUNT LINE-DIFFERS LINE-GONE PAID-ELSEWHERE PAID-MEANWHILE PAID-TWICE "
            "PAYMENT-NOT-LINKED TAX-THRESHOLD"),
@@ -259,6 +270,8 @@ OURS = (
 
 TABLE: tuple[Failure, ...] = (*SHOPIFY, *OAUTH, *PARTNER, *SEVDESK, *SMTP, *DATABASE, *OURS)
 
+#: A wrong setting (`UsageError`), whatever its code.
+SETTING = next(row for row in OURS if row.code == "SETTING")
 #: What no row names: our own mistake until somebody looks, tried again a few times.
 UNKNOWN = Failure("ours", "raised", (OTHER,), "later", "BUG", "order")
 
@@ -299,6 +312,13 @@ def by_words(service: Service, text: str) -> Failure | None:
     return None
 
 
+def of(error: BaseException) -> Failure:
+    """How an exception is to be taken that ended a run."""
+    if isinstance(error, UsageError):
+        return SETTING
+    return known(error.code) if isinstance(error, LadenbuchError) else UNKNOWN
+
+
 def known(code: str) -> Failure:
     """How a code is to be taken that ended a run; `UNKNOWN` for one that stands in no row."""
     return _BY_CODE.get("SEVDESK-HTTP-" if code.startswith("SEVDESK-HTTP-") else code, UNKNOWN)
@@ -322,7 +342,7 @@ they raise, and a test provokes every row. What a code means and what to do is i
 *Ask*: a person is asked, the rest of the order goes on.
 
 Whose it is: only attempts that failed by what is the **order**'s own (the letter's, the delivery's) are counted; after
-the last one it is a dead letter. What is the **tenant**'s or the **service**'s fails for
+the last one it is a [dead letter](../how-to/dead-letters.md). What is the **tenant**'s or the **service**'s fails for
 everybody and is waited for, however long it lasts. A code that no row names is taken as `BUG`: later, the order's own.
 """
 

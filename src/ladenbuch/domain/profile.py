@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ladenbuch.domain.retry import Ladder, ladder_of
 from ladenbuch.errors import Rejected
 
 #: How money of a gateway is kept (bookkeeping 4.2).
@@ -82,6 +83,7 @@ class Profile:
     debtor: str = "each"  # each | collective: consumers share one contact, businesses never do
     debtor_number: str = ""  # customer number of that contact; '' gives <shop_key>-sammel
     eu_sales: Mapping[str, int] = field(default_factory=dict)  # year -> minor units net, see `sold_before`
+    retry: Mapping[str, Ladder] = field(default_factory=dict)  # of the topics that are not tried again as usual
 
     @property
     def collective_number(self) -> str:
@@ -145,6 +147,7 @@ class Profile:
         if values.get("default_gateway") is not None:
             values["default_gateway"] = _gateway("default_gateway", values["default_gateway"])
         values["eu_sales"] = _eu_sales(values.get("eu_sales", {}))
+        values["retry"] = _retry(values.get("retry", {}))
         profile = cls(**values)
         profile._check()
         return profile
@@ -158,7 +161,7 @@ class Profile:
                 continue
             if isinstance(value, (datetime, date)):
                 value = value.isoformat()
-            elif name == "gateways":
+            elif name in ("gateways", "retry"):
                 value = {key: item.as_json() for key, item in value.items()}
             elif name == "eu_sales":
                 value = dict(value)
@@ -254,6 +257,12 @@ def _eu_sales(value: object) -> dict[str, int]:
         if not re.fullmatch(r"20\d\d", str(year)) or type(net) is not int or net < 0:
             raise Rejected("PROFILE", "eu_sales must name years like 2025 and cents net like 312000")
     return {str(year): net for year, net in value.items()}
+
+
+def _retry(value: object) -> dict[str, Ladder]:
+    if not isinstance(value, Mapping):
+        raise Rejected("PROFILE", "retry must be an object: order, letter or event -> seconds and attempts")
+    return {str(topic): ladder_of(str(topic), ladder) for topic, ladder in value.items()}
 
 
 def _gateway(name: str, value: object) -> Gateway:

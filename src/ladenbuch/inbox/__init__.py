@@ -6,7 +6,8 @@ such as app/uninstalled), the truth about outstanding work; `wanted` counts the 
 `settled` is the reason up to which everything is done. `poll_cursors`: how far the polls have seen.
 
     want ──► due ──► claim(run_id) ──► settled      nothing left, or due again when a newer want came
-                 ▲                └──► postpone     due later, attempts + 1
+                 ▲                ├──► postpone     due later, attempts + 1
+                 │                └──► give_up      due no more, until somebody wants it
                  └───────────────────── release_*   the claimant died
 
 A mark belongs to the run whose id stands in it; every function that ends a run changes nothing, and says so,
@@ -49,11 +50,14 @@ from ladenbuch.inbox.marks import (
     claimants,
     cursor,
     depth,
+    drop,
     due,
+    give_up,
     holder,
     last_claim,
     next_due,
     postpone,
+    redrive,
     release_executor,
     release_run,
     release_stale,
@@ -83,10 +87,12 @@ __all__ = [
     "claimants",
     "cursor",
     "depth",
+    "drop",
     "due",
     "erase",
     "erase_all",
     "erase_before",
+    "give_up",
     "heard",
     "heard_in",
     "heard_orders",
@@ -104,6 +110,7 @@ __all__ = [
     "prune",
     "record",
     "record_all",
+    "redrive",
     "release_executor",
     "release_run",
     "release_stale",

@@ -256,6 +256,8 @@ _SETTLED = _end(
     attempts=0,
     last_code=sa.bindparam("code"),
 )
+# Nothing makes it due again but a want: one that came during the run, or the next.
+_GAVE_UP = _end(attempts=_c.attempts + 1, last_code=sa.bindparam("code"))
 _POSTPONED = _end(
     due_at=_earlier(sa.bindparam("later", type_=sa.BigInteger)),
     attempts=_c.attempts + 1,
@@ -311,6 +313,33 @@ def postpone(
     """
     later = to_micros(max(due_at, now))
     return _POSTPONED.change(tx, t=tenant, o=order_id, r=run_id, later=later, code=code) == 1
+
+
+def give_up(tx: Transaction, tenant: str, order_id: str, run_id: str, code: str) -> bool:
+    """Let go of the mark, and do not try again by itself: only a want makes it due, also one that came meanwhile.
+
+    False, and nothing changed, when `run_id` no longer holds the mark.
+    """
+    return _GAVE_UP.change(tx, t=tenant, o=order_id, r=run_id, code=code) == 1
+
+
+_FRESH = Statement(sa.update(order_marks).where(_MARK).values(attempts=0))
+_DROP = Statement(
+    sa.update(order_marks)
+    .where(_MARK, _c.run_id.is_(None), _c.due_at.is_(None))
+    .values(settled=_c.wanted, last_code=sa.bindparam("code"))
+)
+
+
+def redrive(tx: Transaction, tenant: str, order_id: str, now: datetime, due_at: datetime) -> None:
+    """A person wants what was given up to be tried again at `due_at`, with fresh patience."""
+    want(tx, tenant, order_id, now, due_at)
+    _FRESH.change(tx, t=tenant, o=order_id)
+
+
+def drop(tx: Transaction, tenant: str, order_id: str, code: str) -> bool:
+    """A person does not want what was given up to be done any more. False when it is wanted or at work again."""
+    return _DROP.change(tx, t=tenant, o=order_id, code=code) == 1
 
 
 def resume(tx: Transaction, tenant: str | None, code: str, now: datetime) -> int:

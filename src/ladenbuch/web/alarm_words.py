@@ -69,6 +69,13 @@ ALARMS: Mapping[str, Words] = {
         "Den Abruf wiederholen; auf einen unvollständigen wird nichts gebucht.",
         "Run it again; nothing is posted on an incomplete one.",
     ),
+    "GAVE-UP": Words(
+        "Aufgegeben nach dem letzten Versuch: {count} (Bestellungen, Briefe oder Meldungen).",
+        "Given up after the last attempt: {count} (orders, letters or deliveries).",
+        "Nachsehen, woran es lag (ladenbuch dead-letters list), die Ursache beheben und neu anstoßen oder mit Grund "
+        "verwerfen.",
+        "Look why (ladenbuch dead-letters list), mend the cause, and redrive them or drop them with a reason.",
+    ),
     "TOKEN-REFUSED": Words(
         "{service} weist den Zugang dieses Ladens ab.",
         "{service} refuses the token of this shop.",

@@ -14,7 +14,7 @@ from ladenbuch.domain.evidence import VatIdAnswer
 from ladenbuch.domain.profile import Profile
 from ladenbuch.domain.rates import RateTable
 from ladenbuch.domain.retention import DAYS, YEARS
-from ladenbuch.domain.retry import LADDER
+from ladenbuch.domain.retry import LADDERS, Ladder, Topic
 from ladenbuch.domain.silence import Thresholds
 from ladenbuch.errors import Retryable
 from ladenbuch.mail.transport import Relays
@@ -37,8 +37,7 @@ class Timing:
 
     client_timeout: float = 10.0
     ambiguous_wait: float = 30.0
-    ladder: tuple[float, ...] = LADDER
-    letter_ladder: tuple[float, ...] = LADDER
+    ladders: Mapping[Topic, Ladder] = field(default_factory=lambda: LADDERS)
     claim_ttl: float = 300.0
     poll_overlap: float = 600.0
     poll_seconds: float = 60.0

@@ -9,22 +9,22 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
-from functools import partial
 from typing import Any
 
 from ladenbuch import audit, books, outbox, tenants
 from ladenbuch.db import Store, Transaction
+from ladenbuch.domain import failures
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft
-from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.mail.letters import InvoiceLetter, invoice_letter
-from ladenbuch.mail.transport import Accepted, Refused, Uncertain
+from ladenbuch.mail.transport import Accepted, Uncertain
 from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound
 from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.failing import Failed, failed, follow, settled
 
 log = logging.getLogger(__name__)
 
@@ -53,15 +53,16 @@ def _deliver(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
         return 0
     try:
         return _send(ctx, claimed, run_id)
-    except Rejected as refusal:
-        if refusal.code == "LETTER-SENDER":  # the operator's mistake, not this letter's
-            _again(ctx, claimed, run_id, refusal.code)
-            return 0
-        log.warning("letter refused", extra={"code": refusal.code})
-        _failed(ctx, claimed, run_id, f"{refusal.code}: {refusal.message}")
     except LadenbuchError as error:
-        log.warning("letter postponed", extra={"code": error.code})
-        _again(ctx, claimed, run_id, error.code)
+        log.warning("letter not sent", extra={"code": error.code})
+        text = f"{error.code}: {error.message}" if isinstance(error, Rejected) else error.code
+        what = failed("letter", claimed.id, error, claimed.attempts - 1, claimed.changed_at)
+        _again(ctx, claimed, run_id, follow(ctx, claimed.tenant, what).at, text)
+    except Exception as error:
+        log.exception("a letter could not be sent")
+        what = failed("letter", claimed.id, error, claimed.attempts - 1, claimed.changed_at)
+        if not _uncertain(ctx, claimed, run_id, f"LETTER-UNCERTAIN: {what.message}"):
+            _again(ctx, claimed, run_id, follow(ctx, claimed.tenant, what).at, what.code)
     return 0
 
 
@@ -98,6 +99,8 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
             outbox.accepted(tx, tenant, letter.id, run_id, now, message_id=message_id, relay=relay, reply=reply)
             sentence = f"The letter with invoice {number} was accepted by {relay}."
             audit.append(tx, tenant, now, actor="deliver", event="mailed", subject=letter.order_id, sentence=sentence)
+            if letter.attempts > 1:
+                settled(tx, tenant, "letter", letter.id, now)
 
         _remember(ctx, lambda: door.run(Store.BOOKS, accepted))
         log.info("letter accepted", extra={"relay": relay})
@@ -105,12 +108,12 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
     log.warning("letter not accepted", extra={"outcome": type(outcome).__name__, "relay": outcome.relay})
     reason = outcome.reason
     if isinstance(outcome, Uncertain):
-        unsure = partial(outbox.uncertain, tenant=tenant, letter_id=letter.id, run_id=run_id, now=now, reason=reason)
-        _remember(ctx, lambda: door.run(Store.BOOKS, unsure))
-    elif isinstance(outcome, Refused) and outcome.permanent:
-        _remember(ctx, lambda: _failed(ctx, letter, run_id, reason))
+        _remember(ctx, lambda: _uncertain(ctx, letter, run_id, reason))
     else:
-        _remember(ctx, lambda: _again(ctx, letter, run_id, reason))
+        failure = failures.known(outcome.code)
+        what = Failed("letter", letter.id, failure, outcome.code, failure.text, letter.attempts - 1, now)
+        follows = follow(ctx, tenant, what)
+        _remember(ctx, lambda: _again(ctx, letter, run_id, follows.at, reason))
     return 0
 
 
@@ -177,18 +180,21 @@ def _terms(draft: InvoiceDraft | CreditNoteDraft) -> dict[str, Any]:
     return {"due": due, "reference": own or "", "e_invoice": draft.e_invoice}
 
 
-def _failed(ctx: Context, letter: outbox.Letter, run_id: str, reason: str) -> None:
+def _uncertain(ctx: Context, letter: outbox.Letter, run_id: str, reason: str) -> bool:
+    """A relay may have it: a person decides. False when it certainly has nothing."""
     now = ctx.clock()
-    ctx.door(letter.tenant).run(
-        Store.BOOKS, lambda tx: outbox.failed(tx, letter.tenant, letter.id, run_id, now, reason=reason)
+    return ctx.door(letter.tenant).run(
+        Store.BOOKS, lambda tx: outbox.uncertain(tx, letter.tenant, letter.id, run_id, now, reason=reason)
     )
 
 
-def _again(ctx: Context, letter: outbox.Letter, run_id: str, reason: str) -> None:
-    jitter = 2 * ctx.chance() - 1
-    now = ctx.clock()
-    again = retry_at(now, letter.attempts, reason, ladder=ctx.timing.letter_ladder, jitter=jitter)
-    ctx.door(letter.tenant).run(
-        Store.BOOKS,
-        lambda tx: outbox.retry(tx, letter.tenant, letter.id, run_id, now, due_at=again.at, reason=reason),
-    )
+def _again(ctx: Context, letter: outbox.Letter, run_id: str, at: datetime | None, reason: str) -> None:
+    """Certainly not sent: promised anew, due at `at`, or failed where that was the last attempt."""
+    tenant, key, now = letter.tenant, letter.id, ctx.clock()
+
+    def note(tx: Transaction) -> bool:
+        if at is None:
+            return outbox.failed(tx, tenant, key, run_id, now, reason=reason)
+        return outbox.retry(tx, tenant, key, run_id, now, due_at=at, reason=reason)
+
+    ctx.door(tenant).run(Store.BOOKS, note)

@@ -16,10 +16,10 @@ import msgspec
 
 from ladenbuch import inbox, tenants
 from ladenbuch.db import Store
-from ladenbuch.domain.retry import retry_at
-from ladenbuch.errors import LadenbuchError, Rejected, Retryable
+from ladenbuch.errors import LadenbuchError, Rejected
 from ladenbuch.telemetry.trace import bound
 from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.failing import Failed, failed, follow, went_well
 
 log = logging.getLogger(__name__)
 
@@ -58,18 +58,19 @@ def _hear(
     try:
         code = _handle(ctx, tenant, mark, handlers)
     except LadenbuchError as error:
-        attempts = claim.attempts if isinstance(error, Retryable) else max(claim.attempts, 2)
-        return _later(ctx, tenant, mark, run_id, error.code, attempts)
-    except Exception:
+        return _later(ctx, tenant, mark, run_id, _failed(mark, error, claim))
+    except Exception as error:
         log.exception("a delivery could not be handled")
-        return _later(ctx, tenant, mark, run_id, "BUG", max(claim.attempts, 1))
+        return _later(ctx, tenant, mark, run_id, _failed(mark, error, claim))
     now = ctx.clock()
+    if claim.run_no > 1:
+        went_well(ctx, tenant, "event", _subject(mark))
     door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, mark, run_id, claim.wanted, now, code))
     return code
 
 
 def _handle(ctx: Context, tenant: str, mark: str, handlers: Mapping[str, Handler]) -> str:
-    webhook_id = inbox.heard_in(mark) or ""
+    webhook_id = _subject(mark)
     kept = ctx.door(tenant).read(Store.INBOX, lambda tx: inbox.heard(tx, tenant, webhook_id))
     handler = handlers.get(kept.topic) if kept is not None else None
     if kept is None or handler is None:
@@ -93,8 +94,19 @@ def _handle(ctx: Context, tenant: str, mark: str, handlers: Mapping[str, Handler
     return handler(ctx, news)
 
 
-def _later(ctx: Context, tenant: str, mark: str, run_id: str, code: str, attempts: int) -> str:
-    again = retry_at(ctx.clock(), attempts, code, ladder=ctx.timing.ladder, jitter=2 * ctx.chance() - 1)
-    now = ctx.clock()
-    ctx.door(tenant).run(Store.INBOX, lambda tx: inbox.postpone(tx, tenant, mark, run_id, again.at, code, now))
-    return code
+def _failed(mark: str, error: BaseException, claim: inbox.Claim) -> Failed:
+    return failed("event", _subject(mark), error, claim.attempts, claim.claimed_at)
+
+
+def _subject(mark: str) -> str:
+    return inbox.heard_in(mark) or ""
+
+
+def _later(ctx: Context, tenant: str, mark: str, run_id: str, what: Failed) -> str:
+    follows = follow(ctx, tenant, what)
+    at, now = follows.at, ctx.clock()
+    if at is None:
+        ctx.door(tenant).run(Store.INBOX, lambda tx: inbox.give_up(tx, tenant, mark, run_id, what.code))
+    else:
+        ctx.door(tenant).run(Store.INBOX, lambda tx: inbox.postpone(tx, tenant, mark, run_id, at, what.code, now))
+    return what.code

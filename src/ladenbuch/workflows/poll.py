@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-from ladenbuch import books, inbox, tenants
+from ladenbuch import books, deadletters, inbox, tenants
 from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.errors import LadenbuchError
@@ -70,8 +70,9 @@ def _ours(ctx: Context, tenant: str, now: datetime, spare: timedelta) -> bool:
 def poll(ctx: Context, tenant: str, start: datetime, owner: tenants.Tenant | None = None) -> int:
     """Want every order changed since the cursor (first time: since `start`). Returns how many were new to us.
 
-    An order whose change we have already settled is not wanted again, nor one that this process asked for at the same
-    change and that waits for its next try. With `owner`, what was seen is compared with what webhooks told.
+    An order whose change we have already settled, or failed to settle, is not wanted again, nor one that this process
+    asked for at the same change and that waits for its next try. With `owner`, what was seen is compared with what
+    webhooks told.
     """
     walk = _Walk(ctx, tenant, start)
     # Where webhooks come, they go first; where none come, this is all we hear.
@@ -136,4 +137,10 @@ class _Walk:
     def _fresh(self, rows: dict[str, datetime]) -> dict[str, datetime]:
         tenant = self._tenant
         known = self._door.read(Store.BOOKS, lambda tx: books.seen(tx, tenant, list(rows)))
-        return {gid: updated_at for gid, updated_at in rows.items() if known.get(gid) != updated_at}
+        fresh = {gid: updated_at for gid, updated_at in rows.items() if known.get(gid) != updated_at}
+        if not fresh:
+            return fresh
+        # What keeps failing, and what gave up, has seen what changed before its last attempt: no new reason to look.
+        failing = self._door.read(Store.BOOKS, lambda tx: deadletters.looked_at(tx, tenant, "order", list(fresh)))
+        seen = {gid for gid, looked in failing.items() if fresh[gid] < looked.replace(microsecond=0)}
+        return {gid: updated_at for gid, updated_at in fresh.items() if gid not in seen}

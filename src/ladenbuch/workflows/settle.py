@@ -20,6 +20,7 @@ from typing import Any
 from ladenbuch import audit, books, inbox, privacy, tenants
 from ladenbuch.bucket import working_as
 from ladenbuch.db import Store, Transaction
+from ladenbuch.domain import failures
 from ladenbuch.domain.answers import BY_HAND, EXCLUDE, Answers, merged, question_hash
 from ladenbuch.domain.books import Books
 from ladenbuch.domain.certificate import certificate
@@ -28,13 +29,13 @@ from ladenbuch.domain.facts import Facts, Problem, facts_of
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.plan import HELD, Plan, plan
 from ladenbuch.domain.redaction import without_buyer
-from ladenbuch.domain.retry import retry_at
 from ladenbuch.errors import LadenbuchError, NeedsAttention, NotYet, Rejected, Retryable
 from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound, trace_of
 from ladenbuch.workflows import redaction
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather, lines_of_feeds
+from ladenbuch.workflows.failing import Failed, failed, follow, went_well
 from ladenbuch.workflows.foreign import documents_of_others
 from ladenbuch.workflows.hands import look
 from ladenbuch.workflows.posting import carry_out
@@ -45,8 +46,6 @@ log = logging.getLogger(__name__)
 
 #: How often the order may change under our hands before we come back later (R20).
 ROUNDS = 3
-#: How often a waiting time somebody named is taken as it is, before the ladder decides.
-_PATIENCE = 10
 #: What is said of an order whose tenant was redacted or erased.
 _GONE = "TENANT-REDACTED"
 #: When an order of a tenant that is not active is looked at again if nothing else makes it due.
@@ -91,17 +90,18 @@ def _settle(run: Run, claim: inbox.Claim) -> str:
         if standing != "active":
             return _put_off(run, f"TENANT-{standing.upper()}")
         code, look_again = _converge(run)
-    except Retryable as error:
-        return _later(run, error.code, claim.attempts, error.after)
     except LadenbuchError as error:
-        log.warning("settle refused", extra={"code": error.code})
-        return _later(run, error.code, max(claim.attempts, 2), None)
-    except Exception:
+        if not isinstance(error, Retryable):
+            log.warning("settle refused", extra={"code": error.code})
+        return _later(run, failed("order", order_id, error, claim.attempts, claim.claimed_at))
+    except Exception as error:
         log.exception("settle failed")
-        return _later(run, "BUG", max(claim.attempts, 1), None)
+        return _later(run, failed("order", order_id, error, claim.attempts, claim.claimed_at))
     if code in HELD:
-        return _later(run, code, claim.attempts, None)
+        return _later(run, Failed("order", order_id, failures.known(code), code, "", claim.attempts, claim.claimed_at))
     now = ctx.clock()
+    if claim.run_no > 1:  # it was looked at before, and may have failed then
+        went_well(ctx, tenant, "order", order_id)
     wanted = claim.wanted
     if door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, order_id, run_id, wanted, now, code, look_again)):
         ctx.work.settled((now - (claim.wanted_since or claim.claimed_at)).total_seconds())
@@ -293,14 +293,13 @@ def _record(
     return ctx.door(tenant).run(Store.BOOKS, record)
 
 
-def _later(run: Run, code: str, attempts: int, after: float | None) -> str:
-    """Release the mark until its next attempt; the ladder is a value, the jitter an argument."""
-    ctx = run.ctx
-    if after is not None and attempts < _PATIENCE:
-        again = retry_at(ctx.clock(), 0, code, ladder=(after,))
+def _later(run: Run, what: Failed) -> str:
+    """Release the mark until its next attempt, or for good where it was the last one."""
+    ctx, tenant, order_id, run_id = run.ctx, run.tenant, run.order_id, run.run_id
+    follows = follow(ctx, tenant, what, lambda tx: books.check_fence(tx, tenant, order_id, run_id))
+    at, now = follows.at, ctx.clock()
+    if at is None:
+        ctx.door(tenant).run(Store.INBOX, lambda tx: inbox.give_up(tx, tenant, order_id, run_id, what.code))
     else:
-        jitter = 2 * ctx.chance() - 1
-        again = retry_at(ctx.clock(), attempts, code, after=after, ladder=ctx.timing.ladder, jitter=jitter)
-    tenant, order_id, now = run.tenant, run.order_id, ctx.clock()
-    ctx.door(tenant).run(Store.INBOX, lambda tx: inbox.postpone(tx, tenant, order_id, run.run_id, again.at, code, now))
-    return code
+        ctx.door(tenant).run(Store.INBOX, lambda tx: inbox.postpone(tx, tenant, order_id, run_id, at, what.code, now))
+    return what.code
