@@ -5,6 +5,7 @@
 | GET truth       | final snapshots so far, labels, ``fired_at`` |
 | GET deliveries  | the webhook log |
 | GET stats       | requests, throttled, max_requested_cost, points, deliveries by state |
+| GET exports     | the bulk operations of all shops |
 | POST lives      | ``[life, …]`` or ``{"lives": […]}`` |
 | POST advance    | ``{"until": instant, "stamp": false}`` |
 | POST play       | ``{"seconds": 20}``, served mode only: all loaded events spread over so many seconds |
@@ -91,6 +92,7 @@ _GET: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
     "truth": lambda s, _: s.truth(),
     "deliveries": lambda s, _: {"deliveries": s.deliveries()},
     "stats": lambda s, _: s.stats(),
+    "exports": lambda s, _: s.bulk_operations(),
 }
 _POST: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
     "lives": lambda s, b: {"events": s.load(b if isinstance(b, list) else b["lives"])},

@@ -362,10 +362,11 @@ class ShopifySimulator:
         with self._lock:
             self._bulk.nodes_only = on
 
-    def bulk_operations(self, shop: str) -> list[dict[str, Any]]:
-        """The shop's exports, oldest first."""
+    def bulk_operations(self, shop: str | None = None) -> list[dict[str, Any]]:
+        """The exports of a shop, or of all, oldest first."""
         with self._lock:
-            return [one.as_node(self._clock()) for one in self._bulk.of(shop)]
+            shops = [shop] if shop is not None else list(self._states)
+            return [one.as_node(self._clock()) for name in shops for one in self._bulk.of(name)]
 
     def work(self) -> None:
         """Let exports go on without anybody looking."""
