@@ -281,6 +281,12 @@ def adopt(result: Result) -> None:
         result.add(title, f"`{' '.join(command[1:])}`\n\n{head}{rows}\n{findings}", done.returncode == 0)
 
 
+def backfill(result: Result) -> None:
+    """Years of 50,000 orders planned and taken over: memory, three kills, live traffic (LADENBUCH_ORDERS, …_SETTLE)"""
+    orders, settle = os.environ.get("LADENBUCH_ORDERS", "50000"), os.environ.get("LADENBUCH_SETTLE", "2000")
+    _world(result, f"{orders} orders", "tests/backfill_world.py", "--orders", orders, "--settle", settle)
+
+
 def ingest(result: Result) -> None:
     """The ingest benchmark against a bare application in the same run"""
     done = subprocess.run([sys.executable, "bench/ingest.py"], cwd=ROOT, capture_output=True, text=True)
@@ -326,6 +332,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         rotation,
         tokens,
         budgets,
+        backfill,
         isolation,
         adopt,
         chaos,
