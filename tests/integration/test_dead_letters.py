@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from ladenbuch import alarms, audit, deadletters, inbox, outbox, tenants
@@ -17,6 +19,9 @@ from ladenbuch.cli import app as command_line
 from ladenbuch.cli import dead_letters as commands
 from ladenbuch.db import Database, Sealed, Store, Transaction
 from ladenbuch.deadletters import Which
+from ladenbuch.web.given_up import GivenUp
+from ladenbuch.web.pages import create_pages
+from ladenbuch.web.reads import SqlReads
 from ladenbuch.workflows import redriving
 from ladenbuch.workflows.failing import tell
 
@@ -232,3 +237,46 @@ def test_what_keeps_failing_keeps_its_last_ten_failures_and_its_note(database: D
     assert books(database, lambda tx: deadletters.succeeded(tx, "t1", "order", "s")) == "trying"
     assert books(database, lambda tx: deadletters.succeeded(tx, "t1", "order", "s")) is None
     assert books(database, lambda tx: deadletters.get(tx, "t1", "order", "s")).counted == 0
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def page(database: Database, path: str, language: str = "de", status: int = 200) -> str:
+    reads = SqlReads(database, lambda: NOW)
+    routes = create_pages(reads, lambda: NOW, reads.tenants, None, None, GivenUp(database))
+    client = TestClient(Starlette(routes=routes), base_url="http://127.0.0.1", client=("127.0.0.1", 50000))
+    answer = client.get(path, headers={"accept-language": language})
+    assert answer.status_code == status, answer.text
+    return answer.text.replace("&nbsp;", " ").replace("\xa0", " ").replace("&#39;", "'")
+
+
+def test_s33_s36_the_page_lists_what_gave_up_and_says_what_to_type(shop: Database) -> None:
+    every = page(shop, "/given-up")
+    assert every.count("6 Versuche") == 5 and "12 Versuche" in every and "t2.myshopify.com" in every
+    assert "order:1" not in page(shop, "/given-up?shop=t2") and "order:9" in page(shop, "/given-up?shop=t2")
+    one = page(shop, "/given-up?id=order:2&shop=t1", "en")
+    for text in ("given up", "SEVDESK-UNCLEAR", "t-1", "ladenbuch dead-letters redrive order:2 --tenant t1",
+                 "ladenbuch dead-letters drop order:2 --tenant t1 --reason"):  # fmt: skip
+        assert text in one
+    (letter,) = redriving.matching(shop, Which("t1", "order", "SEVDESK-UNCLEAR"))
+    redriving.drop(shop, [letter], actor="anna", reason="a <b>test</b> order", now=NOW)
+    told = page(shop, "/given-up?id=order:2&shop=t1", "en")
+    assert "anna: order:2 was dropped: a &lt;b&gt;test&lt;/b&gt; order" in told and "redrive order:2" not in told
+    assert "order:2" not in page(shop, "/given-up") and "order:2" in page(shop, "/given-up?state=dropped")
+    page(shop, "/given-up?id=order:77", status=404)
+    page(shop, "/given-up?id=order:1&shop=t2", status=404)
+
+
+def test_s35_an_order_given_up_before_it_was_ever_settled_stays_in_the_count_and_the_alarm_leads_there(
+    shop: Database,
+) -> None:
+    reads = SqlReads(shop, lambda: NOW)
+    assert reads.overview("t1").orders_total == 3 and reads.overview("t1").accounted_for == 0
+    assert reads.overview(None).orders_total == 4
+    assert [row.order_id for row in reads.orders("t1", "open", 1)] == [f"{GID}3", f"{GID}2", f"{GID}1"]
+    overview = page(shop, "/?shop=t1")
+    assert 'href="/given-up?shop=t1"' in overview and "Aufgegeben nach dem letzten Versuch" in overview
+    redriving.redrive(shop, redriving.matching(shop, Which("t1")), actor="anna", now=NOW)
+    assert reads.overview("t1").orders_total == 3, "due again, and still one each"
+    assert "Aufgegeben" not in page(shop, "/?shop=t1")

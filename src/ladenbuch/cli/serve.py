@@ -106,6 +106,7 @@ def make_app(house: Ladenbuch, role: str = "all") -> Any:
 
 def _pages(house: Ladenbuch, health: Health) -> list[Any]:
     from ladenbuch.web.connection import connections
+    from ladenbuch.web.given_up import GivenUp
     from ladenbuch.web.operating import operations
     from ladenbuch.web.pages import create_pages
     from ladenbuch.web.reads import SqlReads
@@ -113,4 +114,6 @@ def _pages(house: Ladenbuch, health: Health) -> list[Any]:
     reads = SqlReads(house.database, utc_now)
     settings = house.settings
     joined = connections(house.database, utc_now, settings.app_url, settings.optional_scopes)
-    return list(create_pages(reads, utc_now, reads.tenants, operations(house.metrics, health), joined))
+    return list(
+        create_pages(reads, utc_now, reads.tenants, operations(house.metrics, health), joined, GivenUp(house.database))
+    )

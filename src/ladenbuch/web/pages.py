@@ -5,6 +5,7 @@
     /orders/{id}   one order: heard -> decided (why) -> posted -> paid -> mailed, and what to choose
     /attention     what a person must decide
     /connection    how shop and sevdesk account are connected, and what is missing before the first invoice
+    /given-up      what failed until its last attempt: why, and how to try it again or drop it
     /running       how this process is: what stalls, how long calls take
 
 The pages only read. Data arrives through `Reads`, whoever implements it; the words are in words.py.
@@ -33,13 +34,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from ladenbuch import deadletters
 from ladenbuch.alarms import Alarm
 from ladenbuch.domain.money import to_minor
 from ladenbuch.entitlements import NearCap
 from ladenbuch.errors import LadenbuchError
-from ladenbuch.web import figures
+from ladenbuch.web import codes, figures
 from ladenbuch.web.alarm_words import alarm_sentence, alarm_todo
 from ladenbuch.web.connection import Connection, Connections
+from ladenbuch.web.given_up import GivenUp
 from ladenbuch.web.operating import Operations
 from ladenbuch.web.words import Language, language_of, say
 from ladenbuch.workflows import lockout
@@ -214,15 +217,19 @@ def create_pages(
     tenants: Callable[[], Sequence[Shop]],
     operations: Callable[[], Operations] | None = None,
     connections: Connections | None = None,
+    given_up: GivenUp | None = None,
 ) -> list[Route]:
     """The dashboard's routes. `clock` (aware UTC) dates the pages, `tenants` lists the shops one may look
-    at, `operations` gives the figures of the process and `connections` those of the shops, where there are any."""
-    pages = _Pages(reads, clock, tenants, operations, connections)
+    at, `operations` gives the figures of the process, `connections` those of the shops and `given_up` what gave up,
+    where there are any."""
+    pages = _Pages(reads, clock, tenants, operations, connections, given_up)
+    dead = Route("/given-up", pages.guarded(pages.given_up), name="given-up")
     connection = Route("/connection", pages.guarded(pages.connection), name="connection")
     running = Route("/running", pages.guarded(pages.running, without_books=True), name="running")
     return [
         *([] if operations is None else [running]),
         *([] if connections is None else [connection]),
+        *([] if given_up is None else [dead]),
         Route("/", pages.guarded(pages.overview), name="overview"),
         Route("/orders", pages.guarded(pages.orders), name="orders"),
         Route("/orders/{order_id:path}", pages.guarded(pages.order), name="order"),
@@ -247,6 +254,7 @@ class _View:
     path: str
     operated: bool = False
     joined: bool = False
+    given: bool = False
 
     def t(self, key: str, **values: object) -> str:
         return say(self.language, key, **values)
@@ -338,6 +346,10 @@ class _View:
         parts = str(Markup.escape(text)).split("`")
         return Markup("".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts)))
 
+    def coded(self, code: str, message: str = "") -> str:
+        """What a code says."""
+        return codes.sentence(self.language, code, message)
+
     def order_link(self, row: OrderRow) -> str:
         path = "/orders/" + quote(row.order_id.removeprefix(_GID), safe="")
         return self.link(path, shop=row.tenant) if len(self.shops) > 1 else path
@@ -351,12 +363,14 @@ class _Pages:
         tenants: Callable[[], Sequence[Shop]],
         operations: Callable[[], Operations] | None = None,
         connections: Connections | None = None,
+        given_up: GivenUp | None = None,
     ) -> None:
         self._reads = reads
         self._clock = clock
         self._tenants = tenants
         self._operations = operations
         self._connections = connections
+        self._given_up = given_up
 
     def guarded(
         self, page: Callable[[Request, _View], Response], *, without_books: bool = False
@@ -372,7 +386,8 @@ class _Pages:
             language = language_of(request.headers.get("accept-language", ""))
             shops: Sequence[Shop] = ()
             operated, joined = self._operations is not None, self._connections is not None
-            view = _View(language, None, shops, self._clock(), request.url.path, operated, joined)
+            given = self._given_up is not None
+            view = _View(language, None, shops, self._clock(), request.url.path, operated, joined, given)
             try:
                 try:
                     shops = self._tenants()
@@ -416,6 +431,29 @@ class _Pages:
         found = self._connections(view.tenant)
         one = found[0] if len(found) == 1 else None
         return _render("connection.html", view, title="title.connection", all=found, one=one)
+
+    def given_up(self, request: Request, view: _View) -> Response:
+        assert self._given_up is not None
+        id = request.query_params.get("id")
+        if id:
+            one = self._given_up.one(view.tenant, id)
+            if one is None:
+                raise _NotFound
+            return _render("given_up_one.html", view, title="title.given_up", one=one)
+        wanted = request.query_params.get("state")
+        state = next((known for known in deadletters.STATES if known == wanted), deadletters.STATES[1])
+        page = _page_number(request.query_params.get("page"))
+        rows = self._given_up.rows(view.tenant, state, (page - 1) * PAGE_SIZE, PAGE_SIZE + 1)
+        return _render(
+            "given_up.html",
+            view,
+            title="title.given_up",
+            rows=rows[:PAGE_SIZE],
+            more=len(rows) > PAGE_SIZE,
+            page=page,
+            state=state,
+            counts=self._given_up.counts(view.tenant),
+        )
 
     def orders(self, request: Request, view: _View) -> Response:
         state = next((known for known in STATES if known == request.query_params.get("state")), None)

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from ladenbuch import alarms, books, inbox, outbox, tenants
+from ladenbuch import alarms, books, deadletters, inbox, outbox, tenants
 from ladenbuch.db import Database, Door, Store, Transaction, from_micros, to_micros
 from ladenbuch.inbox.deliveries import events
 from ladenbuch.inbox.marks import order_marks
@@ -88,9 +88,10 @@ class SqlReads:
             paid = sa.select(sa.func.coalesce(sa.func.sum(books.bookings.c.amount), 0))
             # An order that is settled between the two reads is in both; it counts once.
             known = len(_settled(tx, pending)) if len(pending) <= _COMPARED else 0
+            gave_up = len(_gave_up(tx, tenant, pending))
             done = sum(count for verdict, count in counts.items() if verdict in _VERDICTS)
             return Overview(
-                orders_total=sum(counts.values()) + len(pending) - known,
+                orders_total=sum(counts.values()) + len(pending) - known + gave_up,
                 accounted_for=done,
                 documented=counts["documented"],
                 waiting=counts["waiting"],
@@ -132,8 +133,9 @@ class SqlReads:
 
     def _pending(self, door: Door, tenant: str | None) -> list[_Open]:
         pending: list[_Open] = door.read(Store.INBOX, lambda tx: _unsettled(tx, tenant))
-        known = door.read(Store.BOOKS, lambda tx: _settled(tx, pending))
-        return [one for one in pending if (one.tenant, one.order_id) not in known]
+        known, dead = door.read(Store.BOOKS, lambda tx: (_settled(tx, pending), _gave_up(tx, tenant, pending)))
+        found = [one for one in pending if (one.tenant, one.order_id) not in known]
+        return sorted([*found, *dead], key=lambda one: (one.since, one.order_id), reverse=True)
 
     # -- one order -----------------------------------------------------------------------------------------------
 
@@ -218,17 +220,31 @@ def _work(tx: Transaction, tenant: str | None) -> tuple[int, datetime | None, da
 
 
 def _unsettled(tx: Transaction, tenant: str | None) -> list[_Open]:
-    """Marks never settled, newest want first. They are due or held: both have a partial index without the settled."""
+    """Orders' marks never settled, newest want first. They are due or held: both have an index without the settled."""
     marks = order_marks.c
     columns = (marks.tenant, marks.order_id, marks.oldest_wanted_at, marks.claimed_at, marks.last_code)
     free = sa.and_(marks.run_id.is_(None), marks.due_at.is_not(None))
     found: list[_Open] = []
     for outstanding in (free, marks.run_id.is_not(None)):
-        query = sa.select(*columns).where(outstanding, marks.settled == 0)
+        query = sa.select(*columns).where(outstanding, marks.settled == 0, ~marks.order_id.like("event:%"))
         for row in tx.execute(_of(query, order_marks, tenant)):
             since = from_micros(row.oldest_wanted_at or row.claimed_at or 0)
             found.append(_Open(row.tenant, row.order_id, since, row.last_code))
     return sorted(found, key=lambda one: (one.since, one.order_id), reverse=True)
+
+
+def _gave_up(tx: Transaction, tenant: str | None, pending: Sequence[_Open]) -> list[_Open]:
+    """Orders that were given up before they were ever settled: neither due nor in the books, and not forgotten."""
+    table = deadletters.dead_letters
+    columns = (table.c.tenant, table.c.subject, table.c.gave_up_at, table.c.code)
+    settled = sa.exists().where(_orders.c.tenant == table.c.tenant, _orders.c.order_id == table.c.subject)
+    query = sa.select(*columns).where(table.c.state == "open", table.c.kind == "order", ~settled)
+    due = {(one.tenant, one.order_id) for one in pending}
+    found = (
+        _Open(row.tenant, row.subject, from_micros(row.gave_up_at), row.code)
+        for row in tx.execute(_of(query, table, tenant))
+    )
+    return [one for one in found if (one.tenant, one.order_id) not in due]
 
 
 def _open_row(one: _Open, language: Language) -> OrderRow:

@@ -16,6 +16,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "title.orders": ("Bestellungen", "Orders"),
     "title.attention": ("Zu entscheiden", "To decide"),
     "title.running": ("Betrieb", "Running"),
+    "title.given_up": ("Aufgegeben", "Given up"),
     "title.connection": ("Verbindung", "Connection"),
     "title.missing": ("Nicht gefunden", "Not found"),
     "title.unavailable": ("Gerade nicht lesbar", "Not readable right now"),
@@ -282,6 +283,53 @@ WORDS: dict[str, tuple[str, str]] = {
     "page.next": ("Weiter", "Next"),
     "page.previous": ("Zurück", "Previous"),
     "page.which": ("Seite {n}", "Page {n}"),
+    # what gave up
+    "given.means": (
+        (
+            "Was nach dem letzten Versuch nicht gelungen ist. Alles andere läuft weiter; was alle gleich trifft (ein "
+            "Dienst fällt aus, ein Token gilt nicht mehr), steht nie hier."
+        ),
+        (
+            "What did not work out until its last attempt. Everything else goes on; what hits all alike (a service "
+            "that is down, a refused token) never stands here."
+        ),
+    ),
+    "given.open": ("aufgegeben", "given up"),
+    "given.trying": ("wird noch versucht", "still tried"),
+    "given.redriven": ("neu angestoßen", "redriven"),
+    "given.settled": ("erledigt", "settled"),
+    "given.dropped": ("verworfen", "dropped"),
+    "given.attempts": ("{n} Versuche", "{n} attempts"),
+    "given.next": ("Nächster Versuch: {when}", "Next attempt: {when}"),
+    "given.none.open": ("Nichts ist aufgegeben.", "Nothing is given up."),
+    "given.none.other": ("Hier steht nichts.", "Nothing stands here."),
+    "given.many": (
+        "Mehrere auf einmal, nach Laden, Art, Code oder Alter; --rate begrenzt, wie viele in der Minute:",
+        "Several at once, by shop, kind, code or age; --rate caps how many a minute:",
+    ),
+    "given.back": ("Alles Aufgegebene", "All that gave up"),
+    "given.mend": ("Was zu tun ist", "What to do"),
+    "given.hopeless": (
+        "Ein neuer Versuch allein hilft nicht: Erst muss die Ursache behoben sein.",
+        "Trying again alone does not help: the cause must be mended first.",
+    ),
+    "given.cause": (
+        "Von selbst wird es nicht mehr versucht; eine neue Änderung im Laden ist noch ein Versuch.",
+        "Nothing tries it again by itself; a new change in the shop is one further attempt.",
+    ),
+    "given.redrive": (
+        "Ist die Ursache behoben, stößt dies es neu an, mit allen Versuchen:",
+        "Once the cause is mended, this tries it again, with all its attempts:",
+    ),
+    "given.drop": (
+        "Soll es nicht geschehen, verwirft dies es; der Grund steht im Protokoll:",
+        "If it is not to be done, this drops it; the reason stands in the audit log:",
+    ),
+    "given.note": ("Bemerkung", "Remark"),
+    "given.order": ("Zur Bestellung", "To the order"),
+    "given.failures": ("Die letzten Fehler", "The last failures"),
+    "given.trace": ("Spur", "trace"),
+    "given.done": ("Was dazu geschah", "What was done about it"),
     # one order
     "order.heading": ("Bestellung {name}", "Order {name}"),
     "order.back": ("Alle Bestellungen", "All orders"),
