@@ -309,6 +309,26 @@ def test_a_few_at_a_time_behind_everything_else(house: Taking) -> None:
         backfill.pause(house.ctx, TENANT)
 
 
+def test_what_gave_up_is_named_and_holds_up_nobody(house: Taking) -> None:
+    """A dead letter is the order's own matter: its row says so, and the next order has its turn."""
+    house.plan()
+    id, door = backfill.start(house.ctx, TENANT).id, house.ctx.door(TENANT)
+    backfill.advance(house.ctx, TENANT, id, 1)
+    (first,) = [row for row in house.rows() if row.state == "wanted"]
+    now = house.clock.now()
+
+    def dies(tx: Any) -> None:
+        inbox.claim(tx, TENANT, first.order_id, run_id="r", executor="x", now=now)
+        inbox.give_up(tx, TENANT, first.order_id, "r", "SEVDESK-455")
+
+    door.run(Store.INBOX, dies)
+    backfill.advance(house.ctx, TENANT, id, 1)
+    told = {row.order_id: (row.state, row.code) for row in house.rows() if row.state != "planned"}
+    assert told.pop(first.order_id) == ("stuck", "SEVDESK-455")
+    assert list(told.values()) == [("wanted", None)]
+    assert house.status()["orders"]["stuck"] == 1
+
+
 def test_s24_nothing_is_taken_over_for_a_tenant_that_left(house: Taking) -> None:
     house.plan()
     started = backfill.start(house.ctx, TENANT)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from graphql import (
@@ -53,6 +54,7 @@ class BulkQuery:
     node: tuple[FieldNode, ...]
 
 
+@lru_cache(maxsize=16)
 def read(schema: GraphQLSchema, text: str, *, nodes_only: bool = False) -> BulkQuery | list[str]:
     """The query, or the sentences Shopify would refuse it with. `schema` has its resolvers."""
     try:
