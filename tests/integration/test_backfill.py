@@ -156,6 +156,20 @@ def test_s104_a_killed_planning_goes_on_where_it_was(
     assert len(shop.shopify.bulk_operations(SHOP)) == exports + 1
 
 
+def test_a_cancelled_planning_stops_its_export(
+    shop: Taking, planned: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ladenbuch.shopify.bulk.wait", interrupted)
+    shop.shopify.bulk_trouble(SHOP, slow=1e6)
+    with pytest.raises(KeyboardInterrupt):
+        shop.plan()
+    assert backfill.cancel(shop.ctx, TENANT).state == "cancelled"
+    assert shop.shopify.bulk_operations(SHOP)[-1]["status"] == "CANCELING"
+
+
 def test_b10_an_export_that_lost_lines_counts_for_nothing(shop: Taking, planned: dict[str, Any]) -> None:
     """As few as one line: an alarm, no row, and the next time it is made anew."""
     shop.shopify.bulk_trouble(SHOP, lose=1)

@@ -27,6 +27,7 @@ from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.backfilling import Pace, as_json, keys_hash
 from ladenbuch.errors import LadenbuchError, NeedsAttention, UsageError
 from ladenbuch.inbox.marks import order_marks
+from ladenbuch.shopify import bulk
 from ladenbuch.shopify.period import orders_listed
 from ladenbuch.telemetry.trace import bound
 from ladenbuch.workflows.backfill_plan import basis
@@ -115,8 +116,19 @@ def resume(ctx: Context, tenant: str, id: str | None = None, *, by: str = "opera
 
 
 def cancel(ctx: Context, tenant: str, id: str | None = None, *, by: str = "operator") -> Backfill:
-    """Want no further order, for good; what was posted stays. Raises UsageError("BACKFILL-STATE")."""
-    return _moved(ctx, tenant, id, backfills.OPEN, "cancelled", by)
+    """Want no further order, for good; what was posted stays. Raises UsageError("BACKFILL-STATE").
+
+    An export that is under way for its planning is stopped, if Shopify can be reached.
+    """
+    before = _found(ctx, tenant, id)
+    ended = _moved(ctx, tenant, before.id, backfills.OPEN, "cancelled", by)
+    export = before.cursor.get("export")
+    if before.state == "planning" and isinstance(export, str):
+        try:
+            bulk.cancel(ctx.shopify(tenant).execute, export)
+        except LadenbuchError as error:
+            log.warning("the export goes on: %s", error.code, extra={"tenant": tenant})
+    return ended
 
 
 def _moved(
