@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -110,15 +110,22 @@ def append(
 
 def verify(tx: Transaction, tenant: str) -> int | None:
     """None when the tenant's chain is whole, otherwise the index of the first entry that is not what it was."""
+    rows = _rows(tx, tenant)
+    head = tx.execute(sa.select(audit_heads).where(audit_heads.c.tenant == tenant)).first()
+    return broken_at(rows, None, GENESIS) if head is None else broken_at(rows, int(head.entries), str(head.hash))
+
+
+def broken_at(rows: Iterable[Mapping[str, Any]], entries: int | None, head: str) -> int | None:
+    """None when `rows`, a chain from its beginning, are `entries` whole ones and end with the hash `head`; otherwise
+    the index of the first that is not what it was. `entries` None: the row that says so is missing."""
     expected, previous = 0, GENESIS
-    for row in _rows(tx, tenant):
+    for row in rows:
         if row["seq"] != expected or row["previous"] != previous or _digest(row) != row["hash"]:
             return expected
         expected, previous = expected + 1, row["hash"]
-    head = tx.execute(sa.select(audit_heads).where(audit_heads.c.tenant == tenant)).first()
-    if head is None:
-        return None if expected == 0 else expected
-    return None if (head.entries, head.hash) == (expected, previous) else min(expected, int(head.entries))
+    if (entries or 0, head) == (expected, previous):
+        return None
+    return expected if entries is None else min(expected, entries)
 
 
 def entries(tx: Transaction, tenant: str, subject: str | None = None, limit: int = 200) -> list[Entry]:

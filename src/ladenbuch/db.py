@@ -232,6 +232,17 @@ class Database:
             with engine.connect() as tx:
                 tx.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def copy(self, store: Store, target: Path) -> None:
+        """One snapshot of a store's file as a new file, while others read and write; without what was deleted from it.
+
+        Only where the stores are files. Raises sqlite3.Error where it cannot be read or written.
+        """
+        raw = self._engines[store].raw_connection()
+        try:
+            raw.cursor().execute("VACUUM INTO ?", (str(target),))
+        finally:
+            raw.close()
+
     def connections(self) -> dict[tuple[Store, str], int]:
         """Open connections of each store's pool: "busy" in a transaction, "idle" between two."""
         found: dict[tuple[Store, str], int] = {}

@@ -354,6 +354,20 @@ def alarms(
 
 
 @app.command()
+def backup(
+    into: Annotated[Path, typer.Argument(metavar="DIR", help="Folder the backups are kept in; made when missing.")],
+    keys_dir: Annotated[
+        Path | None, typer.Option("--keys", help="Where the copies of the keys go. Default: DIR/keys.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Copy both stores while the connector runs, and prove the copy. On PostgreSQL: says what to run, exit 2."""
+    from ladenbuch.cli.backing_up import back_up_now
+
+    raise typer.Exit(back_up_now(into, keys_dir, as_json=as_json))
+
+
+@app.command()
 def stop(
     reason: Annotated[str, typer.Option(help="Why; shown wherever something waits for it.")] = "by the operator",
     tenant: TenantOption = None,
