@@ -1,6 +1,6 @@
 """A shop that comes from another tool: that tool's invoices in sevdesk in four styles, taken over, the rest invoiced.
 
-    python tests/adoption_world.py --orders 1500 --foreign 1000 --seed 7      # one JSON object
+    python tests/adoption_world.py --orders 1564 --foreign 1000 --seed 7      # one JSON object; 1,500 owe an invoice
 
 The shop's lives are those of the chaos suite's ring 1, with its weather and its deaths. The other tool writes through
 sevdesk's own door, what it wrote is known here and nowhere in our books, and the auditor counts each of its invoices as
@@ -46,6 +46,7 @@ class OtherTool:
 
     sevdesk: SevdeskSimulator
     written: dict[str, str] = field(default_factory=dict)  # id in sevdesk -> number of the order
+    others: list[str] = field(default_factory=list)  # ids of what it wrote for sales of other channels
     styles: Counter[str] = field(default_factory=Counter)
 
     def invoice(self, snapshot: Node, owed: OwedDocument, style: str, *, paid: bool) -> None:
@@ -87,6 +88,22 @@ class OtherTool:
         self.written[str(made["id"])] = number
         self.styles[style] += 1
 
+    def other_sale(self, snapshot: Node, owed: OwedDocument, index: int) -> None:
+        """A sale of another channel on the same day, over the same amount, to somebody else: nobody's order here."""
+        stranger = {
+            **(snapshot["billingAddress"] or {}),
+            "firstName": "Kim",
+            "lastName": f"Fremd{index}",
+            "company": None,
+            "address1": f"Anderswo {index}",
+        }
+        like: Node = {**snapshot, "billingAddress": stranger, "name": f"#9{index:05}", "id": f"x/{990_000_000 + index}"}
+        self.invoice(like, owed, STYLES[index % len(STYLES)], paid=False)
+        self.styles[STYLES[index % len(STYLES)]] -= 1
+        identifier = next(reversed(self.written))
+        del self.written[identifier]
+        self.others.append(identifier)
+
     def _pay(self, invoice: int, cents: int, day: str) -> None:
         account = {"id": self.sevdesk.account_id("PayPal"), "objectName": "CheckAccount"}
         line = self._call("POST", "/CheckAccountTransaction", {
@@ -109,6 +126,7 @@ class Takeover(Simulation):
     """The shop's hours pass unheard; another tool writes `foreign` invoices; then they are taken over and we go on."""
 
     foreign: int = 60
+    other_sales: int = 0
     deaths_of_the_takeover: int = 0
     dry: Survey | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -169,6 +187,8 @@ class Takeover(Simulation):
                 style = STYLES[len(self.tool.written) % len(STYLES)]
                 whole = all(booking.clearing for booking in first.bookings) and first.bookings
                 self.tool.invoice(orders[gid], first, style, paid=bool(whole) and len(self.tool.written) % 8 < 4)
+                if len(self.tool.others) < self.other_sales:
+                    self.tool.other_sale(orders[gid], first, len(self.tool.others))
 
     def _writes(self) -> int:
         calls = self.sevdesk.calls()["by_endpoint"]
@@ -176,6 +196,9 @@ class Takeover(Simulation):
 
     def _by_others(self) -> dict[str, str]:
         return self.tool.written
+
+    def _nobodys(self) -> list[str]:
+        return self.tool.others
 
     def told(self) -> Node:
         """The figures of the proof."""
@@ -196,6 +219,7 @@ class Takeover(Simulation):
             "orders": self.report.orders,
             "foreign": len(self.tool.written),
             "styles": dict(self.tool.styles),
+            "sales of other channels": len(self.tool.others),
             "dry_run": counts(self.dry.lines),
             "adopted": len(taken),
             "adopted_wrongly": sum(self.tool.written.get(one) != order for one, order in taken.items()),
@@ -235,11 +259,12 @@ class _Told(Takeover):
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    for name, value in (("orders", 1500), ("foreign", 1000), ("seed", 7)):
+    for name, value in (("orders", 1564), ("foreign", 1000), ("seed", 7)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--faults", default="calm")
     chosen = parser.parse_args()
-    figures = lived(chosen.seed, chosen.orders, chosen.foreign, faults=chosen.faults, mix="domestic")
+    more = {"faults": chosen.faults, "mix": "domestic", "other_sales": chosen.foreign // 10}
+    figures = lived(chosen.seed, chosen.orders, chosen.foreign, **more)
     print(json.dumps(figures, ensure_ascii=False))
     sound = not (figures["findings"] or figures["duplicates"] or figures["missing"] or figures["adopted_wrongly"])
     held = sound and figures["adopted"] >= chosen.foreign * 0.99 and figures["asked"] <= chosen.foreign * 0.01

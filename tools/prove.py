@@ -266,7 +266,7 @@ def adopt(result: Result) -> None:
     """1,000 invoices of another tool in four styles among 1,500 orders: 1,000 taken over, 500 written, none doubled"""
     head = "| figure | value |\n|---|---|\n"
     runs = {
-        "calm": ("--orders", "1500", "--foreign", "1000"),
+        "calm": ("--orders", "1564", "--foreign", "1000"),  # 1,500 of them owe an invoice
         "storm, with deaths": ("--orders", "150", "--foreign", "100", "--faults", "storm"),
     }
     for title, more in runs.items():

@@ -465,11 +465,16 @@ class Simulation:
             for item in sim.messages
         ]
         state, unsure = self.sevdesk.state(), self._uncertain()
-        return audit(rows, state, messages, note_prefix="c1", uncertain_letters=unsure, others=self._by_others())
+        written = {"others": self._by_others(), "foreign": self._nobodys()}
+        return audit(rows, state, messages, note_prefix="c1", uncertain_letters=unsure, **written)
 
     def _by_others(self) -> Mapping[str, str]:
         """Invoices another tool wrote, by their id in sevdesk, and the number of the order each is of."""
         return {}
+
+    def _nobodys(self) -> list[str]:
+        """Ids of invoices in sevdesk that are of no order."""
+        return []
 
     def _uncertain(self) -> list[str]:
         from ladenbuch import books

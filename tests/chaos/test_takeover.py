@@ -12,7 +12,7 @@ def test_b11_invoices_of_another_tool_in_four_styles_are_taken_over_and_only_the
     seed: int, faults: str
 ) -> None:
     """`make prove LINE=adopt` is the same with 1,000 of 1,500."""
-    found = lived(seed, 14, 8, faults=faults, mix="domestic")
+    found = lived(seed, 14, 8, faults=faults, mix="domestic", other_sales=4)
     assert found["findings"] == [] and found["duplicates"] == found["missing"] == found["cent_deviation"] == 0
     assert (found["adopted"], found["adopted_wrongly"], found["asked"]) == (found["foreign"], 0, 0)
     assert found["dry_run"]["adopt"] == found["foreign"] == 8

@@ -10,11 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import T0, agreement, at, mug, order, payment, sale
+from builders import PROFILE, T0, agreement, at, mug, order, payment, sale
+from ladenbuch.domain.actions import Plan
 from ladenbuch.domain.adoption import chosen, judge, match
+from ladenbuch.domain.books import Books, Hand
+from ladenbuch.domain.certificate import certificate
+from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import facts_of
 from ladenbuch.domain.foreign import ForeignDocument, Sought, number_of, person_key, plain_name, sought_of, told_by
 from ladenbuch.domain.order import Address
+from ladenbuch.domain.plan import plan
+from ladenbuch.domain.threshold import counted
 
 DAY = T0.date()
 NINETEEN = ((Decimal(19), 1190),)
@@ -241,3 +247,64 @@ def test_what_a_document_tells_is_read_from_note_tags_and_texts() -> None:
     assert said.names == {"10023"} and not said.claims  # a word of a note may mean anything
     assert told_by(replace(FOREIGN, texts="Bestellung&nbsp;#77-A<br>vom 1.2.")).names == {"77-a"}
     assert person_key("Muster, Erika") == person_key("erika  MUSTER") != person_key("Erika Mustermann")
+
+
+def taken(*ledger: object, now: object = None, profile: object = PROFILE, **document: object) -> Plan:
+    """The plan of an order with one document of others that names it."""
+    whole = order(*(ledger or (mug(),)), payments=(payment(1, 1190, T0),))  # type: ignore[arg-type]
+    evidence = Evidence(foreign=(replace(FOREIGN, note="#1001", **document),))  # type: ignore[arg-type]
+    return plan(facts_of(whole), Books(), [profile], at(days=1), evidence)  # type: ignore[list-item]
+
+
+def test_r22_an_adopted_invoice_is_pinned_with_what_it_says_and_covers_what_it_carries() -> None:
+    """R1, R16: its number, day, rule and sums; every fact of that part of the ledger once; nothing is called."""
+    made = taken(nets=((Decimal(19), 999),), delivery=DAY - timedelta(days=1), country="DE", buyer="Erika Muster")
+    (action,) = made.actions
+    document = action.document
+    assert (action.kind, document.state, document.made_by, document.sevdesk_id) == ("adopt", "final", "adopted", "77")
+    assert (document.number, document.draft.invoice_date, document.draft.delivery_date) == (
+        "RE-20", DAY, DAY - timedelta(days=1),
+    )  # fmt: skip
+    assert [(cover.fact_id, cover.amount) for cover in document.covers] == [("gid://shopify/Agreement/1", 1190)]
+    assert document.tax["sums"] == {"19": [1190, 999, 191]}  # as it stands there, not as we would compute it
+    assert (document.tax["rule"], document.tax["case"], document.draft.party.name) == (1, "domestic", "Erika Muster")
+    assert action.covers == ("gid://shopify/Agreement/1",) and "RE-20" in action.reason
+
+
+def test_r22_a_tenant_that_makes_drafts_only_takes_over_too_and_a_covered_order_is_not_asked_again() -> None:
+    assert [item.kind for item in taken(profile=replace(PROFILE, draft_only=True)).actions] == ["adopt"]
+    document = taken().actions[0].document
+    whole = order(mug(), payments=(payment(1, 1190, T0),))
+    known = Books(documents=(document,), applied=frozenset({document.key}), hands=(Hand("paid", document.key, 1190),))
+    after = plan(facts_of(whole), known, [PROFILE], at(days=1), Evidence(foreign=(replace(FOREIGN, note="#1001"),)))
+    assert (after.actions, after.attention, after.exclusion) == ((), (), None)
+    assert certificate(facts_of(whole), known, after).holds
+
+
+def test_b11_a_later_addition_is_not_invoiced_while_another_document_names_the_order() -> None:
+    """The previous tool may have written the supplement, too: asked about, and nothing written."""
+    document = taken().actions[0].document
+    more = agreement(2, at(days=2), sale(2, 535, {"7": 35}), reason="ORDER_EDIT")
+    whole = order(mug(), more, payments=(payment(1, 1190, T0), payment(2, 535, at(days=2))))
+    known = Books(documents=(document,), applied=frozenset({document.key}), hands=(Hand("paid", document.key, 1190),))
+    alone = plan(facts_of(whole), known, [PROFILE], at(days=3))
+    assert [item.kind for item in alone.actions if item.document] == ["invoice", "finalise"]
+    beside = replace(FOREIGN, id="78", number="RE-21", note="#1001", gross=535, by_rate=((Decimal(7), 535),))
+    asked = plan(facts_of(whole), known, [PROFILE], at(days=3), Evidence(foreign=(beside,)))
+    assert [item.code for item in asked.attention] == ["ADOPT"]
+    assert not [item for item in asked.actions if item.document is not None]
+
+
+@pytest.mark.parametrize(
+    ("rule", "country", "case"),
+    [(1, "DE", "domestic"), (1, "FR", "below_threshold"), (18, "FR", "oss_goods"), (2, "CH", "export"),
+     (11, "DE", "small_business")],
+)  # fmt: skip
+def test_r16_the_case_follows_from_the_rule_it_bears(rule: int, country: str, case: str) -> None:
+    there = Address("Erika", "Muster", None, "Rue 1", None, "75001", "Paris", None, country)
+    whole = order(mug(), payments=(payment(1, 1190, T0),), billing_address=there, shipping_address=there)
+    for since, counts in ((at(days=-1), case in ("below_threshold", "oss_goods")), (at(days=1), False)):
+        evidence = Evidence(foreign=(replace(FOREIGN, note="#1001", tax_rule=rule),))
+        (action,) = plan(facts_of(whole), Books(), [replace(PROFILE, go_live=since)], at(days=2), evidence).actions
+        assert action.document.tax["case"] == case
+        assert (counted(action.document, "x") is not None) == counts  # earlier sales are in the profile's own figures

@@ -146,6 +146,7 @@ def pin_document(tx: Transaction, tenant: str, order_id: str, document: PostedDo
     assert document.tax_point is not None
     for_eu = counted(document, order_id)
     sums = {str(rate): [item.gross, item.net, item.tax] for rate, item in draft.sums.items()}
+    sums = document.tax.get("sums") or sums  # of an invoice of others as it stands (R16)
     fresh = insert_new(
         tx,
         documents,

@@ -15,6 +15,7 @@ from ladenbuch.domain.adoption import EVIDENCE, NOTHING, Choice, Verdict, chosen
 from ladenbuch.domain.answers import WAIVE, adoptable
 from ladenbuch.domain.books import Books, Cover, PostedDocument
 from ladenbuch.domain.document import OSS_RULES, InvoiceDraft, Party, rate_text
+from ladenbuch.domain.evidence import vat_id_of
 from ladenbuch.domain.facts import Facts, Problem
 from ladenbuch.domain.first import Basis, note_of
 from ladenbuch.domain.foreign import Cut, ForeignDocument, sought_of
@@ -24,6 +25,8 @@ from ladenbuch.domain.party import party_of
 from ladenbuch.domain.positions import fold
 from ladenbuch.domain.profile import Profile
 from ladenbuch.domain.reasons import because
+from ladenbuch.domain.tax_cases import CASES
+from ladenbuch.domain.territory import UNION, territory_of
 from ladenbuch.errors import Rejected
 
 #: What a person may say besides "adopt number ...".
@@ -156,17 +159,28 @@ def _posted(basis: Basis, profile: Profile, document: ForeignDocument, verdict: 
         number=document.number,
         content=document.content or None,
         tax_point=point,
-        tax=_tax(document, draft, cut),
+        tax=_tax(order, document, draft, cut, before=point < profile.go_live),
         profile_version=profile.version,
         made_by="adopted",
     )
 
 
-def _tax(document: ForeignDocument, draft: InvoiceDraft, cut: Cut) -> dict[str, object]:
-    """What the document says of its tax, as it is pinned: nothing is decided here."""
+def _case(order: Order, document: ForeignDocument) -> str:
+    """The case of the tax decision its rule stands for: corrections need its sentence, the EU threshold its net."""
+    if document.tax_rule != 1:
+        return next((name for name, case in CASES.items() if case.rule == document.tax_rule), "adopted")
+    place = territory_of(order.shipping_address or order.billing_address, goods=True)
+    abroad = place is not None and place.status == UNION and vat_id_of(order) is None
+    return "below_threshold" if abroad else "domestic"
+
+
+def _tax(order: Order, document: ForeignDocument, draft: InvoiceDraft, cut: Cut, *, before: bool) -> dict[str, object]:
+    """What the document says of its tax, as it is pinned: nothing is decided here. `before`: from before go-live."""
+    nets = dict(document.nets)
+    read = [(rate, gross, nets[rate]) for rate, gross in document.by_rate or () if rate in nets]
     return {
         "rule": draft.tax_rule,
-        "case": "adopted",
+        "case": _case(order, document),
         "rates": [rate_text(rate) for rate in draft.sums],
         "place": draft.delivery_country or draft.party.country,
         "inputs": {},
@@ -178,6 +192,8 @@ def _tax(document: ForeignDocument, draft: InvoiceDraft, cut: Cut) -> dict[str, 
         "override": {},
         "cut": cut.at.isoformat(),
         "paid_minor": document.paid,
+        "sums": {rate_text(rate): [gross, net, gross - net] for rate, gross, net in read},
+        "before_us": before,
     }
 
 

@@ -38,6 +38,8 @@ from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.tax_cases import lawful_note
 from ladenbuch.errors import Rejected
 
+#: What of an invoice's pinned tax says nothing about its corrections.
+_OF_INVOICES = frozenset({"override", "closed", "cut", "sums", "paid_minor"})
 _BY_HAND = ("correct it by hand in sevdesk", "leave the invoice as it is", "exclude the order")
 
 
@@ -415,7 +417,7 @@ class _Replay:
         except Rejected as refusal:
             self.chain.attention.append(Problem(refusal.code, refusal.message, (self.order.id,), _BY_HAND))
             raise _Stop from None
-        tax = {name: value for name, value in carrier.document.tax.items() if name not in ("override", "closed", "cut")}
+        tax = {name: value for name, value in carrier.document.tax.items() if name not in _OF_INVOICES}
         return PostedDocument(
             key,
             "credit_note",

@@ -45,9 +45,10 @@ _LONG_ID = 12
 class ForeignDocument:
     """An invoice or credit note in sevdesk that is not ours. Amounts in minor units, days of the accounting zone.
 
-    `sort`: invoice | credit_note. `type` is sevdesk's (RE, SR, CN, ...). `by_rate` is None while its positions are not
-    read. `note` is sevdesk's reference field, `texts` what is printed above and below the positions, `buyer` the first
-    line of the address. `cancelled` where a cancellation of it is known. `content` is the hash of it all.
+    `sort`: invoice | credit_note. `type` is sevdesk's (RE, SR, CN, ...). `by_rate` (gross) is None while its positions
+    are not read, `nets` are the nets of the same rates. `note` is sevdesk's reference field, `texts` what is printed
+    above and below the positions, `buyer` the first line of the address. `cancelled` where a cancellation of it is
+    known. `content` is the hash of it all.
     """
 
     sort: str
@@ -60,6 +61,7 @@ class ForeignDocument:
     gross: int
     tax_rule: int | None = None
     by_rate: tuple[tuple[Decimal, int], ...] | None = None
+    nets: tuple[tuple[Decimal, int], ...] = ()
     paid: int = 0
     cancelled: bool = False
     note: str = field(default="", repr=False)

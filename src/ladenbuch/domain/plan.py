@@ -144,7 +144,8 @@ def _after_tax_point(
         invoiced = standing if chain.documents and not theirs else None
         returned, feeds = chain.returned, basis.evidence.feeds
         made = money(facts, books, profile, invoiced, returned, chain.overpaid_back, cards, feeds, basis.now)
-    attention += made.problems
+    waits = basis.asked is not None and basis.asked in attention  # then money may be for what is not invoiced yet
+    attention += [item for item in made.problems if not (waits and item.code == "OVERPAID")]
     actions, still = _posting(books, profile, chain, standing, made, basis, theirs=bool(theirs))
     waiting += still
     flap = [item for item in actions if item.key in books.applied]

@@ -67,9 +67,12 @@ class Counter:
 
 
 def counted(document: PostedDocument, order_id: str) -> EuSale | None:
-    """What a document adds to the threshold; None for one that has nothing to do with it."""
+    """What a document adds to the threshold; None for one that has nothing to do with it.
+
+    What others invoiced before go-live is in the profile's own figures (`Profile.sold_before`).
+    """
     case = document.tax.get("case")
-    if case not in COUNTED or document.tax_point is None:
+    if case not in COUNTED or document.tax_point is None or document.tax.get("before_us"):
         return None
     net = sum(total.net for total in document.draft.sums.values())
     sign = -1 if document.kind == "credit_note" else 1

@@ -63,6 +63,7 @@ def read_foreign(
         gross=invoice.gross,
         tax_rule=invoice.tax_rule,
         by_rate=_by_rate(positions),
+        nets=tuple((rate.normalize(), net) for rate, (_, net, _) in sorted(sums_per_rate(positions).items())),
         paid=invoice.paid,
         cancelled=_seems_cancelled(invoice.status, invoice.paid, invoice.gross),
         note=invoice.note or "",
