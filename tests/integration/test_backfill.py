@@ -30,8 +30,10 @@ ORDERS = 10
 class Taking(House):
     """A shop that had sold for three months before the connector came; nothing is polled and no webhook sent."""
 
-    def __init__(self, folder: Path, orders: int = ORDERS, mix: str = "domestic") -> None:
-        super().__init__(folder, END, None)
+    def __init__(
+        self, folder: Path, orders: int = ORDERS, mix: str = "domestic", profile: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(folder, END, profile)
         ctx = self.ladenbuch.context
         cut_off = END - timedelta(days=100)
         ctx.door(TENANT).run(Store.BOOKS, lambda tx: tenants.set_cut_off(tx, TENANT, cut_off))
@@ -353,3 +355,20 @@ def test_s24_nothing_is_taken_over_for_a_tenant_that_left(house: Taking) -> None
     backfill.advance(house.ctx, TENANT, started.id, 3)
     assert house.marks() == []
     assert house.status()["state"] == "running", "it goes on when the shop comes back"
+
+
+def test_r11_closed_months_stay_closed_and_the_plan_says_so(tmp_path: Path) -> None:
+    """R11: nothing is dated into a closed period; what would belong there is asked about."""
+    house = Taking(tmp_path, 8, profile={"books_closed_until": "2026-09-30"})
+    try:
+        plan = house.plan()["plan"]
+        closed = plan["attention"]["PERIOD-CLOSED"]
+        assert 0 < closed < plan["orders"]
+        assert "2026-09" not in {row["month"] for row in plan["months"]}
+        backfill.start(house.ctx, TENANT)
+        house.work()
+        data = house.status()
+        assert (data["state"], data["orders"]["as_planned"]) == ("done", 8)
+        assert len(house.invoices()) == plan["actions"]["invoice"]["count"]
+    finally:
+        house.close()
