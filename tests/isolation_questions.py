@@ -59,6 +59,7 @@ from ladenbuch.domain.month import ListedOrder
 from ladenbuch.errors import Rejected
 from ladenbuch.sealed import SealedColumn
 from ladenbuch.vault.data_keys import drop, load, make_first, rewrap, stamp
+from ladenbuch.web.given_up import GivenUp
 from ladenbuch.web.reads import SqlReads
 from ladenbuch.workflows import (
     certify,
@@ -515,6 +516,15 @@ def _of_pages() -> None:
             ask("orders", lambda w, tx, t, s=state, p=page: reads(w).orders(t, s, p))
     ask("timeline", lambda w, tx, t: [reads(w).timeline(t, one) for one in (w.ids["order"], *w.ids["orders"])])
     ask("timeline", lambda w, tx, t: [reads(w).timeline(t, one) for one in (OPEN, HELD, "nothing")])
+
+    def given_up(w: World) -> GivenUp:
+        return GivenUp(w.database)
+
+    ask("given_up", lambda w, tx, t: [given_up(w).counts(t), given_up(w).rows(t, "open", 0, 9)])
+    ask(
+        "given_up",
+        lambda w, tx, t: [given_up(w).one(t, one) for one in ("order:s", "order:s1", "letter:s", "event:no")],
+    )
 
 
 def _of_work() -> None:

@@ -62,18 +62,20 @@ class SharedCircuits:
         if known is not None and timedelta(0) <= now - known[0] < timedelta(seconds=LOOK):
             return known[1]
         found = self._door.read(Store.BOOKS, self._read)
-        self._remember(now, found)
-        return found
+        with self._lock:
+            if self._known is known:  # else somebody opened or closed it while we read, and knows better
+                self._known = (now, found)
+            return self._known[1]
 
     def open(self, circuit: Circuit) -> None:
-        """Open it for every process."""
+        """Open it for every process; for this one at once, for calls go on while it is written."""
+        self._remember(self._clock(), circuit)
         probed = None if circuit.probed_until is None else to_micros(circuit.probed_until)
         row = {"kind": circuit.kind, "until": to_micros(circuit.until), "pause": round(circuit.pause * 1000)}
         tenant, service = self._names["t"], self._names["s"]
         self._door.run(
             Store.BOOKS, lambda tx: upsert(tx, circuits, tenant=tenant, service=service, **row, probed_until=probed)
         )
-        self._remember(self._clock(), circuit)
 
     def probe(self, now: datetime, until: datetime) -> bool:
         """Become the one probe; False when another one is it, or the circuit was closed or opened anew."""

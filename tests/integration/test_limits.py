@@ -16,8 +16,9 @@ import pytest
 from acceptance.invoice_cases import mixed_rates
 from house import SHOP as HOUSE_SHOP
 from house import TENANT, House, life
+from ladenbuch import inbox
 from ladenbuch.bucket import Priority, Turn, working_as
-from ladenbuch.db import Database
+from ladenbuch.db import Database, Store
 from ladenbuch.errors import Retryable
 from ladenbuch.shopify import oauth
 from ladenbuch.shopify.admin import Admin, Call
@@ -184,8 +185,10 @@ def test_an_open_circuit_makes_orders_wait_and_lets_them_go_on_by_itself(house: 
 
     house.door.handle = down  # type: ignore[method-assign]
     start = house.clock.now() + timedelta(minutes=5)
-    for number in range(8):
-        house.live(life(1001 + number, start + timedelta(seconds=number), mixed_rates))
+    told = [life(1001 + number, start, mixed_rates) for number in range(8)]
+    pairs = [(TENANT, one.order_id) for one in told]
+    house.database.tenant(TENANT).run(Store.INBOX, lambda tx: inbox.want_all(tx, pairs, start))
+    house.live(*told)
     ended = house.ladenbuch.metrics.settles_total
     assert ended.labels("SEVDESK-BREAKER")._value.get() > 0, "postponed like any other Retryable"
     assert len(house.invoices()) == 8
