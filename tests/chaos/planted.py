@@ -5,7 +5,7 @@
     sweep               what a run let go of without a word is never picked up again
     commit after        the intent is written after the call: a process that dies between forgets the call
     count               the poll asks whether an order is known instead of comparing when it changed
-    pin                 what an unconfirmed document was decided on is decided once more
+    pin                 what a document covers is decided once more, from what the order says by now
     run id              a run that stood still goes on writing after another took its order over
     last moment         a run that stood still between its look and its call sends the call all the same
 
@@ -25,6 +25,7 @@ from unittest import mock
 
 from chaos.simulation import QuickAdmin, Simulation
 from ladenbuch import books
+from ladenbuch.domain.books import Cover
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.workflows import booking, correcting, dispatch, invoicing, run
 from ladenbuch.workflows import poll as polling
@@ -139,13 +140,18 @@ def _count() -> Any:
 
 
 def _pin() -> Any:
-    load = books.load
+    """What the first invoice covers is what the order says by now, not what was written down with it."""
+    plan = settling.plan
 
-    def forgetful(tx: Any, tenant: str, order_id: str, unseal: Any) -> Any:
-        known = load(tx, tenant, order_id, unseal)
-        return replace(known, documents=tuple(item for item in known.documents if item.state != "intended"))
+    def redecided(facts: Any, known: Any, *more: Any) -> Any:
+        every = tuple(Cover(item.id, sum(sale.total for sale in item.sales)) for item in facts.agreements)
+        first = next((item for item in known.documents if item.kind == "invoice" and item.covers), None)
+        if first is not None:
+            documents = [replace(item, covers=every if item is first else ()) for item in known.documents]
+            known = replace(known, documents=tuple(documents))
+        return plan(facts, known, *more)
 
-    return mock.patch.object(settling.books, "load", forgetful)
+    return mock.patch.object(settling, "plan", redecided)
 
 
 def _run_id() -> Any:
