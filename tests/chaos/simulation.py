@@ -53,12 +53,9 @@ from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
 from migrated import migrated
 
 SHOP = "chaos.myshopify.com"
+START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 #: A morning, a month that ends in Berlin while orders come in, a year that does.
-STARTS = (
-    datetime(2026, 11, 2, 8, 0, tzinfo=UTC),
-    datetime(2026, 11, 30, 22, 54, tzinfo=UTC),
-    datetime(2026, 12, 31, 22, 54, tzinfo=UTC),
-)
+STARTS = (START, datetime(2026, 11, 30, 22, 54, tzinfo=UTC), datetime(2026, 12, 31, 22, 54, tzinfo=UTC))
 SECRET = "chaos-secret"
 KEY = "k1:" + "A" * 43 + "="
 GATEWAYS = {
@@ -227,6 +224,7 @@ class Simulation:
     orders: int = 100
     faults: str | None = None  # None: by the seed, half of them storms
     crash_rate: float = 0.0006
+    begins: datetime | None = None  # None: by the seed
     others: Mapping[str, float] | None = None  # None: by the seed, every other one
     mix: str | None = None  # None: by the seed, one in five with every situation there is
     span: timedelta = timedelta(minutes=10)
@@ -254,7 +252,7 @@ class Simulation:
     @property
     def start(self) -> datetime:
         """When the history begins."""
-        return STARTS[self.seed % len(STARTS)]
+        return self.begins or STARTS[self.seed % len(STARTS)]
 
     @property
     def world(self) -> str:

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 import stocked
-from chaos.simulation import SHOP, STARTS, Simulation
+from chaos.simulation import SHOP, START, Simulation
 from ladenbuch import audit, books, inbox, outbox
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.db import Database, Store
@@ -66,7 +66,7 @@ def seed() -> int:
     """A seed of four reads orders the long way; the first that has some orders of every outcome."""
     span = timedelta(minutes=10)
     for number in range(4, 400, 4):
-        lives = generate(number, 60, shop=SHOP, mix="wide", end=STARTS[0] + span, span=span)
+        lives = generate(number, 60, shop=SHOP, mix="wide", end=START + span, span=span)
         if {item.label.outcome for item in lives} == {"documented", "waiting", "excluded", "attention"}:
             return number
     raise AssertionError("no such seed")
@@ -75,7 +75,7 @@ def seed() -> int:
 @pytest.fixture(scope="module")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     """Sixty orders of every kind, in calm weather."""
-    made = Lived(seed=seed(), orders=60, faults="calm", crash_rate=0.0, mix="wide")
+    made = Lived(seed=seed(), orders=60, faults="calm", crash_rate=0.0, mix="wide", begins=START)
     made.live(tmp_path_factory.mktemp("month"))
     yield made
     made.database.close()
@@ -371,7 +371,7 @@ def test_an_order_the_shop_does_not_list(life: Lived, clean: PeriodCertificate) 
 def test_the_month_begins_where_the_accounting_calendar_says(life: Lived) -> None:
     ctx = life.house.context
     period = period_of(ctx, "chaos", *NOVEMBER)
-    assert period.start.isoformat() == "2026-10-31T23:00:00+00:00" and period.start < STARTS[0]
+    assert period.start.isoformat() == "2026-10-31T23:00:00+00:00" and period.start < START
     empty = certificate_of(ctx, "chaos", period_of(ctx, "chaos", date(2026, 9, 1), date(2026, 10, 1)), GRACE)
     assert (empty.verdict, empty.orders, empty.sums) == ("complete", [], {})
 
@@ -409,14 +409,14 @@ def test_R13_a_cancellation_our_books_know_is_a_question_of_its_order(life: Live
 def test_the_books_of_a_month_read_the_same_on_both_databases(database: Database) -> None:
     """What is read is what was written: every order, every document with its sums, covers and links."""
     settings = Settings.read({"LADENBUCH_KEYS": "k1:" + "A" * 43 + "="})
-    house = Ladenbuch(settings, database, Vault(KeyRing.parse("k1:" + "A" * 43 + "="), database), clock=lambda: STARTS[0])
+    house = Ladenbuch(settings, database, Vault(KeyRing.parse("k1:" + "A" * 43 + "="), database), clock=lambda: START)
     accounts = {
         name: {"mode": "clearing+payouts", "account": "12"} for name in ("shopify_payments", "klarna", "paypal")
     }
     profile = {"shop_key": "s1", "gateways": accounts | {"bank_deposit": "bank"}}
-    stocked.open_shop(house, "t1", profile, STARTS[0] - timedelta(days=40), START - timedelta(days=40))
-    lives = generate(5, 60, shop="t1.myshopify.com", mix="wide", end=STARTS[0], span=timedelta(days=1))
-    stocked.settle(house, "t1", (item.final for item in lives), STARTS[0], Evidence(rate_table()))
+    stocked.open_shop(house, "t1", profile, START - timedelta(days=40), START - timedelta(days=40))
+    lives = generate(5, 60, shop="t1.myshopify.com", mix="wide", end=START, span=timedelta(days=1))
+    stocked.settle(house, "t1", (item.final for item in lives), START, Evidence(rate_table()))
     kept = read_month(house.context, "t1", period_of(house.context, "t1", *NOVEMBER), [])
     assert {item.id for item in kept.known} == {item.order_id for item in lives}
     documents = [item for item in kept.documents.values() if item.kind != "cancellation"]
