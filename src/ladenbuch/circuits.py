@@ -63,9 +63,9 @@ class SharedCircuits:
             return known[1]
         found = self._door.read(Store.BOOKS, self._read)
         with self._lock:
-            if self._known is known:  # else somebody opened or closed it while we read, and knows better
+            if self._known is known or self._known is None:
                 self._known = (now, found)
-            return self._known[1]
+            return self._known[1]  # else somebody opened or closed it while we read, and knows better
 
     def open(self, circuit: Circuit) -> None:
         """Open it for every process; for this one at once, for calls go on while it is written."""
