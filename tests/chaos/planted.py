@@ -2,7 +2,7 @@
 
     find                nothing is looked for before a call: a call that landed unseen is made again
     payloads            what a webhook carries is believed, not what the shop says now
-    sweep               what a run let go of without a word is never picked up again
+    sweep               what a process held when it died is never picked up again
     commit after        the intent is written after the call: a process that dies between forgets the call
     count               the poll asks whether an order is known instead of comparing when it changed
     pin                 what a document covers is decided once more, from what the order says by now
@@ -87,8 +87,13 @@ def _instant(text: str) -> str:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC).isoformat()
 
 
-def _sweep() -> Any:
-    return mock.patch.object(dispatch, "sweep", return_value=None)
+@contextmanager
+def _sweep() -> Iterator[None]:
+    with (
+        mock.patch.object(dispatch, "sweep", return_value=None),
+        mock.patch.object(dispatch, "take_over", return_value=set()),
+    ):
+        yield
 
 
 @contextmanager
