@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from house import SHOP, TENANT, House
 from ladenbuch import alarms, audit, backfills, inbox, tenants
 from ladenbuch.bucket import Priority
-from ladenbuch.db import Store
+from ladenbuch.db import Database, Store
 from ladenbuch.errors import NeedsAttention, Retryable, UsageError
 from ladenbuch.inbox.marks import order_marks
 from ladenbuch.simulators.lives import generate
@@ -372,3 +372,48 @@ def test_r11_closed_months_stay_closed_and_the_plan_says_so(tmp_path: Path) -> N
         assert len(house.invoices()) == plan["actions"]["invoice"]["count"]
     finally:
         house.close()
+
+
+# -- the rows, on both databases -----------------------------------------------------------------------------------
+
+
+def test_s104_rows_count_once_and_an_unproven_part_leaves_none(database: Database) -> None:
+    """A portion told twice, a part that is not proven, orders that are taken, and by nobody twice."""
+    now, door, day = END, database.tenant("t"), END.date()
+
+    def run(fn: Callable[..., Any], *more: Any) -> Any:
+        return door.run(Store.BOOKS, lambda tx: fn(tx, "t", "b", *more))
+
+    door.run(
+        Store.BOOKS,
+        lambda tx: backfills.begin(tx, "t", "b", day, day, cut_off=None, basis="x", cursor={"part": 0}, now=now),
+    )
+    orders = [
+        (backfills.Planned(f"o{number}", f"#{number}", now, now, 0, "e", "invoice", settle=number != 3), {"orders": 1})
+        for number in range(6)
+    ]
+    assert run(backfills.keep, 0, 0, orders[:3], {"part": 0, "byte": 3}, now)
+    assert run(backfills.keep, 0, 1, orders[1:4], {"part": 0, "byte": 4}, now)
+    found = run(backfills.get)
+    assert (found.pending, found.cursor, found.totals) == ({"orders": 4}, {"part": 0, "byte": 4}, {})
+    assert run(backfills.proven, {"part": 1})
+    assert run(backfills.keep, 1, 4, orders[4:], {"part": 1, "byte": 9}, now)
+    assert run(backfills.unproven, 1, {"part": 1})
+    assert run(backfills.keep, 1, 4, orders[4:], {"part": 1, "byte": 9}, now)
+    assert run(backfills.proven, {"part": 2})
+    assert run(backfills.get).totals == {"orders": 6}
+    assert run(backfills.move, ("planning",), "running", now)
+    assert not run(backfills.keep, 2, 6, orders, {}, now), "the planning is over"
+    again = timedelta(seconds=30)
+    assert run(backfills.take, 2, now, again) == ["o0", "o1"]
+    assert run(backfills.take, 9, now, again) == ["o2", "o4", "o5"], "those are taken, and one is not ours"
+    run(backfills.wanted, {"o0": 1, "o1": 1})
+    assert run(backfills.take, 9, now + again, again) == ["o2", "o4", "o5"], "nobody wanted them in time"
+    run(backfills.ended, "o0", "done", "SETTLED", now)
+    run(backfills.ended, "o0", "stuck", "BUG", now)
+    assert run(backfills.states) == {"done": 1, "wanted": 4, "left": 1}
+    assert run(backfills.ended_since, now) == 1
+    assert [row.order_id for row in run(backfills.page, 2, 9)[0]] == ["o3", "o4", "o5"]
+    assert run(backfills.move, ("running",), "cancelled", now, "why")
+    assert run(backfills.take, 9, now + 9 * again, again) == []
+    assert door.run(Store.BOOKS, lambda tx: backfills.forget(tx, "t")) == 1

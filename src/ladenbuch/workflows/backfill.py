@@ -96,7 +96,6 @@ def start(
         audit.append(tx, tenant, now, actor=by, event="backfill.started", subject=found.id, sentence=sentence)
 
     ctx.door(tenant).run(Store.BOOKS, begin)
-    ctx.forget(tenant)
     ctx.wake("backfill")
     return _found(ctx, tenant, found.id)
 

@@ -26,11 +26,10 @@ from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.backfilling import Totals, count, expected, needs_settling
 from ladenbuch.domain.preview import OrderPreview, unreadable
-from ladenbuch.domain.profile import Profile
 from ladenbuch.errors import NeedsAttention, Rejected, Retryable, UsageError
 from ladenbuch.shopify import bulk
 from ladenbuch.shopify.orders import order_from_envelope
-from ladenbuch.workflows.context import Context, profiles_in
+from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.preview import Period, hidden_until, look, look_at, period_of
 
 #: Orders between two commits.
@@ -41,6 +40,9 @@ _LONGEST = 10 * 86400.0
 _SHORTEST = timedelta(days=1)
 #: How often a part is exported anew before the command gives up.
 _TRIES = 3
+
+#: What an alarm about an export is about.
+_SUBJECT = "backfill"
 
 #: Called after every portion with how many orders are planned, and how many Shopify counts in this part.
 Seen = Callable[[int, int], None]
@@ -93,12 +95,10 @@ def basis(tx: Transaction, tenant: str, cut_off: datetime | None) -> str:
 
     `cut_off`: as if that were the tenant's.
     """
-    told = [_told(one if cut_off is None else replace(one, go_live=cut_off)) for one in profiles_in(tx, tenant)]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()
-
-
-def _told(profile: Profile) -> str:
-    return json.dumps({"version": profile.version, "profile": profile.as_json()}, sort_keys=True, default=str)
+    owner = tenants.get(tx, tenant)
+    told: list[object] = [(cut_off or owner.cut_off).isoformat(), owner.draft_only]
+    told += [[one.version, one.effective_from.isoformat(), one.profile] for one in tenants.profiles(tx, tenant)]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @working_as(Priority.BACKFILL)
@@ -219,7 +219,7 @@ def _part(ctx: Context, found: Backfill, cursor: Cursor, seen: Seen, *, last: bo
     done = replace(cursor.anew(), parts=cursor.parts[1:], part=cursor.part + 1, orders=cursor.orders + export.roots)
 
     def keep(tx: Transaction) -> bool:
-        alarms.end_alarm(tx, tenant, "BULK-COUNT", found.id, ctx.clock())
+        alarms.end_alarm(tx, tenant, "BULK-COUNT", _SUBJECT, ctx.clock())
         return backfills.proven(tx, tenant, found.id, done.as_json())
 
     _still(ctx.door(tenant).run(Store.BOOKS, keep))
@@ -322,7 +322,7 @@ def _drop(ctx: Context, found: Backfill, cursor: Cursor, short: Mapping[str, str
 
     def drop(tx: Transaction) -> bool:
         if short is not None:
-            alarms.raise_alarm(tx, found.tenant, "BULK-COUNT", found.id, ctx.clock(), short)
+            alarms.raise_alarm(tx, found.tenant, "BULK-COUNT", _SUBJECT, ctx.clock(), short)
         return backfills.unproven(tx, found.tenant, found.id, cursor.part, cursor.as_json())
 
     _still(ctx.door(found.tenant).run(Store.BOOKS, drop))
