@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,6 +39,7 @@ from ladenbuch import (
     inbox,
     outbox,
     privacy,
+    reconciliations,
     tenants,
 )
 from ladenbuch.breaker import Circuit
@@ -49,13 +51,14 @@ from ladenbuch.cli.resolving import _gid as gid_in_books
 from ladenbuch.cli.resolving import _names as names_of_questions
 from ladenbuch.cli.story import story_of
 from ladenbuch.db import Sealed, Store
-from ladenbuch.domain.books import Booked, PostedLine
+from ladenbuch.domain.books import Booked, Hand, PostedLine
 from ladenbuch.domain.compared import Change
 from ladenbuch.domain.connected import Finding
 from ladenbuch.domain.entitlement import Entitlement
 from ladenbuch.domain.evidence import VALID, VatIdAnswer
 from ladenbuch.domain.facts import Problem
 from ladenbuch.domain.month import ListedOrder
+from ladenbuch.domain.reconciling import Discrepancy, Report
 from ladenbuch.errors import Rejected
 from ladenbuch.sealed import SealedColumn
 from ladenbuch.vault.data_keys import drop, load, make_first, rewrap, stamp
@@ -202,6 +205,13 @@ def _of_books() -> None:
     ask("booked", lambda w, tx, t: books.booked(
         tx, t, OPEN, booking, account="1", transaction_id="1", booked_on=NOW.date(), paid_after=1, now=NOW,
     ))  # fmt: skip
+    ask("moved", lambda w, tx, t: books.moved(tx, t, w.ids["key"], "RE-9", date(2026, 12, 1)))
+    ask("content_of", lambda w, tx, t: books.content_of(tx, t, w.ids["key"]))
+    ask("looked_at", lambda w, tx, t: books.looked_at(tx, t, [w.ids["order"], *w.ids["orders"]]))
+    beside = Hand("foreign", "beside:2", 1, "72", "RE-2", content="Invoice/72")
+    again = Hand("doubled", "beside:1", 1, "71", "RE-1", content="Invoice/71")
+    ask("record_beside", lambda w, tx, t: books.record_beside(tx, t, w.ids["order"], [beside, again], NOW))
+    ask("forget_beside", lambda w, tx, t: books.forget_beside(tx, t, "doubled", "71"))
     ask("has_documents", lambda w, tx, t: [books.has_documents(tx, t), nothing(books.has_documents(tx, "nobody"))])
     ask("eu_sales", lambda w, tx, t: books.eu_sales(tx, t, NOW - timedelta(days=400)))
     ask("orders_by_hour", lambda w, tx, t: books.orders_by_hour(tx, t, NOW - timedelta(days=400), LATER))
@@ -287,6 +297,28 @@ def _of_the_rest() -> None:
     ask("entitlements.unread", lambda w, tx, t: entitlements.unread(tx, t, "C", LATER))
     ask("entitlements.cap_told", lambda w, tx, t: entitlements.cap_told(tx, t, LATER, LATER, near))
     ask("entitlements.cap_left", lambda w, tx, t: entitlements.cap_left(tx, t))
+
+    def seen(w: World) -> Discrepancy:
+        named = w.ids["order"], "n", "RE-n", w.ids["key"]
+        return Discrepancy("deleted", "DOCUMENT-GONE", "n", "look", True, *named)
+
+    ask("reconciliations.plan", lambda w, tx, t: [
+        reconciliations.plan(tx, one, LATER, LATER, LATER) for one in (t, f"{t}-new")])  # fmt: skip
+    ask("reconciliations.claim", lambda w, tx, t: [
+        reconciliations.claim(tx, t, kind, LATER, LATER) for kind in ("rolling", "nightly")])  # fmt: skip
+    ask("reconciliations.done", lambda w, tx, t: reconciliations.done(tx, t, "rolling", LATER, LATER))
+    ask("reconciliations.known", lambda w, tx, t: reconciliations.known(tx, t))
+    ask("reconciliations.see", lambda w, tx, t: reconciliations.see(tx, t, [seen(w)], LATER))
+    ask("reconciliations.cured", lambda w, tx, t: reconciliations.cured(tx, t, seen(w).mark, LATER))
+    ask("reconciliations.gone", lambda w, tx, t: reconciliations.gone(tx, t, seen(w).mark))
+    ask("reconciliations.accept", lambda w, tx, t: reconciliations.accept(tx, t, seen(w).mark, "why"))
+    ask("reconciliations.latest", lambda w, tx, t: reconciliations.latest(tx, t, "nightly"))
+    ask("reconciliations.newest", lambda w, tx, t: reconciliations.newest(tx, t, 9))
+    made = Report("", "nightly", LATER, LATER, None, None, 1, 1, ())
+    ask("reconciliations.keep", lambda w, tx, t: [
+        reconciliations.keep(tx, name, replace(made, tenant=t)) for name in ("same", "new")])  # fmt: skip
+    ask("reconciliations.prune", lambda w, tx, t: reconciliations.prune(tx, t, LATER))
+    ask("reconciliations.forget", lambda w, tx, t: reconciliations.forget(tx, t))
 
     found = Finding("warn", "NEW", "taxes", "new", "neu")
     ask("checkups.get", lambda w, tx, t: [checkups.get(tx, t), nothing(checkups.get(tx, "nobody"))])
@@ -544,6 +576,11 @@ def _of_work() -> None:
         found = month_books.with_ids(w.ctx, t, kept, [f"Invoice/{w.ids['remote']}", "Invoice/sr-77"], days)
         return sorted(found, key=lambda item: item.key)
 
+    def orders_read(w: World, t: str) -> Any:
+        kept = month_books.Kept()
+        month_books.read_orders(w.ctx, t, w.ids["orders"], kept)
+        return sorted(kept.known, key=lambda one: one.id), sorted(kept.documents)
+
     def version(w: World, t: str) -> Any:
         return profile_change.new_version(w.ctx, t, PROFILE, NOW)
 
@@ -553,6 +590,8 @@ def _of_work() -> None:
     ask("month_books.last_before", lambda w, tx, t: month_books.last_before(w.ctx, t, date(2026, 12, 1)))
     ask("month_books.matched", lambda w, tx, t: [
         month_books._matched(w.ctx, t, w.ctx.profiles(t), one) for one in (*w.ids["orders"], "none")])  # fmt: skip
+    ask("month_books.known_hands", lambda w, tx, t: month_books.known_hands(w.ctx, t))
+    ask("month_books.read_orders", lambda w, tx, t: orders_read(w, t))
     ask("certify.unsettled", lambda w, tx, t: certify.unsettled(w.ctx, t, [OPEN, HELD, DUE, w.ids["order"]]))
     ask("preview.progress", lambda w, tx, t: preview.progress(w.ctx, t, wanted))
     ask("preview.period_of", lambda w, tx, t: period(w, t))

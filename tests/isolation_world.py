@@ -46,6 +46,7 @@ from ladenbuch import (
     inbox,
     outbox,
     privacy,
+    reconciliations,
     tenants,
 )
 from ladenbuch.bootstrap import Ladenbuch
@@ -56,6 +57,7 @@ from ladenbuch.domain.connected import Finding
 from ladenbuch.domain.entitlement import Entitlement
 from ladenbuch.domain.evidence import VALID, Evidence, VatIdAnswer
 from ladenbuch.domain.facts import Problem
+from ladenbuch.domain.reconciling import Discrepancy, Item, Report
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.settings import Settings
 from ladenbuch.vault import KeyRing, Vault
@@ -236,6 +238,12 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
             backfills.move(tx, tenant, name, ("planning",), "running", NOW, mark)
             backfills.take(tx, tenant, name, 1, NOW, timedelta(seconds=30))
             backfills.wanted(tx, tenant, name, {order: more})
+    seen = Discrepancy("deleted", "DOCUMENT-GONE", mark, "look", True, order, mark, f"RE-{mark}", key)
+    reconciliations.plan(tx, tenant, NOW, NOW - timedelta(minutes=more), NOW - timedelta(hours=more))
+    reconciliations.see(tx, tenant, [seen], NOW)
+    made = Report(tenant, "nightly", NOW, NOW, None, None, more, more, (Item(seen, "asked", NOW),))
+    reconciliations.keep(tx, "same", made)
+    books.record_beside(tx, tenant, order, [Hand("doubled", "beside:1", more, "71", mark, content="Invoice/71")], NOW)
     until = 1_000_000 * more
     upsert(
         tx, circuits.circuits, tenant=tenant, service="shopify", kind="k", until=until, pause=more, probed_until=None

@@ -157,6 +157,11 @@ def tokens(result: Result) -> None:
         _world(result, "PostgreSQL", "tests/token_world.py", "--tenants", "200", "--url", address("tokens"))
 
 
+def reconcile(result: Result) -> None:
+    """10,000 orders posted, then sevdesk is tampered with 60 times: each is named, what is safe is mended (S60, B7)"""
+    _world(result, "10,000 orders", "tests/reconcile_world.py", "--orders", "10000")
+
+
 def _world(result: Result, title: str, *arguments: str) -> None:
     """A program of the tests that prints its figures and `findings` as one JSON object; it holds when it exits 0."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
@@ -334,6 +339,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         budgets,
         backfill,
         isolation,
+        reconcile,
         adopt,
         chaos,
         planted,

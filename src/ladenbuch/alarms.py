@@ -36,6 +36,7 @@ KINDS: Mapping[str, str] = {
     "ORDERS-FEW": "{count} orders came in {hours} hours; at least {least} were to be expected",
     "BULK-COUNT": "Shopify counted {expected} objects in a bulk result and {read} were read",
     "GAVE-UP": "{count} orders, letters or deliveries were given up after their last attempt",
+    "BOOKS-DIFFER": "{count} differences between shop, books and sevdesk need a person",
     "TOKEN-REFUSED": "{service} refuses the token of this tenant",
     "CONNECTION-LACKS": "something is missing now that was there before: {code}",
     "USAGE-NEAR-CAP": "{used} of at most {cap} {currency} are charged for usage of the app",

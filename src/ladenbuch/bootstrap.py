@@ -69,6 +69,7 @@ TICKS = {
     "billing": 600.0,
     "checkup": 600.0,
     "backfill": 30.0,
+    "reconcile": 30.0,
 }
 
 
@@ -586,6 +587,7 @@ class Ladenbuch:
         from ladenbuch.workflows.poll import poll_all
         from ladenbuch.workflows.privacy import HANDLERS as OF_PRIVACY
         from ladenbuch.workflows.readiness import Mail
+        from ladenbuch.workflows.reconcile_turns import reconcile_all
         from ladenbuch.workflows.retention import retain
         from ladenbuch.workflows.scopes import HANDLERS as OF_SCOPES
         from ladenbuch.workflows.settle import settle
@@ -645,6 +647,9 @@ class Ladenbuch:
             ticks["reap"] = reaper.tick
         if billing is not None:
             ticks["billing"] = billing.tick
+        every = self.settings.reconcile_seconds
+        if every:
+            ticks["reconcile"] = lambda: reconcile_all(ctx, every)
         here = place(self.settings)
         if here is not None:
             mended = self.metrics.webhook_subscriptions_mended_total.inc

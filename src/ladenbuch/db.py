@@ -98,6 +98,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.heartbeats",
         "ladenbuch.outbox",
         "ladenbuch.privacy",
+        "ladenbuch.reconciliations",
         "ladenbuch.tenants",
         "ladenbuch.vault",
     ),

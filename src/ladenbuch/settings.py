@@ -153,6 +153,11 @@ class Settings(BaseSettings):
     alarm_seconds: float = Field(
         300.0, gt=0, description="After how many seconds without a first try an order is an alarm."
     )
+    reconcile_seconds: float = Field(
+        300.0,
+        ge=0,
+        description="Seconds between two looks at what changed in sevdesk; every night all is compared. 0: neither.",
+    )
     sevdesk_rate: float = Field(10.0, gt=0, description="Most requests per second to one sevdesk account.")
     mail_from: str | None = Field(None, description="Sender of the letters, for instance 'Shop <shop@example.org>'.")
     retention_years: int = Field(

@@ -124,6 +124,7 @@ class Diary:
                 "LADENBUCH_VIES_URL": f"http://vies.test{VIES_PATH}",
                 "LADENBUCH_KEYS": KEY,
                 "LADENBUCH_POLL_SECONDS": "3600",
+                "LADENBUCH_RECONCILE_SECONDS": "0",
                 "LADENBUCH_SEVDESK_RATE": "1000",
             }
         )

@@ -41,7 +41,7 @@ from ladenbuch.shopify.reading import Fetched
 from ladenbuch.shopify.webhooks import Event, verify
 from ladenbuch.simulators.auditor import AuditReport, audit
 from ladenbuch.simulators.http import Route, SimTransport
-from ladenbuch.simulators.lives import generate
+from ladenbuch.simulators.lives import Life, generate
 from ladenbuch.simulators.mail import MailSimulator
 from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN, SevdeskSimulator
 from ladenbuch.simulators.shopify import Shop, ShopifySimulator
@@ -233,6 +233,7 @@ class Simulation:
     sabotage: Callable[[Simulation], None] = lambda simulation: None
     report: AuditReport | None = None
     history: list[str] = field(default_factory=list)
+    gateways: dict[str, dict[str, str]] = field(default_factory=lambda: dict(GATEWAYS))
 
     def run(self) -> AuditReport:
         """Live through the span, wait until nothing moves, audit."""
@@ -248,6 +249,10 @@ class Simulation:
             finally:
                 self.database.close()
         return self.report
+
+    def lives(self) -> list[Life]:
+        """What happens to the orders."""
+        return generate(self.seed, self.orders, shop=SHOP, mix=self.world, end=self.start + self.span, span=self.span)
 
     @property
     def start(self) -> datetime:
@@ -279,9 +284,7 @@ class Simulation:
             retry_scale=self.retry_scale,
         )
         self.shopify.set_webhooks("https://connector.example/webhooks")
-        self.shopify.load(
-            generate(self.seed, self.orders, shop=SHOP, mix=self.world, end=self.start + self.span, span=self.span)
-        )
+        self.shopify.load(self.lives())
         self.sevdesk = SevdeskSimulator(self.clock.now, DEFAULT_TOKEN, self.seed)
         self.mail = MailSimulator(weather=weather[3], clock=self.clock.now)
         self.routes = [
@@ -297,6 +300,7 @@ class Simulation:
                 "LADENBUCH_KEYS": KEY,
                 "LADENBUCH_CLIENT_TIMEOUT_SECONDS": "10",
                 "LADENBUCH_POLL_SECONDS": "120",
+                "LADENBUCH_RECONCILE_SECONDS": "0",
                 "LADENBUCH_SEVDESK_RATE": "1000",
                 "LADENBUCH_LADDER_SECONDS": "2,10,60",
             }
@@ -312,7 +316,7 @@ class Simulation:
         secrets = {CLIENT_ID: "chaos", CLIENT_SECRET: SECRET, SEVDESK_TOKEN: DEFAULT_TOKEN}
         calm, self.routes[1] = self.routes[1], Route("http://sevdesk.test/", self.sevdesk)
         self._open()
-        profile = {"shop_key": "c1", "gateways": GATEWAYS, "oss_from": "2026-01-01", "tips": "taxed"}
+        profile = {"shop_key": "c1", "gateways": self.gateways, "oss_from": "2026-01-01", "tips": "taxed"}
         profile["vouchers"] = "multi_purpose"
         provision(self.house, SHOP, "chaos", profile, self.start - timedelta(days=1), secrets, create_accounts=True)
         go_live(self.house, "chaos")

@@ -28,6 +28,7 @@ from ladenbuch import (
     inbox,
     outbox,
     privacy,
+    reconciliations,
     tenants,
 )  # fmt: skip
 from ladenbuch.db import Database, Store
@@ -96,13 +97,14 @@ OF_NOBODY = {
     },
     "outbox": {"release_executor", "release_stale"},
     "privacy": {"subject_of"},
+    "reconciliations": {"all_turns"},
     "tenants": {"add", "all", "by_shop", "by_shop_gid", "in_force", "states", "stops"},
 }
 
 
 OWNERS = (
     alarms, audit, backfills, books, checkups, deadletters, entitlements, evidence, grants, inbox, outbox, privacy,
-    tenants,
+    reconciliations, tenants,
 )  # fmt: skip
 
 

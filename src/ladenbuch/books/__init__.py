@@ -63,6 +63,7 @@ from ladenbuch.books.posted import (
     booked,
     bookings,
     cancelled,
+    content_of,
     covers,
     documents,
     drafted,
@@ -86,7 +87,7 @@ from ladenbuch.books.posted import (
     taken_lines,
     taken_over,
 )
-from ladenbuch.books.verdicts import SNAPSHOTS, OrderState, orders, orders_by_hour, record_state, seen
+from ladenbuch.books.verdicts import SNAPSHOTS, OrderState, looked_at, orders, orders_by_hour, record_state, seen
 
 __all__ = [
     "PINS",
@@ -109,6 +110,7 @@ __all__ = [
     "contact_finished",
     "contact_known",
     "contacts",
+    "content_of",
     "covers",
     "documents",
     "done",
@@ -137,6 +139,7 @@ __all__ = [
     "leases",
     "line_written",
     "load",
+    "looked_at",
     "money_lines",
     "moved",
     "noted_candidates",

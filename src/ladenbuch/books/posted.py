@@ -173,6 +173,12 @@ def pin_document(tx: Transaction, tenant: str, order_id: str, document: PostedDo
         _COVER.change(tx, **row, order_id=order_id, amount=cover.amount)
 
 
+def content_of(tx: Transaction, tenant: str, key: str) -> str | None:
+    """The hash of what sevdesk returned when the document was posted (R12)."""
+    query = sa.select(documents.c.hash_posted).where(documents.c.tenant == tenant, documents.c.key == key)
+    return tx.execute(query).scalar_one_or_none()
+
+
 def drafted(tx: Transaction, tenant: str, key: str, sevdesk_id: str, content: str) -> None:
     """The draft exists in sevdesk and equals its pins."""
     _DRAFTED.change(tx, t=tenant, k=key, id=sevdesk_id, h=content)

@@ -80,6 +80,16 @@ def record_state(tx: Transaction, tenant: str, state: OrderState, seal: Seal, lo
     )
 
 
+def looked_at(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, datetime]:
+    """When each of these orders was last settled; one that never was is missing."""
+    found: dict[str, datetime] = {}
+    for start in range(0, len(order_ids), 400):
+        some = orders.c.order_id.in_(order_ids[start : start + 400])
+        rows = tx.execute(sa.select(orders.c.order_id, orders.c.settled_at).where(orders.c.tenant == tenant, some))
+        found |= {row.order_id: from_micros(row.settled_at) for row in rows}
+    return found
+
+
 #: Shopify dates changes in whole seconds: a look this soon after a change, in microseconds of its own clock, may have
 #: missed another one that carries the same instant.
 _SAME_INSTANT = 2_000_000

@@ -659,17 +659,37 @@ def tenants_profile(
 
 
 @app.command()
+def reconcile(
+    tenant: TenantOption = None,
+    since: Annotated[str | None, typer.Option(help="First day (YYYY-MM-DD); default: the open period.")] = None,
+    until: Annotated[str | None, typer.Option(help="The first day after the period.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what was seen a quarter of an hour ago, too.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what is mended.")] = 120.0,
+    accept: Annotated[str | None, typer.Option(help="Instead: this difference may stay (its mark).")] = None,
+    reason: Annotated[str, typer.Option(help="Why it may.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Hold shop, books and sevdesk against each other. Exit 1 when something is left that is not mended."""
+    from ladenbuch.cli import reconciling
+
+    if accept is not None:
+        raise typer.Exit(reconciling.accept(tenant, accept, reason))
+    raise typer.Exit(reconciling.reconcile(tenant, since, until, fix=fix, wait=wait, as_json=as_json))
+
+
+@app.command()
 def certificate(
-    month: Annotated[str, typer.Option(help="The accounting month (YYYY-MM).")],
+    month: Annotated[str | None, typer.Option(help="The accounting month (YYYY-MM).")] = None,
+    day: Annotated[str | None, typer.Option(help="One day instead (YYYY-MM-DD).")] = None,
     tenant: TenantOption = None,
     out: Annotated[Path | None, typer.Option(help="Keep the certificate here.")] = None,
     grace: Annotated[float, typer.Option(min=0, help="Minutes after a change before it is judged.")] = 15.0,
     as_json: Json = False,
 ) -> None:
-    """Every order of a month accounted for, to the cent; holes, doubles, strangers named. Exit 1 when there are any."""
+    """Every order of a month or day accounted for, to the cent; what is not is named. Exit 1 when anything is."""
     from ladenbuch.cli.certifying import certificate as certify
 
-    raise typer.Exit(certify(tenant, month, out, grace, as_json=as_json))
+    raise typer.Exit(certify(tenant, month, day, out, grace, as_json=as_json))
 
 
 Registered = Annotated[

@@ -1,4 +1,4 @@
-"""`ladenbuch certificate --month YYYY-MM`: every order accounted for, every document where it should be."""
+"""`ladenbuch certificate --month … | --day …`: every order accounted for, every document where it should be."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ladenbuch import tenants
 from ladenbuch.cli.files import say_json, writable, write_json
 from ladenbuch.cli.house import chosen, opened
+from ladenbuch.cli.period import days_of
 from ladenbuch.cli.progress import say
 from ladenbuch.domain.document import rate_text
 from ladenbuch.domain.money import to_decimal
@@ -36,21 +37,25 @@ _TITLES = {"invoices": "invoices", "credit_notes": "credit notes", "cancellation
 _HEADINGS = {"hole": "holes", "double": "doubles", "stranger": "strangers", "question": "questions"}
 
 
-def certificate(tenant: str | None, month: str, out: Path | None, grace: float, *, as_json: bool) -> int:
-    """Certify one month; exit 1 when anything is found. Nothing is written but `out`.
+def certificate(
+    tenant: str | None, month: str | None, day: str | None, out: Path | None, grace: float, *, as_json: bool
+) -> int:
+    """Certify one month or day; exit 1 when anything is found. Nothing is written but `out`.
 
     `grace`: minutes after a change before it is judged.
     """
     from ladenbuch.workflows.certify import certificate_of
     from ladenbuch.workflows.preview import period_of
 
-    since, until = _days(month)
+    if (month is None) == (day is None):
+        raise UsageError("OPTIONS", "give --month or --day")
+    since, until = _days(month) if month is not None else _one(day or "")
     if out is not None:
         writable(out)
     with opened() as house:
         owner = chosen(house, tenant)
         period = period_of(house.context, owner.id, since, until)
-        made = certificate_of(house.context, owner.id, period, timedelta(minutes=grace), _telling())
+        made = certificate_of(house.context, owner.id, period, timedelta(minutes=grace), telling())
         data = _told(owner, period, made, house.context.clock().isoformat())
     if out is not None:
         write_json(out, data)
@@ -74,7 +79,12 @@ def _days(month: str) -> tuple[date, date]:
     return since, (since + timedelta(days=32)).replace(day=1)
 
 
-def _telling() -> Callable[[str], None]:
+def _one(day: str) -> tuple[date, date]:
+    since, _ = days_of(day, "8999-12-31")
+    return since, since + timedelta(days=1)
+
+
+def telling() -> Callable[[str], None]:
     """Say what is being read: one line per part, and one now and then for what is read one by one."""
     seen: Counter[str] = Counter()
 
@@ -185,9 +195,11 @@ def _show(tenant: str, period: Period, made: PeriodCertificate) -> None:
     console = Console(highlight=False)
     counts, orders = made.counts, len(made.orders)
     running = ", not over yet" if made.running else ""
-    console.print(f"[bold]{tenant}[/bold]  {period.since:%B %Y}{running}, {period.time_zone}")
+    one_day = period.until - period.since == timedelta(days=1)
+    named = f"{period.since:%d %B %Y}" if one_day else f"{period.since:%B %Y}"
+    console.print(f"[bold]{tenant}[/bold]  {named}{running}, {period.time_zone}")
     colour = "green" if not made.findings and made.accounted == orders else "red"
-    console.print(f"[bold {colour}]{made.accounted:,} of {orders:,} orders accounted for, to the cent[/]")
+    console.print(f"[bold {colour}]{made.accounted:,} of {orders:,} orders of {named} accounted for, to the cent[/]")
     parts = [
         f"{counts['documented']:,} documented",
         f"{counts['waiting']:,} wait",

@@ -110,10 +110,11 @@ def _pages(house: Ladenbuch, health: Health) -> list[Any]:
     from ladenbuch.web.operating import operations
     from ladenbuch.web.pages import create_pages
     from ladenbuch.web.reads import SqlReads
+    from ladenbuch.web.reconciled import reconciled
 
     reads = SqlReads(house.database, utc_now)
     settings = house.settings
     joined = connections(house.database, utc_now, settings.app_url, settings.optional_scopes)
-    return list(
-        create_pages(reads, utc_now, reads.tenants, operations(house.metrics, health), joined, GivenUp(house.database))
-    )
+    figures, compared = operations(house.metrics, health), reconciled(house.database)
+    given_up = GivenUp(house.database)
+    return list(create_pages(reads, utc_now, reads.tenants, figures, joined, given_up, compared))

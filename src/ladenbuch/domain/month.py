@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
+#: What Shopify's ids of orders begin with.
+ORDER = "gid://shopify/Order/"
 #: Statuses of a document in sevdesk.
 DRAFT, PAID = 100, 1000
 
@@ -177,7 +179,7 @@ SORTS = ("hole", "double", "stranger", "question")
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that does not agree. `sort` out of SORTS; `document` as people call it, `key` as our books, `held` as
-    sevdesk."""
+    sevdesk; `fields` are those that differ."""
 
     sort: str
     code: str
@@ -187,6 +189,7 @@ class Finding:
     document: str | None = None
     key: str | None = None
     held: str | None = None
+    fields: tuple[str, ...] = ()
 
 
 def about(sort: str, code: str, message: str, document: OurDocument) -> Finding:

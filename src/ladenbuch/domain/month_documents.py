@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ladenbuch.domain.month import PAID, Finding, Month, OurDocument, PeriodCertificate, TheirDocument, about
 
@@ -47,14 +47,17 @@ def _judged(document: OurDocument, held: TheirDocument | None, reversal: TheirDo
         return None if document.owned else about("stranger", "DOCUMENT-CANCELLED", message, document)
     other = _altered(document, held)
     if other:
-        return about("stranger", "DOCUMENT-ALTERED", f"sevdesk has {', '.join(other)}", document)
+        said = ", ".join(f"{name} {there} instead of {here}" for name, here, there in other)
+        said = "it as a draft again" if not held.final else said
+        altered = about("stranger", "DOCUMENT-ALTERED", f"sevdesk has {said}", document)
+        return replace(altered, fields=tuple(name for name, _, _ in other))
     return _payment(document, held) if document.state == "final" and document.kind != "cancellation" else None
 
 
-def _altered(document: OurDocument, held: TheirDocument) -> list[str]:
+def _altered(document: OurDocument, held: TheirDocument) -> list[tuple[str, object, object]]:
     """Number, note, date, tax rule and sums: what stays the same on a finalised document, to the cent (R21)."""
     if not held.final:
-        return ["it as a draft again"]
+        return [("status", "final", "draft")]
     mirrored = document.kind == "cancellation"
     gross, net, tax = (sum(row[place] for row in document.sums) * (-1 if mirrored else 1) for place in (1, 2, 3))
     pairs: list[tuple[str, object, object]] = [
@@ -68,7 +71,7 @@ def _altered(document: OurDocument, held: TheirDocument) -> list[str]:
         ("net", held.net if document.adopted else net, held.net),
         ("tax", held.tax if document.adopted else tax, held.tax),
     ]
-    return [f"{name} {there} instead of {here}" for name, here, there in pairs if here != there]
+    return [pair for pair in pairs if pair[1] != pair[2]]
 
 
 def _payment(document: OurDocument, held: TheirDocument) -> Finding | None:
@@ -128,10 +131,11 @@ def _covered_twice(made: PeriodCertificate, month: Month) -> None:
 def strangers(made: PeriodCertificate, month: Month, surplus: frozenset[str]) -> None:
     """Finalised documents that carry our note and are not in our books; `surplus` are named as doubles already."""
     ours = {item.sevdesk_id for item in month.ours}
+    undone = cancelled_there(month)
     for held in month.theirs:
         if not held.final or held.id in ours or held.id in surplus:
             continue
-        if month.order_number(held.note) is None:
+        if month.order_number(held.note) is None or held.id in undone:
             made.others += month.has(held.day)
         elif month.young(held):
             made.young += 1
@@ -141,6 +145,13 @@ def strangers(made: PeriodCertificate, month: Month, surplus: frozenset[str]) ->
             made.findings.append(
                 Finding("stranger", "DOCUMENT-STRANGER", message, order_id, name, held.shown, None, held.id)
             )
+
+
+def cancelled_there(month: Month) -> frozenset[str]:
+    """Documents that are not ours and were cancelled, and what cancels them: together they say nothing."""
+    ours = {item.sevdesk_id for item in month.ours}
+    pairs = [(item.origin, item.id) for item in month.theirs if item.kind == "SR" and item.final and item.origin]
+    return frozenset(id_ for pair in pairs if pair[0] not in ours for id_ in pair)
 
 
 def _order_of(month: Month, held: TheirDocument, document: OurDocument | None) -> tuple[str | None, str | None]:

@@ -13,7 +13,7 @@ is not judged: nothing is called wrong on one sighting (R17).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 
 from ladenbuch.domain.document import rate_text
@@ -46,6 +46,20 @@ def certify(month: Month) -> PeriodCertificate:
     _add_up(made, month)
     made.notices += _other_returns(month)
     made.findings.sort(key=_place)
+    return made
+
+
+def compare(month: Month, order_ids: Collection[str] = ()) -> PeriodCertificate:
+    """Only some documents, and of the orders only these: no list is whole, so none says what is missing in another."""
+    made = PeriodCertificate(month.since, month.until, running=True)
+    documents(made, month)
+    strangers(made, month, doubles(made, month))
+    papers: dict[str, list[OurDocument]] = {}
+    for document in month.ours:
+        papers.setdefault(document.order_id, []).append(document)
+    for mine in month.known:
+        if mine.id in order_ids:
+            made.orders.append(_accounted(made, month, None, mine, papers.get(mine.id, [])))
     return made
 
 

@@ -45,6 +45,14 @@ ALARMS: Mapping[str, Words] = {
         "Ladenbuch aktualisieren: Shopify hat die gefragte Version abgeschaltet.",
         "Update Ladenbuch: Shopify has switched the version that was asked for off.",
     ),
+    "BOOKS-DIFFER": Words(
+        "{count} Abweichungen zwischen Laden, Büchern und sevdesk kann nur ein Mensch klären.",
+        "{count} differences between shop, books and sevdesk need a person.",
+        "Auf der Seite Abgleich (oder mit ladenbuch reconcile) steht jede beim Namen. Was geklärt ist, verschwindet "
+        "beim nächsten Abgleich; was so bleiben darf: ladenbuch reconcile --accept.",
+        "The page Reconciliation (or ladenbuch reconcile) names each. What is cleared up is gone with the next look; "
+        "what may stay as it is: ladenbuch reconcile --accept.",
+    ),
     "POLL-STALE": Words(
         "Seit {minutes} Minuten konnte im Laden nicht nachgesehen werden.",
         "The shop has not been polled successfully for {minutes} minutes.",

@@ -6,6 +6,7 @@
     /attention     what a person must decide
     /connection    how shop and sevdesk account are connected, and what is missing before the first invoice
     /given-up      what failed until its last attempt: why, and how to try it again or drop it
+    /reconciliation  what shop, books and sevdesk do not agree on
     /running       how this process is: what stalls, how long calls take
 
 The pages only read. Data arrives through `Reads`, whoever implements it; the words are in words.py.
@@ -37,6 +38,7 @@ from starlette.routing import Route
 from ladenbuch import deadletters
 from ladenbuch.alarms import Alarm
 from ladenbuch.domain.money import to_minor
+from ladenbuch.domain.reconciling import Item
 from ladenbuch.entitlements import NearCap
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.web import codes, figures
@@ -44,6 +46,7 @@ from ladenbuch.web.alarm_words import alarm_sentence, alarm_todo
 from ladenbuch.web.connection import Connection, Connections
 from ladenbuch.web.given_up import GivenUp
 from ladenbuch.web.operating import Operations
+from ladenbuch.web.reconciled import Reconciliations, sentence_of, standing_of, title_of
 from ladenbuch.web.words import Language, language_of, say
 from ladenbuch.workflows import lockout
 from ladenbuch.workflows.tokens import RECONNECT
@@ -218,18 +221,21 @@ def create_pages(
     operations: Callable[[], Operations] | None = None,
     connections: Connections | None = None,
     given_up: GivenUp | None = None,
+    reconciliations: Reconciliations | None = None,
 ) -> list[Route]:
     """The dashboard's routes. `clock` (aware UTC) dates the pages, `tenants` lists the shops one may look
-    at, `operations` gives the figures of the process, `connections` those of the shops and `given_up` what gave up,
-    where there are any."""
-    pages = _Pages(reads, clock, tenants, operations, connections, given_up)
+    at, `operations` gives the figures of the process, `connections` those of the shops, `given_up` what gave up and
+    `reconciliations` what was compared, where there are any."""
+    pages = _Pages(reads, clock, tenants, operations, connections, given_up, reconciliations)
     dead = Route("/given-up", pages.guarded(pages.given_up), name="given-up")
+    compared = Route("/reconciliation", pages.guarded(pages.reconciliation), name="reconciliation")
     connection = Route("/connection", pages.guarded(pages.connection), name="connection")
     running = Route("/running", pages.guarded(pages.running, without_books=True), name="running")
     return [
         *([] if operations is None else [running]),
         *([] if connections is None else [connection]),
         *([] if given_up is None else [dead]),
+        *([] if reconciliations is None else [compared]),
         Route("/", pages.guarded(pages.overview), name="overview"),
         Route("/orders", pages.guarded(pages.orders), name="orders"),
         Route("/orders/{order_id:path}", pages.guarded(pages.order), name="order"),
@@ -255,6 +261,7 @@ class _View:
     operated: bool = False
     joined: bool = False
     given: bool = False
+    compared: bool = False
 
     def t(self, key: str, **values: object) -> str:
         return say(self.language, key, **values)
@@ -351,8 +358,23 @@ class _View:
         return codes.sentence(self.language, code, message)
 
     def order_link(self, row: OrderRow) -> str:
-        path = "/orders/" + quote(row.order_id.removeprefix(_GID), safe="")
-        return self.link(path, shop=row.tenant) if len(self.shops) > 1 else path
+        return self.order_path(row.tenant, row.order_id)
+
+    def order_path(self, tenant: str, order_id: str) -> str:
+        path = "/orders/" + quote(order_id.removeprefix(_GID), safe="")
+        return self.link(path, shop=tenant) if len(self.shops) > 1 else path
+
+    def sort(self, sort: str) -> str:
+        """What stands above differences of a sort."""
+        return title_of(self.language, sort)
+
+    def difference(self, item: Item) -> str:
+        """What is the matter with it."""
+        return sentence_of(self.language, item.discrepancy)
+
+    def standing(self, item: Item) -> str:
+        """How far it is."""
+        return standing_of(self.language, item)
 
 
 class _Pages:
@@ -364,6 +386,7 @@ class _Pages:
         operations: Callable[[], Operations] | None = None,
         connections: Connections | None = None,
         given_up: GivenUp | None = None,
+        reconciliations: Reconciliations | None = None,
     ) -> None:
         self._reads = reads
         self._clock = clock
@@ -371,6 +394,7 @@ class _Pages:
         self._operations = operations
         self._connections = connections
         self._given_up = given_up
+        self._reconciliations = reconciliations
 
     def guarded(
         self, page: Callable[[Request, _View], Response], *, without_books: bool = False
@@ -386,8 +410,8 @@ class _Pages:
             language = language_of(request.headers.get("accept-language", ""))
             shops: Sequence[Shop] = ()
             operated, joined = self._operations is not None, self._connections is not None
-            given = self._given_up is not None
-            view = _View(language, None, shops, self._clock(), request.url.path, operated, joined, given)
+            given, compared = self._given_up is not None, self._reconciliations is not None
+            view = _View(language, None, shops, self._clock(), request.url.path, operated, joined, given, compared)
             try:
                 try:
                     shops = self._tenants()
@@ -454,6 +478,11 @@ class _Pages:
             state=state,
             counts=self._given_up.counts(view.tenant),
         )
+
+    def reconciliation(self, request: Request, view: _View) -> Response:
+        assert self._reconciliations is not None
+        found = self._reconciliations(view.tenant)
+        return _render("reconciliation.html", view, title="title.reconciliation", all=found)
 
     def orders(self, request: Request, view: _View) -> Response:
         state = next((known for known in STATES if known == request.query_params.get("state")), None)

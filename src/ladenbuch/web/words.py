@@ -18,6 +18,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "title.running": ("Betrieb", "Running"),
     "title.given_up": ("Aufgegeben", "Given up"),
     "title.connection": ("Verbindung", "Connection"),
+    "title.reconciliation": ("Abgleich", "Reconciliation"),
     "title.missing": ("Nicht gefunden", "Not found"),
     "title.unavailable": ("Gerade nicht lesbar", "Not readable right now"),
     "nav": ("Hauptnavigation", "Main navigation"),
@@ -48,6 +49,21 @@ WORDS: dict[str, tuple[str, str]] = {
     "say.progress.many": ("{n} sind gerade in Arbeit.", "{n} are being worked on."),
     "say.nothing": ("Es gibt nichts für Sie zu tun.", "There is nothing for you to do."),
     "all.attention": ("Alle {n} ansehen", "See all {n}"),
+    # the reconciliation
+    "reconciled.means": (
+        "Verglichen wird alle paar Minuten, was sich geändert hat, und jede Nacht alles.",
+        "What changed is compared every few minutes, and everything every night.",
+    ),
+    "reconciled.never": ("Noch nicht abgeglichen.", "Not reconciled yet."),
+    "reconciled.good": ("Laden, Bücher und sevdesk stimmen überein.", "Shop, books and sevdesk agree."),
+    "reconciled.left.one": ("Eine Abweichung ist offen.", "One difference is open."),
+    "reconciled.left.many": ("{n} Abweichungen sind offen.", "{n} differences are open."),
+    "reconciled.whole": (
+        "Vollständig abgeglichen am {when}: {orders} Bestellungen, {documents} Belege.",
+        "Compared as a whole on {when}: {orders} orders, {documents} documents.",
+    ),
+    "reconciled.changes": ("Zuletzt nach Änderungen gesehen am {when}.", "Last look at changes on {when}."),
+    "reconciled.more": ("und {n} weitere", "and {n} more"),
     # the balance
     "balance": ("Wo jede Bestellung steht", "Where every order stands"),
     "balance.sum": ("Bestellungen insgesamt", "Orders in total"),

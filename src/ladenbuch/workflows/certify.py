@@ -11,7 +11,7 @@ their id: they may be dated otherwise there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
-from ladenbuch.domain.month import PAID, Finding, Month, OurDocument, PeriodCertificate, TheirDocument
+from ladenbuch.domain.month import ORDER, PAID, Finding, Month, OurDocument, PeriodCertificate, TheirDocument
 from ladenbuch.domain.month_documents import gaps
 from ladenbuch.domain.period import certify
 from ladenbuch.domain.profile import profile_at
@@ -30,7 +30,15 @@ from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.sevdesk.listing import Kind, ListedDocument, invoice_as_listed, listed, note_as_listed
 from ladenbuch.shopify.period import orders_listed
 from ladenbuch.workflows.context import Context
-from ladenbuch.workflows.month_books import batches, last_before, read_month, reference, whose_money, with_ids
+from ladenbuch.workflows.month_books import (
+    batches,
+    last_before,
+    read_month,
+    read_orders,
+    reference,
+    whose_money,
+    with_ids,
+)
 from ladenbuch.workflows.preview import Period, hidden_until
 
 T = TypeVar("T")
@@ -84,6 +92,10 @@ def month_of(ctx: Context, tenant: str, period: Period, grace: timedelta, told: 
     )
     strangers = [item.id for item in theirs.found.values() if month.order_number(item.note)]
     ours = with_ids(ctx, tenant, kept, strangers, period)
+    known = {item.sevdesk_id for item in ours}
+    pointed = {month.order_number(item.note) for item in theirs.found.values() if item.id not in known} - {None}
+    read_orders(ctx, tenant, {f"{ORDER}{number}" for number in pointed} - {item.id for item in kept.known}, kept)
+    ours = list(kept.documents.values())
     theirs.complete(ours)
     ours = whose_money(ctx, tenant, profiles, ours, theirs.found)
     month = replace(month, ours=tuple(ours), theirs=tuple(theirs.found.values()))
@@ -151,16 +163,22 @@ class Theirs:
             for row in listed(self._sevdesk, kind, since, until, lambda read: patiently(self._ctx, read)):
                 self.keep(row)
 
-    def complete(self, ours: Sequence[OurDocument]) -> None:
-        """Ours that no list showed, by id; and the cancellation of what reads as paid and was not paid."""
+    def complete(self, ours: Sequence[OurDocument], others: Collection[str] = ()) -> None:
+        """Ours that no list showed, by id; and the cancellation of what reads as paid and was not paid, also of some
+        `others`."""
         for document in ours:
             if document.sevdesk_id is not None and document.sevdesk_id not in self.found:
                 self._told(f"{document.shown} by its id")
                 self.one(*document.sevdesk_id.split("/"))
         reversed_ = {item.origin for item in self.found.values() if item.kind == "SR"}
-        for document in ours:
-            held = self.found.get(document.sevdesk_id or "")
-            if held is None or document.state != "final" or document.kind not in ("invoice", "supplementary"):
+        invoices = [
+            document.sevdesk_id or ""
+            for document in ours
+            if document.state == "final" and document.kind in ("invoice", "supplementary")
+        ]
+        for id_ in (*invoices, *others):
+            held = self.found.get(id_)
+            if held is None or held.kind != "RE":
                 continue
             if held.status >= PAID and held.paid < held.gross and held.id not in reversed_:
                 self._reversal(held)
@@ -186,11 +204,12 @@ class Theirs:
         found = set()
         for credit, number in [(gap.credit, number) for gap in gaps(month) for number in gap.missing][:_LOOKED_FOR]:
             self._told(f"number {number}")
-            if self._exists(number, credit):
+            if self.exists(number, credit=credit):
                 found.add((credit, number))
         return frozenset(found)
 
-    def _exists(self, number: str, credit: bool) -> bool:
+    def exists(self, number: str, *, credit: bool) -> bool:
+        """Whether a document has this number, an invoice or a finalised credit note."""
         if credit:
             notes = patiently(self._ctx, lambda: self._sevdesk.credit_notes_numbered(number))
             return any(not item.is_draft for item in notes)

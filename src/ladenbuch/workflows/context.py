@@ -51,13 +51,15 @@ class Timing:
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """How long what is kept (`domain.retention`): documents for `years`, what was heard for `inbox_days`, a tenant that
-    left without a shop/redact for `absent_days`, an answer that was fetched for `answer_days`.
+    left without a shop/redact for `absent_days`, an answer that was fetched for `answer_days`, what a reconciliation
+    found for `report_days`.
     """
 
     years: int = YEARS
     inbox_days: float = 60.0
     absent_days: float = DAYS
     answer_days: float = DAYS
+    report_days: float = 400.0
 
 
 class Asked:

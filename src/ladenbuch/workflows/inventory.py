@@ -239,6 +239,21 @@ TABLES: dict[str, Table] = {
         none="tenant version effective_from created_at",
         staff="profile",
     ),
+    "books.reconcile_sightings": Table(
+        "what shop, books and sevdesk do not agree on, and since when",
+        "work",
+        none="tenant sort code document_key message cure human asked first_seen last_seen cured_at accepted",
+        pseudonym="mark order_id order_name document held",
+    ),
+    "books.reconcile_turns": Table(
+        "when a tenant is compared next", "work", none="tenant rolling_due nightly_due seen_until"
+    ),
+    "books.reconciliations": Table(
+        "what was compared and found; kept 400 days",
+        "work",
+        none="tenant id kind status started_at ended_at since until orders documents found fixed",
+        pseudonym="items",
+    ),
     "books.redacted_buyers": Table(
         "keyed marks of forgotten buyers, to recognise their older orders",
         "request",

@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ladenbuch import alarms, audit, backfills, books, checkups, evidence, grants, inbox, outbox, privacy, tenants
+from ladenbuch import (
+    alarms,
+    audit,
+    backfills,
+    books,
+    checkups,
+    evidence,
+    grants,
+    inbox,
+    outbox,
+    privacy,
+    reconciliations,
+    tenants,
+)
 from ladenbuch.db import Sealed, Store, Transaction
 from ladenbuch.errors import Rejected
 from ladenbuch.sealed import SealedColumn
@@ -45,6 +58,7 @@ def redact(ctx: Context, tenant: str, *, by: str, why: str) -> str:
         books.drop_leases_of(tx, tenant)
         grants.forget(tx, tenant)
         checkups.forget(tx, tenant)
+        reconciliations.forget(tx, tenant)
         backfills.forget(tx, tenant)
         for alarm in alarms.open_alarms(tx, tenant):  # nobody can do anything about it any more
             alarms.end_alarm(tx, tenant, alarm.kind, alarm.subject, now)

@@ -19,9 +19,11 @@ import sqlalchemy as sa
 
 from ladenbuch import books
 from ladenbuch.db import Store, Transaction, from_micros, to_micros
+from ladenbuch.domain.books import BESIDE
 from ladenbuch.domain.certificate import MATCHED_THERE
 from ladenbuch.domain.month import KnownOrder, ListedOrder, OurDocument, TheirDocument
 from ladenbuch.domain.profile import Profile, profile_at
+from ladenbuch.domain.reconciling import HANDS, KnownHand
 from ladenbuch.errors import Rejected
 from ladenbuch.shopify.orders import order_from_envelope
 from ladenbuch.workflows.context import Context
@@ -71,13 +73,8 @@ def read_month(ctx: Context, tenant: str, period: Period, listed: Sequence[Liste
         rows: dict[str, Any] = {row.order_id: row for row in tx.execute(dated)}
         for some in batches([gid for gid in ids if gid not in rows]):
             rows |= {row.order_id: row for row in tx.execute(mine.where(table.order_id.in_(some)))}
-        asked: dict[str, list[str]] = {}
-        questions = sa.select(books.attention.c.order_id, books.attention.c.code)
-        for row in tx.execute(questions.where(books.attention.c.tenant == tenant)):
-            asked.setdefault(row.order_id, []).append(row.code)
-        for gid, row in rows.items():
-            order, kept.causes[gid] = _known(row, tuple(sorted(asked.get(gid, ()))))
-            kept.known.append(order)
+        asked = _asked(tx, tenant)
+        _orders(kept, rows, asked)
         _documents(ctx, tx, tenant, kept, sa.and_(*days))
         intents = books.intents.c
         cancelled = sa.select(intents.order_id).where(
@@ -92,6 +89,81 @@ def read_month(ctx: Context, tenant: str, period: Period, listed: Sequence[Liste
 
     ctx.door(tenant).read(Store.BOOKS, read)
     return kept
+
+
+def read_orders(ctx: Context, tenant: str, order_ids: Iterable[str], kept: Kept) -> None:
+    """Add some orders with all their documents, whatever they are dated."""
+    table, ids = books.orders.c, sorted(set(order_ids))
+    columns = (
+        table.order_id, table.name, table.verdict, table.code, table.processed_at, table.updated_at, table.certificate,
+    )  # fmt: skip
+    there = {item.id for item in kept.known}
+
+    def read(tx: Transaction) -> None:
+        asked = _asked(tx, tenant)
+        for some in batches(ids):
+            mine = sa.select(*columns).where(table.tenant == tenant, table.order_id.in_(some))
+            _orders(kept, {row.order_id: row for row in tx.execute(mine) if row.order_id not in there}, asked)
+            _documents(ctx, tx, tenant, kept, books.documents.c.order_id.in_(some))
+            _cancellations(tx, tenant, kept, some, kept.zone)
+
+    if ids:
+        ctx.door(tenant).read(Store.BOOKS, read)
+
+
+def _asked(tx: Transaction, tenant: str) -> dict[str, list[str]]:
+    """Codes of the open questions, by order."""
+    asked: dict[str, list[str]] = {}
+    questions = sa.select(books.attention.c.order_id, books.attention.c.code)
+    for row in tx.execute(questions.where(books.attention.c.tenant == tenant)):
+        asked.setdefault(row.order_id, []).append(row.code)
+    return asked
+
+
+def _orders(kept: Kept, rows: Mapping[str, Any], asked: Mapping[str, Sequence[str]]) -> None:
+    for gid, row in rows.items():
+        order, kept.causes[gid] = _known(row, tuple(sorted(asked.get(gid, ()))))
+        kept.known.append(order)
+
+
+def known_hands(ctx: Context, tenant: str) -> list[KnownHand]:
+    """What people did in sevdesk to our documents and beside them, as far as a question is or was asked about it."""
+    hands, orders, documents = books.hands.c, books.orders.c, books.documents.c
+    query = sa.select(hands.document_key, hands.kind, hands.sevdesk_id, hands.order_id, hands.seen, hands.seen_at)
+    query = query.where(hands.tenant == tenant, hands.kind.in_(tuple(HANDS)))
+
+    def read(tx: Transaction) -> list[KnownHand]:
+        rows = tx.execute(query).all()
+        asked = _asked(tx, tenant)
+        names: dict[str, Any] = {}
+        numbers: dict[str, Any] = {}
+        for some in batches(sorted({row.order_id for row in rows})):
+            of = sa.select(orders.order_id, orders.name, orders.settled_at)
+            for one in tx.execute(of.where(orders.tenant == tenant, orders.order_id.in_(some))):
+                names[one.order_id] = one
+            own = sa.select(documents.key, documents.number, documents.kind)
+            for one in tx.execute(own.where(documents.tenant == tenant, documents.order_id.in_(some))):
+                numbers[one.key] = one
+        found = []
+        for row in rows:
+            order, seen, own_ = names.get(row.order_id), json.loads(row.seen), numbers.get(row.document_key)
+            beside = row.kind in BESIDE
+            is_asked = HANDS[row.kind][1] in asked.get(row.order_id, ())
+            found.append(
+                KnownHand(
+                    kind=row.kind,
+                    key=row.document_key,
+                    order_id=row.order_id,
+                    order_name="" if order is None else order.name,
+                    number=seen["number"] if beside or own_ is None else own_.number,
+                    their_id=seen["content"] if beside else "",
+                    asked=is_asked,
+                    answered=not is_asked and order is not None and order.settled_at > row.seen_at,
+                )
+            )
+        return found
+
+    return ctx.door(tenant).read(Store.BOOKS, read)
 
 
 def _known(row: Any, asked: tuple[str, ...]) -> tuple[KnownOrder, frozenset[str]]:

@@ -3,6 +3,7 @@
     holds      the years of a forgotten buyer's document are over: the buyer leaves it
     documents  the years are over for somebody who never asked: the same
     inbox      what was heard long ago
+    reports    of reconciliations, long ago
     answers    fetched long ago; or never, and nobody may come for them any more
     tenants    gone, and no shop/redact came
     late news  about orders of forgotten buyers, while nothing is settled; of redacted tenants, all of it
@@ -20,7 +21,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from ladenbuch import alarms, audit, books, erasure, inbox, privacy, tenants
+from ladenbuch import alarms, audit, books, erasure, inbox, privacy, reconciliations, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.retention import HURRY, LAW, keep_until
 from ladenbuch.errors import LadenbuchError
@@ -45,6 +46,7 @@ def retain(ctx: Context) -> dict[str, int]:
         "documents": _old_documents,
         "inbox": _inbox,
         "answers": _answers,
+        "reports": _reports,
     }
     owners = ctx.database.system("prune").read(Store.BOOKS, tenants.all)
     for owner in owners:
@@ -207,6 +209,11 @@ def _answers(ctx: Context, owner: tenants.Tenant) -> int:
 def _remind(one: privacy.Request, now: datetime, tx: Transaction) -> None:
     facts = {"request": one.id, "until": f"{one.due_at:%Y-%m-%d}"}
     alarms.raise_alarm(tx, one.tenant, "PRIVACY-DUE", one.id, now, facts)
+
+
+def _reports(ctx: Context, owner: tenants.Tenant) -> int:
+    before = ctx.clock() - timedelta(days=ctx.keeping.report_days)
+    return ctx.door(owner.id).run(Store.BOOKS, lambda tx: reconciliations.prune(tx, owner.id, before))
 
 
 def _drop_answer(ctx: Context, one: privacy.Request, now: datetime, tx: Transaction) -> None:
