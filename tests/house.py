@@ -139,7 +139,7 @@ class House:
             new_id=lambda: next(self._ids),
             chance=lambda: 0.5,
             ticks=dict.fromkeys(
-                ("dispatch", "deliver", "poll", "sweep", "checkup", "backfill"), 1e9
+                ("dispatch", "deliver", "poll", "sweep", "checkup", "backfill", "silence"), 1e9
             ),  # only what a test wants happens
         )
 

@@ -178,6 +178,16 @@ def _world(result: Result, title: str, *arguments: str) -> None:
     result.add(title, body + (f"\n{listed}" if listed else ""), done.returncode == 0)
 
 
+def silence(result: Result) -> None:
+    """500 orders while no webhook comes: subscriptions deleted for two hours, the shop silent too, a day without any"""
+    world = ("tests/silence_world.py", "--orders", "500")
+    _world(result, "Subscriptions deleted and every delivery lost for two hours", *world)
+    _world(result, "The same, and the shop answers nothing either", *world, "--blind")
+    _world(result, "Poll mode: a day without any webhook", *world, "--no-webhooks", "--hours", "24")
+    stormy = ("--no-webhooks", "--hours", "24", "--faults", "storm", "--crash-rate", "0.0003")
+    _world(result, "The same in a storm, the process killed again and again", *world, *stormy)
+
+
 def rotation(result: Result) -> None:
     """10,000 sealed rows to new keys on both databases while others write, the command killed three times"""
     with postgresql() as address:
@@ -334,6 +344,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         lives,
         verifier,
         contacts,
+        silence,
         rotation,
         tokens,
         budgets,

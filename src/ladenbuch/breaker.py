@@ -23,9 +23,10 @@ from ladenbuch.errors import Retryable
 
 #: Failures of one kind in a row that open the circuit.
 LIMITS = {"refused": 3, "down": 6, "silent": 6}
-#: Seconds until the first probe by kind; doubled after each failed one, up to `LONGEST`.
+#: Seconds until the first probe by kind; doubled after each failed one, up to `LONGEST`: a service that is
+#: down for hours is asked once a minute, so that its orders wait no longer than that for its return.
 PAUSES = {"refused": 30.0, "down": 5.0, "silent": 5.0}
-LONGEST = 600.0
+LONGEST = {"refused": 600.0, "down": 60.0, "silent": 60.0}
 #: What a refused call is called.
 CODES = {"shopify": "SHOPIFY-BREAKER", "sevdesk": "SEVDESK-BREAKER"}
 #: Seconds a probe may take before another call may be the probe: longer than any time-out of a call.
@@ -172,7 +173,7 @@ class Breaker:
                 self._circuits.close()
             return
         if probe:
-            pause = min(LONGEST, 2 * circuit.pause if circuit is not None else PAUSES[kind])
+            pause = min(LONGEST[kind], 2 * circuit.pause if circuit is not None else PAUSES[kind])
             self._open(kind, pause)
             return
         with self._lock:

@@ -195,7 +195,7 @@ class QuickAdmin:
         self._admin, self._snapshots, self._known = admin, snapshots, known
         self.updated_at, self.orders_updated = admin.updated_at, admin.orders_updated
         self.in_shop_time, self.answered_by, self.version = admin.in_shop_time, admin.answered_by, admin.version
-        self.execute = admin.execute
+        self.execute, self.installation = admin.execute, admin.installation
 
     def fetch_order(self, gid: str) -> Fetched:
         if self._admin.updated_at(gid) is None:

@@ -94,15 +94,17 @@ def test_after_the_pause_one_call_probes_and_a_success_closes() -> None:
     call(breaker, 200)
 
 
-def test_a_failed_probe_doubles_the_pause_up_to_ten_minutes() -> None:
+@pytest.mark.parametrize(("status", "kind"), [(503, "down"), (401, "refused")])
+def test_a_failed_probe_doubles_the_pause_up_to_a_minute_or_ten(status: int, kind: str) -> None:
+    """Whatever it was opened by: who refuses us is asked seldom, who is down is found back within a minute."""
     clock, breaker = opened("silent")
     pause = PAUSES["silent"]
     for _ in range(10):
         clock.sleep(pause)
-        call(breaker, 503)  # whatever kind it is
-        pause = min(LONGEST, pause * 2)
+        call(breaker, status)
+        pause = min(LONGEST[kind], pause * 2)
         assert refused(breaker).after == pause
-    assert pause == LONGEST
+    assert pause == LONGEST[kind] == {"down": 60, "refused": 600}[kind]
 
 
 def test_a_probe_that_was_never_sent_or_never_came_back_is_another_calls() -> None:

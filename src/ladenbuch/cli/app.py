@@ -79,11 +79,12 @@ def demo(
     keep: Annotated[bool, typer.Option("--serve", help="Keep the dashboard up afterwards (ctrl-c ends it).")] = False,
     kill: Annotated[int, typer.Option(min=0, help="Kill the connector this many times at random moments.")] = 0,
     play: Annotated[float | None, typer.Option(help="Seconds the shop's day is squeezed into.")] = None,
+    poll: Annotated[bool, typer.Option("--poll", help="Without any webhook, at the poll's own pace.")] = False,
 ) -> None:
     """Watch a simulated shop's day turn into books; exit 1 on any deviation the auditor finds."""
     from ladenbuch.cli.demo import run_demo
 
-    raise typer.Exit(run_demo(orders, seed, faults, mix, as_json=as_json, keep=keep, kills=kill, play=play))
+    raise typer.Exit(run_demo(orders, seed, faults, mix, as_json=as_json, keep=keep, kills=kill, play=play, poll=poll))
 
 
 Since = Annotated[str | None, typer.Option(help="First day of the period (YYYY-MM-DD).")]

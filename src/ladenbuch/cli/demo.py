@@ -56,6 +56,10 @@ PATIENCE = {
     "LADENBUCH_POLL_OVERLAP_SECONDS": "60",
     "LADENBUCH_SEVDESK_RATE": "1000",
 }
+#: How often a connector looks for orders by default, and how far back: what `--poll` shows is what a merchant gets.
+POLLING = {"LADENBUCH_POLL_SECONDS": "60", "LADENBUCH_POLL_OVERLAP_SECONDS": "600"}
+#: Seconds within which an order is to be in the books.
+_PROMISED = 300
 _DEADLINE = 240.0
 _START_SECONDS = 90.0
 
@@ -140,9 +144,11 @@ def run_demo(
     keep: bool,
     kills: int = 0,
     play: float | None = None,
+    poll: bool = False,
     database_url: str | None = None,
 ) -> int:
-    """Run the day; 0 when the auditor finds nothing, 1 otherwise."""
+    """Run the day; 0 when the auditor finds nothing, 1 otherwise. `poll`: nobody sends us a webhook, and we look for
+    orders as often as a connector does by default; what took longer than five minutes is a deviation."""
     begun = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="ladenbuch-demo-"))
     with suppress(ValueError):  # not in the main thread; otherwise being ended must end what was started here, too
@@ -151,12 +157,17 @@ def run_demo(
     say(f"a shop, a sevdesk and a mail relay are being simulated (seed {seed}, {orders} orders, {faults})")
     stage = _set_stage(folder, seed, orders, mix, faults, database_url or os.environ.get("LADENBUCH_DEMO_DATABASE_URL"))
     try:
+        if poll:
+            stage.env |= POLLING
         stage.start()
-        stage.control("shopify", "webhooks", {"uri": f"{stage.url}/webhooks"})
+        if not poll:
+            stage.control("shopify", "webhooks", {"uri": f"{stage.url}/webhooks"})
         pace = SPAN.total_seconds() / seconds
         say(f"the connector is up; one shop day passes in {seconds:.0f} s (time runs {pace:,.0f} times faster)")
         stage.control("shopify", "play", {"seconds": seconds})
         report = _watch(stage, seconds, kills, seed)
+        if poll:
+            _promise(stage, report)
         report["seconds"] = round(time.monotonic() - begun, 1)
         _show(report, as_json=as_json)
         if keep:
@@ -267,6 +278,15 @@ def _watch(stage: Stage, seconds: float, kills: int, seed: int) -> dict[str, Any
             if elapsed > _DEADLINE:
                 return report
         time.sleep(0.5)
+
+
+def _promise(stage: Stage, report: dict[str, Any]) -> None:
+    """Without webhooks: none came, and every order was in the books in time."""
+    report["webhooks"] = stage.control("shopify", "stats")["deliveries"].get("delivered", 0)
+    late = report["latency_p99_s"] is not None and report["latency_p99_s"] >= _PROMISED
+    if late or report["webhooks"]:
+        report["findings"].append(f"99 % within {report['latency_p99_s']} s, by {report['webhooks']} webhooks")
+        report["ok"] = False
 
 
 def audited(stage: Stage) -> dict[str, Any]:

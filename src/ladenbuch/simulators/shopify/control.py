@@ -15,6 +15,7 @@
 | POST unsubscribe | ``{"shop"}``: forget its subscriptions made by the API |
 | POST send       | ``{"shop", "topic", "payload"}``: any topic, e.g. app/uninstalled |
 | POST status     | ``{"shop", "status": 402, 403, 404, 423 or null}`` |
+| POST lag        | ``{"shop", "seconds"}``: how long a change may be unknown to the search for orders |
 | POST scopes     | ``{"shop", "scopes": […]}``, and app/scopes_update is sent |
 | POST consent    | ``{"shop", "asks"?: true}``: show a consent page instead of agreeing at once |
 | POST link       | ``{"shop", "app_url"}``: the signed link by which a merchant comes to the app |
@@ -104,6 +105,7 @@ _POST: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
     "unsubscribe": lambda s, b: {"deleted": s.delete_subscriptions(b["shop"])},
     "send": lambda s, b: {"deliveries": s.send(b["shop"], b["topic"], b.get("payload") or {})},
     "status": lambda s, b: _done(lambda: s.set_status(b["shop"], b.get("status"))),
+    "lag": lambda s, b: _done(lambda: s.set_lag(b["shop"], float(b["seconds"]))),
     "scopes": lambda s, b: _done(lambda: s.set_scopes(b["shop"], b["scopes"])),
     "consent": lambda s, b: _done(lambda: s.ask_consent(b["shop"], bool(b.get("asks", True)))),
     "link": lambda s, b: {"url": s.install_link(b["shop"], b["app_url"])},

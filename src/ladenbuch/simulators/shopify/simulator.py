@@ -502,6 +502,11 @@ class ShopifySimulator:
         body = billing.told(state, charge, {"status": status})
         self._webhooks.emit(state.shop.domain, f"{topic}/update", body, now, self._webhooks.new_id())
 
+    def set_lag(self, shop: str, seconds: float) -> None:
+        """How long a change may be unknown to the search for orders; the order itself shows it at once."""
+        with self._lock:
+            self._states[shop].index_lag = seconds
+
     def set_scopes(self, shop: str, scopes: Sequence[str]) -> None:
         """Replace the granted scopes, as a merchant does in the admin; app/scopes_update says so."""
         with self._lock:

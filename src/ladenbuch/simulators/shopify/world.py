@@ -105,6 +105,7 @@ class ShopState:
     changes: dict[str, list[Change]] = field(default_factory=dict)  # made through the API, survive later events
     labels: dict[str, Any] = field(default_factory=dict)
     fired_at: dict[str, dict[int, datetime]] = field(default_factory=dict)
+    index_lag: float = 0.0  # seconds for which a change is unknown to the search for orders
     throttle_next: list[tuple[int, float]] = field(default_factory=list)  # (status, Retry-After) of coming calls
     charges: Charges = field(default_factory=Charges)
 
