@@ -15,6 +15,7 @@ from acceptance.diary import Diary, diary
 from acceptance.purchase import Purchase
 from ladenbuch import tenants
 from ladenbuch.cli import adopting as command
+from ladenbuch.cli.story import story_of
 from ladenbuch.db import Store
 from ladenbuch.domain.takeover import changed, counts
 from ladenbuch.errors import NeedsAttention
@@ -81,6 +82,12 @@ def test_b11_an_invoice_of_the_previous_app_is_taken_over_and_not_written_again(
         )
         assert day.documents() == [written, credit] and day.asked() == []
         assert any("written by others" in sentence for sentence in day.story())
+        told = story_of(day.house, "s1", order.gid, "de")
+        assert told is not None
+        sentences = " ".join(entry["sentence"] for entry in told["entries"])
+        gross = "22,60\N{NO-BREAK SPACE}€"
+        assert f"Rechnung {number} über {gross}, von anderen geschrieben, wurde übernommen." in sentences
+        assert "kann zu dieser Bestellung gehören" not in sentences
 
 
 def test_b11_an_open_invoice_of_the_previous_app_is_paid_by_our_money_line() -> None:
@@ -108,6 +115,8 @@ def test_b11_what_is_not_proved_is_asked_about_and_nothing_is_invoiced_until_som
             "exclude the order",
         ]
         assert "RE-1001 of 2027-03-01 over 2190" in day.about("ADOPT")
+        told = story_of(day.house, "s1", order.gid, "en")
+        assert told is not None and "Invoice RE-1001 over €21.90 stands in sevdesk; it may be" in str(told["entries"])
         day.answer(order, "ADOPT", "it is another sale")
         assert [row.split(" ")[0] for row in day.documents()] == ["RE-1001", "RE-1002"] and day.asked() == []
 

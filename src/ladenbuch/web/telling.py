@@ -170,6 +170,7 @@ class _Teller:
         detail[self._t("tell.date")] = figures.day(self._language, document.invoice_date)
         if document.finalised_at is not None:
             kind = ".credit_note" if document.kind == "credit_note" else ""
+            kind = ".adopted" if document.key.startswith("ado:") else kind
             sentence = self._t(f"tell.posted{kind}", number=document.number, gross=gross)
             yield Entry(from_micros(document.finalised_at), "posted", sentence, detail)
         elif document.state == "draft" and intent is not None and intent.done_at is not None:

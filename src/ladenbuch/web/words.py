@@ -403,6 +403,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "tell.point": ("Steuerzeitpunkt", "Tax point"),
     "tell.otherwise": ("Anders wäre es", "Otherwise"),
     "tell.posted": ("Rechnung {number} über {gross} ausgestellt.", "Invoice {number} over {gross} issued."),
+    "tell.posted.adopted": (
+        "Rechnung {number} über {gross}, von anderen geschrieben, wurde übernommen.",
+        "Invoice {number} over {gross}, written by others, was taken over.",
+    ),
     "tell.posted.credit_note": (
         "Rechnungskorrektur {number} über {gross} ausgestellt.",
         "Credit note {number} over {gross} issued.",
@@ -416,6 +420,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "tell.hand.credited": (
         "In sevdesk hat jemand zu Rechnung {number} die Rechnungskorrektur {theirs} über {money} geschrieben.",
         "Somebody wrote credit note {theirs} over {money} on invoice {number} in sevdesk.",
+    ),
+    "tell.hand.candidate": (
+        "In sevdesk steht Rechnung {theirs} über {money}; sie kann zu dieser Bestellung gehören.",
+        "Invoice {theirs} over {money} stands in sevdesk; it may be this order's.",
     ),
     "tell.hand.cancelled": (
         "In sevdesk hat jemand Rechnung {number} durch {theirs} storniert.",

@@ -39,10 +39,14 @@ _BEFORE, _AFTER = timedelta(days=2), timedelta(days=45)
 def noted(order_id: str, name: str, document: ForeignDocument) -> Hand:
     """The note that a document may be an order's invoice: nobody's name; of its tags those that name the order."""
     number = order_id.rsplit("/", 1)[-1]
+    key = _note_key(order_id, document.id)
     tags = [tag for tag in sorted(document.tags) if plain_name(tag) == plain_name(name) or number in tag]
     content = json.dumps({"rivals": document.rivals, "tags": tags})
-    key = f"{CANDIDATE}:{number}:{document.id}"
     return Hand(CANDIDATE, key, document.gross, document.id, document.number, content=content)
+
+
+def _note_key(order_id: str, invoice_id: str) -> str:
+    return f"{CANDIDATE}:{order_id.rsplit('/', 1)[-1]}:{invoice_id}"
 
 
 def concerned(left: Plan) -> bool:
@@ -141,7 +145,8 @@ def adopt_invoice(run: Run, action: Action) -> None:
         books.drafted(tx, run.tenant, document.key, sevdesk_id, document.content or "")
         books.finalised(tx, run.tenant, document.key, number, run.ctx.clock())
         hands = [Hand("paid", document.key, paid)] if paid > 0 else []
-        books.record_hands(tx, run.tenant, run.order_id, hands, [document.key], run.ctx.clock())
+        looked_at = [document.key, _note_key(run.order_id, sevdesk_id)]
+        books.record_hands(tx, run.tenant, run.order_id, hands, looked_at, run.ctx.clock())
         run.say(tx, "adopted", f"Invoice {number}, written by others, is the one of this order: {action.reason}")
         return sevdesk_id
 
