@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
 
 from acceptance.diary import SHOP, Diary, diary
@@ -50,9 +51,9 @@ def told(day: Diary, letter: DeadLetter) -> list[str]:
     return [text for text in texts if "alarm" not in text.lower()]
 
 
-def hours(day: Diary, number: int) -> None:
-    for _ in range(number):
-        day.at(f"{day.clock.now() + timedelta(hours=2):%Y-%m-%d %H:%M:%S}")
+def hours(day: Diary, times: int, each: int = 2) -> None:
+    for _ in range(times):
+        day.at(f"{day.clock.now() + timedelta(hours=each):%Y-%m-%d %H:%M:%S}")
 
 
 def due(day: Diary) -> bool:
@@ -82,7 +83,7 @@ def test_s35_s36_one_poisoned_order_ends_while_the_others_go_on_and_is_settled_o
         (alarm,) = day.database.tenant("s1").read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, "s1"))
         assert (alarm.kind, alarm.facts) == ("GAVE-UP", {"count": 1})
 
-        hours(day, 12)
+        hours(day, 3, each=8)
         assert poison.tried == 6 and not due(day), "nothing tries it by itself"
         good.append(day.order("#504").basket(SOAP).tell_order())
         assert len(day.documents()) == 3
@@ -124,29 +125,35 @@ def test_s35_s109_a_new_wish_settles_what_was_given_up_by_itself() -> None:
         assert told(day, letter)[-1] == "Order that had been given up is settled by itself."
 
 
-def test_s35_s37_an_outage_of_a_day_gives_nothing_up_and_a_refused_token_neither() -> None:
-    """Down, throttled, the token refused: whose fault it is decides, not how long it lasts."""
+FAULTS: tuple[Any, ...] = (
+    503, 429, b'{"objects": [', httpx2.ConnectError("dns"), httpx2.ConnectError("TLS"), httpx2.ReadError("reset"),
+    httpx2.ReadTimeout("slow"), 401,
+)  # fmt: skip
+
+
+def test_s35_s37_s38_an_outage_of_a_day_gives_nothing_up_and_a_refused_token_neither() -> None:
+    """Down, throttled, cut, not to be reached, the token refused: whose fault it is decides, not how long it lasts."""
     with diary("2027-03-01 10:00") as day:
         through, calls = day.sevdesk.handle, [0]
-        for status in (503, 429, 401):
-            order = day.order(f"#{status}").basket(SOAP)
+        for number, fault in enumerate(FAULTS, 501):
 
-            def down(request: SimRequest, status: int = status) -> SimResponse:
+            def down(request: SimRequest, fault: Any = fault) -> SimResponse:
                 calls[0] += 1
-                return SimResponse(status, {}, b"")
+                if isinstance(fault, Exception):
+                    raise fault
+                return SimResponse(200, {}, fault) if isinstance(fault, bytes) else SimResponse(fault, {}, b"")
 
             day.sevdesk.handle = down  # type: ignore[method-assign]
             before = calls[0]
-            order.tell_order()
-            hours(day, 12)
+            order = day.order(f"#{number}").basket(SOAP).tell_order()
+            hours(day, 3, each=8)
             assert calls[0] > before and listed(day, None) == []
-            if status == 401:
+            day.sevdesk.handle = through  # type: ignore[method-assign]
+            if fault == 401:
                 assert calls[0] - before <= 3, "a refused token is not tried again and again"
                 day.database.tenant("s1").run(Store.BOOKS, lambda tx: tenants.go(tx, "s1"))
-            day.sevdesk.handle = through  # type: ignore[method-assign]
-            hours(day, 1)
-            if status == 401:
                 day.look_again(order)
+            hours(day, 1)
             assert day.verdict(order) == "documented, open 0.00"
 
 
@@ -225,7 +232,7 @@ def test_s38_a_relay_that_is_down_for_a_day_gives_no_letter_up(monkeypatch: pyte
         through = relay.send
         monkeypatch.setattr(relay, "send", lambda *args: TryLater("connect: refused", "sim"))
         day.order("#501").basket(SOAP).tell_order()
-        hours(day, 12)
+        hours(day, 4, each=6)
         assert listed(day, None) == []
         monkeypatch.setattr(relay, "send", through)
         hours(day, 1)

@@ -34,7 +34,17 @@ def books(database: Database, fn: Callable[[Transaction], Any], tenant: str = "t
 
 
 @pytest.fixture
-def shop(database: Database) -> Database:
+def shop(sqlite_database: Database) -> Database:
+    return two_shops(sqlite_database)
+
+
+@pytest.fixture
+def either(database: Database) -> Database:
+    """The same on either database."""
+    return two_shops(database)
+
+
+def two_shops(database: Database) -> Database:
     """Two tenants: three orders, a letter and a delivery of one gave up, an order of the other."""
     for tenant in ("t1", "t2"):
 
@@ -97,6 +107,10 @@ def due(database: Database, tenant: str = "t1") -> dict[str, datetime]:
 
 @pytest.fixture
 def typed(shop: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Any]]:
+    return typing_in(shop, monkeypatch)
+
+
+def typing_in(shop: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Any]]:
     """Types a command; (exit code, its JSON or its lines) comes back."""
 
     @contextmanager
@@ -107,7 +121,7 @@ def typed(shop: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
     monkeypatch.setattr(commands, "utc_now", lambda: NOW)
 
     def run(*words: str) -> tuple[int, Any]:
-        done = CliRunner().invoke(command_line.app, ["dead-letters", *words])
+        done = CliRunner().invoke(command_line.dead_letters, words)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             return 2, str(done.exception)
         return done.exit_code, json.loads(done.stdout) if "--json" in words else done.output
@@ -162,7 +176,10 @@ def test_s36_a_preview_shows_and_does_nothing(typed: Any, shop: Database) -> Non
     assert len(typed("list", "--json")[1]["dead_letters"]) == 6
 
 
-def test_s36_redriven_ones_are_due_at_the_rate_with_fresh_patience_and_a_line_each(typed: Any, shop: Database) -> None:
+def test_s36_redriven_ones_are_due_at_the_rate_with_fresh_patience_and_a_line_each(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, typed = either, typing_in(either, monkeypatch)
     code, told = typed("redrive", "--tenant", "t1", "--all", "--rate", "60", "--as", "anna", "--json")
     assert code == 0 and [item["done"] for item in told["items"]] == [True] * 5
     assert due(shop) == {
@@ -209,7 +226,8 @@ def test_s40_nothing_is_tried_again_for_a_tenant_that_left(typed: Any, shop: Dat
     assert {item.get("why") for item in told["items"]} == {"its tenant is uninstalled", None}
 
 
-def test_s36_what_changed_since_it_was_shown_is_left_alone(shop: Database) -> None:
+def test_s36_what_changed_since_it_was_shown_is_left_alone(either: Database) -> None:
+    shop = either
     (letter,) = redriving.matching(shop, Which("t1", "letter"))
     books(shop, lambda tx: deadletters.close(tx, letter, "dropped", "somebody was quicker"))
     (done,) = redriving.drop(shop, [letter], actor="b", reason="late", now=NOW)
@@ -269,8 +287,9 @@ def test_s33_s36_the_page_lists_what_gave_up_and_says_what_to_type(shop: Databas
 
 
 def test_s35_an_order_given_up_before_it_was_ever_settled_stays_in_the_count_and_the_alarm_leads_there(
-    shop: Database,
+    either: Database,
 ) -> None:
+    shop = either
     reads = SqlReads(shop, lambda: NOW)
     assert reads.overview("t1").orders_total == 3 and reads.overview("t1").accounted_for == 0
     assert reads.overview(None).orders_total == 4
