@@ -59,8 +59,9 @@ def test_s17_the_version_is_written_down_once() -> None:
 
 
 def test_s96_no_rest_admin_address_is_called() -> None:
-    """REST Admin ended for new apps on 2025-04-01: nothing but graphql.json and the OAuth addresses under /admin."""
-    rest = re.compile(r"/admin/(?!oauth/|api/\{version\}/graphql\.json)[a-z{]")
+    """REST Admin ended for new apps on 2025-04-01: nothing but graphql.json and the OAuth addresses under /admin,
+    and the list of apps, which is a page for people."""
+    rest = re.compile(r"/admin/(?!oauth/|settings/apps|api/\{version\}/graphql\.json)[a-z{]")
     found = [
         (path.name, line.strip())
         for path in product()

@@ -17,6 +17,7 @@ from ladenbuch.domain.order import Order, Refund
 from ladenbuch.domain.plan import Plan, plan
 from ladenbuch.domain.profile import Gateway, Profile
 from ladenbuch.domain.profile_change import NOT_CHOSEN, Outcome, changed_fields, effect_of, outcome_of
+from ladenbuch.domain.retry import LADDERS
 from unit.test_plan_lives import DEMO, END, EVIDENCE, apply, facts_at, lives_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -235,9 +236,12 @@ def test_every_choice_of_a_profile_is_told_when_it_changes() -> None:
     for name in Profile.__dataclass_fields__:
         value = getattr(LIVE, name)
         new = not value if isinstance(value, bool) else other.get(type(value))
-        new = {"gateways": {"g": Gateway("off")}, "default_gateway": Gateway("off", "9"), "eu_sales": {2026: 1}}.get(
-            name, new
-        )
+        new = {
+            "gateways": {"g": Gateway("off")},
+            "default_gateway": Gateway("off", "9"),
+            "eu_sales": {2026: 1},
+            "retry": {"order": LADDERS["letter"]},
+        }.get(name, new)
         if not changed_fields(LIVE, replace(LIVE, **{name: new})):  # type: ignore[arg-type]
             silent.add(name)
     assert silent == set(NOT_CHOSEN)

@@ -134,7 +134,7 @@ class Pace:
             return now
         if self.done <= 0 or self.seconds <= 0:
             return None
-        return now + timedelta(seconds=left * self.seconds / self.done)
+        return now + timedelta(seconds=self.seconds) * left // self.done
 
     @property
     def per_minute(self) -> int:

@@ -130,7 +130,7 @@ class _Estimator:
             return 0
         common, branches = self._collect(sets)
         names = set(common)
-        if not branches and any(names <= money for money in _MONEY):
+        if not branches and any(names <= money for money in _MONEY) and not _may_be_a_shop(nodes[0], names):
             return 0
         if names & {"nodes", "edges"}:
             return 2 + self._factor(nodes[0]) * (1 + self._node(common))
@@ -161,6 +161,11 @@ class _Estimator:
                 if isinstance(argument.value, VariableNode):
                     return _page_factor(self.sizes.get(argument.value.name.value, 250))
         return _page_factor(250)
+
+
+def _may_be_a_shop(node: FieldNode, names: set[str]) -> bool:
+    """`shop { currencyCode }` and `order { currencyCode }` are no money: what cannot be told apart is paid for."""
+    return names == {"currencyCode"} and not node.name.value.endswith("Money")
 
 
 def _page_factor(first: int) -> int:
