@@ -11,7 +11,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from ladenbuch.web.pages import (
     Timeline,
     create_pages,
 )
+from ladenbuch.web.takeovers import TakeOver
 from ladenbuch.web.words import WORDS, Language
 
 NOW = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
@@ -262,6 +263,15 @@ def test_an_empty_shop_is_explained() -> None:
     assert "noch keine" in page
     assert "Nichts zu entscheiden." in text("/attention", Invented(empty, ()))
     assert "Keine Bestellung mit diesem Stand." in text("/orders", Invented(empty, ()))
+
+
+def test_years_that_are_taken_over_say_until_when() -> None:
+    years = TakeOver("one", date(2023, 1, 1), date(2026, 1, 1), 1234, 50000, NOW + timedelta(hours=2))
+    page = text("/", Invented(replace(GOOD, takeovers=(years,))))
+    assert "Übernahme vom 2023-01-01 bis vor 2026-01-01" in page
+    assert "1.234 von 50.000" in page.replace("\u00a0", " ")
+    assert "fertig gegen" in page
+    assert "fertig gegen" not in text("/", Invented(replace(GOOD, takeovers=(replace(years, end=None),))))
 
 
 def test_a_write_stop_is_on_top() -> None:

@@ -19,6 +19,7 @@ from ladenbuch.errors import NeedsAttention, Retryable, UsageError
 from ladenbuch.inbox.marks import order_marks
 from ladenbuch.simulators.lives import generate
 from ladenbuch.simulators.shopify import DEFAULT_SCOPES
+from ladenbuch.web.reads import SqlReads
 from ladenbuch.workflows import backfill, backfill_plan
 from ladenbuch.workflows.preview import period_of
 
@@ -302,12 +303,20 @@ def test_a_few_at_a_time_behind_everything_else(house: Taking) -> None:
     due = house.database.system("dispatch").read(Store.INBOX, lambda tx: inbox.due(tx, now, 9))
     assert due[0].order_id == live, "what the shop tells now comes first"
 
+    (seen,) = SqlReads(house.database, house.clock.now).overview(TENANT).takeovers
+    assert (seen.settled, seen.orders, seen.end) == (0, ORDERS, None)
     backfill.pause(house.ctx, TENANT)
     house.work()
     assert (house.status()["state"], house.status()["orders"]["as_planned"]) == ("paused", 0), "nobody looked"
     backfill.resume(house.ctx, TENANT)
+    house.clock.sleep(30.0)
     advance()
-    assert house.status()["orders"]["as_planned"] == 3
+    data = house.status()
+    assert data["orders"]["as_planned"] == 3
+    assert data["done_about"] == (house.clock.now() + timedelta(seconds=30 / 3 * (ORDERS - 3))).isoformat()
+    (seen,) = SqlReads(house.database, house.clock.now).overview(None).takeovers
+    assert (seen.settled, seen.orders) == (3, ORDERS)
+    assert seen.end is not None and seen.end.isoformat() == data["done_about"]
 
     # who takes orders and dies before they are wanted leaves them to the next one, half a minute later
     door, id = house.ctx.door(TENANT), started.id

@@ -47,6 +47,7 @@ from ladenbuch.web.connection import Connection, Connections
 from ladenbuch.web.given_up import GivenUp
 from ladenbuch.web.operating import Operations
 from ladenbuch.web.reconciled import Reconciliations, sentence_of, standing_of, title_of
+from ladenbuch.web.takeovers import TakeOver
 from ladenbuch.web.words import Language, language_of, say
 from ladenbuch.workflows import lockout
 from ladenbuch.workflows.tokens import RECONNECT
@@ -95,7 +96,7 @@ class Overview:
     `accounted_for` = documented + waiting + excluded + attention; what is missing to `orders_total` is in
     progress. `last_event_age`: None when nothing was ever heard. `oldest_unattempted_age`: None when nothing
     waits for a first run. `stops`: the reasons of the write stops in force. `months`: the last that is over and the
-    running one, where they have orders. `alarms`: the open ones, oldest first.
+    running one, where they have orders. `alarms`: the open ones, oldest first. `takeovers`: years of orders under way.
     """
 
     orders_total: int
@@ -114,6 +115,7 @@ class Overview:
     stops: tuple[str, ...] = ()
     months: tuple[MonthRow, ...] = ()
     alarms: tuple[Alarm, ...] = ()
+    takeovers: tuple[TakeOver, ...] = ()
 
 
 @dataclass(frozen=True)

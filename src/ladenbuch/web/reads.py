@@ -25,6 +25,7 @@ from ladenbuch.inbox.deliveries import events
 from ladenbuch.inbox.marks import order_marks
 from ladenbuch.web import codes
 from ladenbuch.web.pages import PAGE_SIZE, MonthRow, OrderRow, Overview, State, Timeline
+from ladenbuch.web.takeovers import takeovers
 from ladenbuch.web.telling import Life, tell
 from ladenbuch.web.words import Language
 
@@ -107,6 +108,7 @@ class SqlReads:
                 stops=_stops(tx, tenant),
                 months=_months(tx, tenant, now),
                 alarms=tuple(alarms.open_alarms(tx, tenant)),
+                takeovers=takeovers(tx, tenant, now),
             )
 
         return door.read(Store.BOOKS, read)
