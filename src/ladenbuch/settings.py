@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     executor_id: str = Field(
         "main",
         pattern=r"^[A-Za-z0-9_.-]{1,31}$",
-        description="Name of this process, shared by no other; on PostgreSQL by default the host's or the next that is free.",
+        description="Name of this process, shared by no other; on PostgreSQL usually the host's.",
     )
     client_timeout_seconds: float = Field(
         10.0, gt=0, le=300, description="How many seconds an outgoing request may take before it is given up."
