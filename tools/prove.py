@@ -277,6 +277,10 @@ def _ended(command: list[str], env: dict[str, str]) -> subprocess.CompletedProce
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
 
 
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in values.items())
+
+
 def adopt(result: Result) -> None:
     """1,000 invoices of another tool in four styles among 1,500 orders: 1,000 taken over, 500 written, none doubled"""
     head = "| figure | value |\n|---|---|\n"
@@ -292,7 +296,8 @@ def adopt(result: Result) -> None:
             continue
         told = json.loads(done.stdout.splitlines()[-1])
         findings = "".join(f"\n- {one}" for one in told.pop("findings"))
-        rows = "\n".join(f"| {name} | {value} |" for name, value in told.items())
+        shown = {name: _listed(value) if isinstance(value, dict) else value for name, value in told.items()}
+        rows = "\n".join(f"| {name} | {value} |" for name, value in shown.items())
         result.add(title, f"`{' '.join(command[1:])}`\n\n{head}{rows}\n{findings}", done.returncode == 0)
 
 

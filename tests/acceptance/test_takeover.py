@@ -18,7 +18,7 @@ from ladenbuch.cli import adopting as command
 from ladenbuch.cli.story import story_of
 from ladenbuch.db import Store
 from ladenbuch.domain.takeover import changed, counts
-from ladenbuch.errors import NeedsAttention
+from ladenbuch.errors import NeedsAttention, Rejected
 from ladenbuch.workflows.adopting import Survey, survey, take_over
 from ladenbuch.workflows.preview import Period, period_of
 
@@ -98,6 +98,32 @@ def test_b11_an_open_invoice_of_the_previous_app_is_paid_by_our_money_line() -> 
         taken_over(day)
         assert day.money() == ["01.03.2027 shopify_payments +22.60 on RE-1001"]
         assert len(day.documents()) == 1 and day.verdict(order) == "documented, open 0.00"
+
+
+def test_b11_an_invoice_written_at_the_order_is_taken_over_before_anything_is_paid() -> None:
+    """Prepayment: nothing is taxed yet, and the other tool has invoiced. The money that comes pays that invoice."""
+    with diary(f"{DAY} 10:00") as day:
+        day.down()
+        order = day.order().basket(SOAP, BOOK).tell("orders/create")
+        day.bookkeeper.invoices_for_the_previous_app(DAY, "#501", *THEIRS, paid=False)
+        taken_over(day)
+        assert [item.made_by for item in day.known(order).documents] == ["adopted"]
+        day.at("2027-03-04 10:00")
+        order.tell_payment("shopify_payments")
+        assert len(day.documents()) == 1 and day.asked() == []
+        assert day.money() == ["04.03.2027 shopify_payments +22.60 on RE-1001"]
+
+
+def test_b11_nothing_is_taken_over_for_a_shop_that_left() -> None:
+    with diary(f"{DAY} 10:00") as day:
+        unheard(day)
+        system = day.database.system("operator")
+        system.run(Store.BOOKS, lambda tx: tenants.set_state(tx, "s1", "suspended", day.clock.now()))
+        with pytest.raises(Rejected, match="TENANT-STATE"):
+            looked_at(day)
+        system.run(Store.BOOKS, lambda tx: tenants.set_state(tx, "s1", "active", day.clock.now()))
+        day.up = True
+        day.work()
 
 
 def test_b11_what_is_not_proved_is_asked_about_and_nothing_is_invoiced_until_somebody_says() -> None:

@@ -108,6 +108,7 @@ def _data(owner: tenants.Tenant, period: Period, found: Survey) -> dict[str, Any
         "documents": found.documents,
         "ours": found.ours,
         "orders": found.orders,
+        "hidden_until": found.hidden_until.isoformat() if found.hidden_until else None,
         "counts": counts(found.lines),
         "gross_minor": sums(found.lines),
         "lines": [line.as_json() for line in found.lines],
@@ -232,6 +233,8 @@ def _show(data: dict[str, Any], *, to_stderr: bool = False) -> None:
     console.print(
         f"{data['documents']} documents in sevdesk, {data['ours']} of them ours; {data['orders']} orders read"
     )
+    if data["hidden_until"] is not None:
+        console.print(f"before {data['hidden_until']} Shopify may hide orders: the scope read_all_orders is missing")
     table = Table("outcome", "documents", "gross", "")
     for outcome, count in data["counts"].items():
         if count:

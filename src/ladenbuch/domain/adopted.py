@@ -63,7 +63,13 @@ def adoption(basis: Basis, books: Books, profile: Profile) -> Adoption:
     if books.invoice is not None:
         found = Choice(None, found.maybe if found.same is None else (found.same, *found.maybe))
     elif found.same is not None:
-        return _taken(basis, profile, *found.same)
+        document, verdict = found.same
+        if _before_us(basis, profile) and verdict.cut is not None and settled_before(basis.facts, verdict.cut, profile):
+            return Adoption()
+        posted = _posted(basis, profile, document, verdict)
+        if posted is not None:
+            return Adoption(posted, verdict.evidence)
+        found = Choice(None, (found.same, *found.maybe))  # it cannot be pinned: never invoiced beside it unasked
     return _asked(basis, books, profile, found.maybe)
 
 
@@ -77,15 +83,10 @@ def settled_before(facts: Facts, cut: Cut, profile: Profile) -> bool:
     return any(at < profile.go_live for at in moved)
 
 
-def _taken(basis: Basis, profile: Profile, document: ForeignDocument, verdict: Verdict) -> Adoption:
-    """The document as one of ours."""
-    assert verdict.cut is not None
-    facts = basis.facts
-    before = facts.tax_point is not None and facts.tax_point.at < profile.go_live
-    if before and settled_before(facts, verdict.cut, profile):
-        return Adoption()
-    posted = _posted(basis, profile, document, verdict)
-    return Adoption() if posted is None else Adoption(posted, verdict.evidence)
+def _before_us(basis: Basis, profile: Profile) -> bool:
+    """Whether the tax of the order arose before go-live."""
+    point = basis.facts.tax_point
+    return point is not None and point.at < profile.go_live
 
 
 def _asked(basis: Basis, books: Books, profile: Profile, maybe: Sequence[tuple[ForeignDocument, Verdict]]) -> Adoption:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from ladenbuch import audit, books
+from ladenbuch import audit, books, tenants
 from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.adoption import Matching, Pair, match
@@ -26,6 +26,7 @@ from ladenbuch.domain.foreign import ForeignDocument, Sought, sought_of
 from ladenbuch.domain.plan import Plan, plan
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.takeover import ACTS, Line, counts
+from ladenbuch.errors import Rejected
 from ladenbuch.sevdesk.foreign import listed_foreign
 from ladenbuch.sevdesk.listing import Kind, ListedDocument, listed
 from ladenbuch.shopify.period import orders_processed
@@ -33,7 +34,7 @@ from ladenbuch.workflows.certify import patiently
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather
 from ladenbuch.workflows.foreign import CANDIDATE, noted, whole
-from ladenbuch.workflows.preview import Period, want
+from ladenbuch.workflows.preview import Period, hidden_until, want
 
 #: How long before its invoice an order may have been placed, to be looked at with the documents of a period.
 _ORDERS_BEFORE = timedelta(days=31)
@@ -43,7 +44,10 @@ Step = Callable[[], None]
 
 @dataclass(slots=True)
 class Survey:
-    """What a takeover of a period would do. `found` are the documents to be noted with each order it acts on."""
+    """What a takeover of a period would do. `found` are the documents to be noted with each order it acts on.
+
+    Before `hidden_until` Shopify may hide orders: a document that is no order's may be one of those.
+    """
 
     lines: list[Line] = field(default_factory=list)
     found: dict[str, list[ForeignDocument]] = field(default_factory=dict)
@@ -51,6 +55,7 @@ class Survey:
     documents: int = 0
     ours: int = 0
     orders: int = 0
+    hidden_until: datetime | None = None
 
     @property
     def asks(self) -> bool:
@@ -72,8 +77,9 @@ def survey(ctx: Context, tenant: str, period: Period, step: Step = lambda: None)
 
     Raises what the clients raise, after a few tries: a list with gaps is none.
     """
+    _must_be_active(ctx, tenant)
     profile = profile_at(ctx.profiles(tenant), ctx.clock())
-    made = Survey()
+    made = Survey(hidden_until=hidden_until(ctx, tenant, period))
     foreign = _foreign(ctx, tenant, profile, period, made, step)
     invoices = [item for item in foreign if item.sort == "invoice" and item.type != "SR"]
     seen = _orders(ctx, tenant, period, profile, step) if invoices else _Seen()
@@ -91,6 +97,12 @@ def survey(ctx: Context, tenant: str, period: Period, step: Step = lambda: None)
     made.lines += [Line.of(item, "none", why="no order is like it") for item in matching.unmatched]
     made.lines.sort(key=lambda line: (line.day, line.document, line.order or ""))
     return made
+
+
+def _must_be_active(ctx: Context, tenant: str) -> None:
+    standing = ctx.door(tenant).read(Store.BOOKS, lambda tx: tenants.standing(tx, tenant))
+    if standing != "active":
+        raise Rejected("TENANT-STATE", f"the tenant is {standing}: nothing is read or taken over for it")
 
 
 def _foreign(
@@ -226,6 +238,7 @@ def take_over(ctx: Context, tenant: str, period: Period, found: Survey, *, by: s
 
     Repeatable: the same notes, and orders that are settled have nothing to do.
     """
+    _must_be_active(ctx, tenant)
     now = ctx.clock()
     told = counts(found.lines)
 

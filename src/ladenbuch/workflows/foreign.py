@@ -70,9 +70,9 @@ def documents_of_others(
 
     What is in the books of another order already is left out. Raises what the client raises.
     """
-    if not concerned(left):
-        return ()
     hands = [hand for hand in known.hands if hand.kind == CANDIDATE]
+    if not concerned(left) and not (hands and known.invoice is None):
+        return ()
     if hands:
         found = [item for hand in hands if (item := _read(ctx.sevdesk(tenant), hand)) is not None]
     elif origin_unknown(left):
