@@ -253,6 +253,29 @@ def test_due_takes_turns_over_tenants(run: Any) -> None:
     assert due(run, limit=0) == []
 
 
+def test_b16_whoever_has_fewest_runs_is_next_though_places_become_free_one_by_one(run: Any) -> None:
+    """B16: several shops flood at once and are always older; the one order of a neighbour goes before all of theirs."""
+    floods = [f"flood{number}" for number in range(4)]
+    run(lambda tx: inbox.want_all(tx, [(tenant, order(n)) for tenant in floods for n in range(12)], NOW))
+
+    def take(at: datetime) -> str:
+        (mark,) = run(lambda tx: inbox.due(tx, at, 1, 6))
+        held = run(
+            lambda tx: inbox.claim(
+                tx, mark.tenant, mark.order_id, run_id=f"{mark.tenant}{mark.order_id}", executor="e", now=at
+            )
+        )
+        assert held is not None
+        return str(mark.tenant)
+
+    assert sorted(take(NOW) for _ in range(8)) == sorted(floods * 2)
+    later = NOW + 60 * SECOND
+    run(lambda tx: inbox.want(tx, "quiet", order(1), later))
+    assert take(later) == "quiet"
+    assert sorted(take(later) for _ in range(4)) == floods
+    assert run(lambda tx: inbox.due(tx, later, 100, 3)) == []  # everybody has as many as one may
+
+
 def test_s125_what_the_shop_tells_now_goes_before_a_backfill_and_a_person_before_both(run: Any) -> None:
     with working_as(Priority.BACKFILL):
         run(lambda tx: inbox.want_all(tx, [("t1", order(n)) for n in range(100)], NOW - SECOND))

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import sqlalchemy as sa
@@ -158,13 +159,23 @@ _WANT_POSTGRESQL = (
 
 _ripe = sa.and_(_free, _c.due_at <= _NOW)
 _LIMIT = sa.bindparam("n", type_=sa.Integer)
-_RIPE_TENANTS = Statement(
-    sa.select(_c.tenant, sa.func.count().label("number"))
-    .where(_ripe)
-    .group_by(_c.tenant)
-    .order_by(sa.func.min(_c.due_at), _c.tenant)
-    .limit(_LIMIT)
-)
+
+
+def _waiting_tenants() -> sa.Select[Any]:
+    """Each tenant with unclaimed marks, and when its first of each priority is due. It leaps from tenant to tenant in
+    the index, so a backlog of a hundred thousand orders costs no more than one of ten."""
+    free = sa.and_((other := order_marks.alias("other")).c.run_id.is_(None), other.c.due_at.is_not(None))
+    names = sa.select(sa.func.min(_c.tenant).label("tenant")).where(_free).cte("names", recursive=True)
+    least = sa.select(sa.func.min(other.c.tenant)).where(free, other.c.tenant > names.c.tenant)
+    leap = sa.select(least.correlate(names).scalar_subquery()).select_from(names).where(names.c.tenant.is_not(None))
+    names = names.union_all(leap)
+    mine = sa.select(sa.func.min(other.c.due_at)).where(free, other.c.tenant == names.c.tenant)
+    firsts = [mine.where(other.c.priority == int(one)).correlate(names).scalar_subquery() for one in Priority]
+    labelled = [first.label(f"first_{number}") for number, first in enumerate(firsts)]
+    return sa.select(names.c.tenant, *labelled).select_from(names).where(names.c.tenant.is_not(None))
+
+
+_RIPE_TENANTS = Statement(_waiting_tenants())
 _HELD_BY = Statement(sa.select(_c.tenant, sa.func.count()).where(_held).group_by(_c.tenant))
 _RIPE = Statement(
     sa.select(_c.order_id, _c.wanted, _c.attempts)
@@ -175,45 +186,41 @@ _RIPE = Statement(
 
 
 def due(tx: Transaction, now: datetime, limit: int, per_tenant: int | None = None) -> list[Due]:
-    """At most `limit` unclaimed marks whose time has come, taking turns over tenants; of each one the most urgent,
-    oldest first: what the shop tells now is settled before a backfill of years.
+    """At most `limit` unclaimed marks whose time has come, taking turns over tenants: whoever has the fewest runs under
+    way, anywhere, is next; of each one the most urgent, oldest first: what the shop tells now is settled before a
+    backfill of years.
 
-    So one shop's backlog of ten thousand orders delays the single order of another by one place. With `per_tenant`, a
-    tenant gets no more than that many runs at once, those under way anywhere counted.
+    So ten shops' backlogs of ten thousand orders delay the single order of another by one place, even where places
+    become free one by one. With `per_tenant`, a tenant gets no more than that many runs at once.
     """
     at = to_micros(now)
-    held = {} if per_tenant is None else {tenant: int(count) for tenant, count in _HELD_BY.rows(tx)}
-    full = sum(1 for count in held.values() if per_tenant is not None and count >= per_tenant)
-    waiting = {tenant: int(count) for tenant, count in _RIPE_TENANTS.rows(tx, now=at, n=limit + full)}
-    if per_tenant is not None:
-        waiting = {tenant: min(count, max(0, per_tenant - held.get(tenant, 0))) for tenant, count in waiting.items()}
-    shares = _shares({tenant: count for tenant, count in waiting.items() if count}, limit)
-    queues: deque[deque[Due]] = deque()
-    for tenant, share in shares.items():
-        rows: list[Any] = []
-        for priority in Priority:
-            if len(rows) < share:
-                rows += _RIPE.rows(tx, now=at, t=tenant, p=int(priority), n=share - len(rows))
-        queues.append(deque(Due(tenant, *row) for row in rows))
-    turns: list[Due] = []
-    while queues:
-        queue = queues.popleft()
-        if queue:
-            turns.append(queue.popleft())
-            queues.append(queue)
-    return turns
+    held = {tenant: int(count) for tenant, count in _HELD_BY.rows(tx)}
+    turns: list[tuple[int, int, str]] = []
+    for tenant, *firsts in _RIPE_TENANTS.rows(tx):
+        ripe = [first for first in firsts if first is not None and first <= at]
+        if ripe and (per_tenant is None or held.get(tenant, 0) < per_tenant):
+            turns.append((held.get(tenant, 0), min(ripe), tenant))
+    heapify(turns)
+    taken: list[Due] = []
+    rows: dict[str, deque[Due]] = {}
+    while turns and len(taken) < limit:
+        running, first, tenant = heappop(turns)
+        if tenant not in rows:
+            most = limit if per_tenant is None else min(limit, per_tenant - running)
+            rows[tenant] = deque(_ripe_of(tx, tenant, at, most))
+        if rows[tenant]:
+            taken.append(rows[tenant].popleft())
+            heappush(turns, (running + 1, first, tenant))
+    return taken
 
 
-def _shares(waiting: dict[str, int], limit: int) -> dict[str, int]:
-    """How many of each tenant's marks fit: equal shares, and what one does not need goes to the others."""
-    shares = dict.fromkeys(waiting, 0)
-    left = min(limit, sum(waiting.values()))
-    while left:
-        for tenant, count in waiting.items():
-            if left and shares[tenant] < count:
-                shares[tenant] += 1
-                left -= 1
-    return shares
+def _ripe_of(tx: Transaction, tenant: str, at: int, most: int) -> list[Due]:
+    found: list[Due] = []
+    for priority in Priority:
+        if len(found) < most:
+            rows = _RIPE.rows(tx, now=at, t=tenant, p=int(priority), n=most - len(found))
+            found += [Due(tenant, *row) for row in rows]
+    return found
 
 
 _CLAIMED = (
