@@ -51,7 +51,7 @@ _UNCERTAIN = (
     " WHERE state = 'uncertain'"
 )
 _LEFT = (
-    "SELECT (SELECT count(*) FROM inbox.order_marks WHERE run_id IS NOT NULL OR (due_at <= %s AND wanted > settled)),"
+    "SELECT (SELECT count(*) FROM inbox.order_marks WHERE run_id IS NOT NULL OR wanted > settled),"
     " (SELECT count(*) FROM books.letters WHERE state IN ('promised', 'sending'))"
 )
 
@@ -235,7 +235,7 @@ class World:
 
     def left(self) -> tuple[int, int]:
         """Orders that are outstanding or worked on, and letters that are."""
-        marks, letters = self.ask(_LEFT, int(time.time() * 1_000_000))[0]
+        marks, letters = self.ask(_LEFT)[0]
         return marks, letters
 
     def wait_for(self, condition: Any, seconds: float, otherwise: str) -> None:
