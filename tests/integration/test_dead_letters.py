@@ -19,6 +19,7 @@ from ladenbuch.cli import app as command_line
 from ladenbuch.cli import dead_letters as commands
 from ladenbuch.db import Database, Sealed, Store, Transaction
 from ladenbuch.deadletters import Which
+from ladenbuch.web.gauges import _counts
 from ladenbuch.web.given_up import GivenUp
 from ladenbuch.web.pages import create_pages
 from ladenbuch.web.reads import SqlReads
@@ -163,6 +164,14 @@ def test_s33_s36_one_is_shown_with_its_last_failures_and_what_was_done(typed: An
     assert typed("show", "order:2", "--json")[1]["note"] == "asked sevdesk"
     for wrong in ("order:77", "2", "receipt:2", "order:"):
         assert typed("show", wrong)[0] == 2
+
+
+def test_s35_what_is_open_is_counted_by_kind_under_few_labels(shop: Database) -> None:
+    books(
+        shop, lambda tx: deadletters.add(tx, "t1", kind="x-1", subject="s", code="C", message="m", attempts=1, now=NOW)
+    )
+    dead = shop.system("metrics").read(Store.BOOKS, _counts)[1]
+    assert dict(dead) == {("order",): 4, ("letter",): 1, ("event",): 1, ("saga",): 0, ("other",): 1}
 
 
 def test_s36_a_preview_shows_and_does_nothing(typed: Any, shop: Database) -> None:

@@ -144,9 +144,12 @@ def _counts(tx: Transaction) -> tuple[_Values, _Values, _Values, datetime | None
     by_code = sa.select(asked.c.code, sa.func.count()).group_by(asked.c.code).order_by(asked.c.code)
     by_kind = sa.select(dead.c.kind, sa.func.count()).where(dead.c.state == "open").group_by(dead.c.kind)
     open_ones = Counter(one.kind for one in alarms.open_alarms(tx))
+    given_up = {(kind,): 0 for kind in (*deadletters.KINDS, "other")}  # few labels, whatever stands in the table
+    for kind, count in tx.execute(by_kind.order_by(dead.c.kind)):
+        given_up[(kind if kind in deadletters.KINDS else "other",)] += int(count)
     return (
         [((code,), int(count)) for code, count in tx.execute(by_code)],
-        [((kind,), int(count)) for kind, count in tx.execute(by_kind.order_by(dead.c.kind))],
+        list(given_up.items()),
         [((kind,), count) for kind, count in sorted(open_ones.items())],
         None if oldest is None else from_micros(oldest),
         entitlements.near_cap(tx),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +41,11 @@ class Given:
     def id(self) -> str:
         """As the command line names it."""
         return id_of(self.letter)
+
+    @property
+    def typed(self) -> str:
+        """The same, safe in a shell."""
+        return shlex.quote(self.id)
 
     @property
     def hopeless(self) -> bool:
