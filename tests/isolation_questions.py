@@ -347,6 +347,7 @@ def _of_the_rest() -> None:
         ask("backfills.ended", lambda w, tx, t, b=b: [
             backfills.ended(tx, t, b, one, "done", "C", LATER) for one in w.ids["orders"]])  # fmt: skip
     ask("backfills.get", lambda w, tx, t: backfills.get(tx, t))
+    ask("backfills.running", lambda w, tx, t: backfills.running(tx, t))
     day = NOW.date()
     ask("backfills.begin", lambda w, tx, t: backfills.begin(
         tx, t, "b-next", day, day, cut_off=None, basis="b", cursor={}, now=LATER))  # fmt: skip

@@ -173,10 +173,12 @@ def get(tx: Transaction, tenant: str, id: str | None = None) -> Backfill | None:
     return None if row is None else _backfill(row)
 
 
-def running(tx: Transaction) -> list[tuple[str, str]]:
-    """(tenant, id) of every backfill the door can see that is running."""
-    rows = tx.execute(sa.select(_b.tenant, _b.id).where(_b.state == "running").order_by(_b.tenant, _b.id))
-    return [(row.tenant, row.id) for row in rows]
+def running(tx: Transaction, tenant: str | None = None) -> list[tuple[str, str]]:
+    """(tenant, id) of every backfill that is running: of a tenant, or of all the door sees."""
+    query = sa.select(_b.tenant, _b.id).where(_b.state == "running")
+    if tenant is not None:
+        query = query.where(_b.tenant == tenant)
+    return [(row.tenant, row.id) for row in tx.execute(query.order_by(_b.tenant, _b.id))]
 
 
 def move(

@@ -27,7 +27,7 @@ class TakeOver:
 
 def takeovers(tx: Transaction, tenant: str | None, now: datetime) -> tuple[TakeOver, ...]:
     """Those that run, of a tenant, or of all the door sees."""
-    going = [one for one in backfills.running(tx) if tenant in (None, one[0])]
+    going = backfills.running(tx, tenant)
     return tuple(found for owner, id in going if (found := _take_over(tx, owner, id, now)) is not None)
 
 
