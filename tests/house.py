@@ -87,6 +87,7 @@ class House:
         **switches: object,
     ) -> None:
         self.clock = VirtualClock(start)
+        self.skew = timedelta(0)  # how far the connector's clock is ahead of the world's
         shop = Shop(SHOP, plan="plus", client_id=TENANT)
         self.shopify = ShopifySimulator(self.clock.now, client_secret=_SECRET, shops=[shop])
         self.sevdesk = SevdeskSimulator(self.clock.now, DEFAULT_TOKEN, **switches)
@@ -134,12 +135,13 @@ class House:
             self.database,
             Vault(KeyRing.parse(_KEY), self.database),
             httpx2.Client(transport=transport, timeout=10.0),
-            clock=self.clock.now,
+            clock=lambda: self.clock.now() + self.skew,
+            count=lambda: self.clock.now().timestamp(),
             sleep=self.clock.sleep,
             new_id=lambda: next(self._ids),
             chance=lambda: 0.5,
             ticks=dict.fromkeys(
-                ("dispatch", "deliver", "poll", "sweep", "checkup", "backfill", "silence"), 1e9
+                ("dispatch", "deliver", "poll", "sweep", "checkup", "backfill", "silence", "clock"), 1e9
             ),  # only what a test wants happens
         )
 

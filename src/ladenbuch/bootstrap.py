@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ladenbuch.shopify.token_endpoint import App
     from ladenbuch.telemetry import Metrics
     from ladenbuch.telemetry.calls import Calls
+    from ladenbuch.telemetry.clocks import Clocks
     from ladenbuch.telemetry.work import Work
     from ladenbuch.vies import VatIds
     from ladenbuch.web.health import Health
@@ -65,6 +66,7 @@ TICKS = {
     "tokens": 3600.0,
     "webhooks": 60.0,
     "silence": 20.0,
+    "clock": 15.0,
     "retention": 3600.0,
     "billing": 600.0,
     "checkup": 600.0,
@@ -127,6 +129,7 @@ class Ladenbuch:
         chance: Callable[[], float] = random.random,
         relays: Relays | None = None,
         ticks: Mapping[str, float] | None = None,
+        count: Callable[[], float] | None = None,
     ) -> None:
         self.settings = settings
         self.database = database
@@ -134,6 +137,7 @@ class Ladenbuch:
         self.engine: Engine | None = None
         self._reaper: Reaper | None = None
         self._given_http = http
+        self._count = count
         self._ticks = dict(TICKS) | {"poll": settings.poll_seconds} | dict(ticks or {})
         self._clock = clock
         self._sleep = sleep
@@ -173,7 +177,7 @@ class Ladenbuch:
         from ladenbuch.web.gauges import Gauges
         from ladenbuch.web.health import Health
 
-        settings, clock, real = self.settings, self._clock, self._clock is utc_now
+        settings, clock, real = self.settings, self.now, self._clock is utc_now
         made = Health(
             self.database,
             clock,
@@ -183,6 +187,7 @@ class Ladenbuch:
             process=settings.executor_id,
             stall=settings.stall_seconds,
             circuits=self.limits.circuits,
+            clock_off=self.clocks.off,
             in_thread=real,
         )
         self.metrics.read_gauges = Gauges(
@@ -208,7 +213,7 @@ class Ladenbuch:
 
         holder = f"{self.settings.executor_id}:{uuid.uuid4().hex}"
         rate = self.settings.sevdesk_rate
-        return Limits(self.database, self._clock, self._sleep, holder, sevdesk_rate=rate)
+        return Limits(self.database, self.now, self._sleep, holder, sevdesk_rate=rate)
 
     @cached_property
     def calls(self) -> Calls:
@@ -219,7 +224,19 @@ class Ladenbuch:
         addresses = {settings.shopify_url: "shopify", settings.sevdesk_url: "sevdesk", settings.partner_url: "partner"}
         if settings.vies_url:
             addresses[settings.vies_url] = "vies"
-        return Calls(self.metrics, self._clock, addresses)
+        return Calls(self.metrics, self.now, addresses, self.clocks)
+
+    def now(self) -> datetime:
+        """The time everything here goes by: our clock's, or everybody else's while ours is off."""
+        return self._clock() - (self.clocks.off() or timedelta(0))
+
+    @cached_property
+    def clocks(self) -> Clocks:
+        """What the answers of others say about our clock."""
+        from ladenbuch.telemetry.clocks import Clocks, steady
+
+        real = self._clock is utc_now
+        return Clocks(self._clock, self._count or (steady if real else lambda: self._clock().timestamp()))
 
     @cached_property
     def context(self) -> Context:
@@ -238,7 +255,7 @@ class Ladenbuch:
             shopify=self.shopify,
             sevdesk=self.sevdesk,
             relays=self._relays or Relays(urls, track=self.calls.of("mail")),
-            clock=self._clock,
+            clock=self.now,
             sleep=self._sleep,
             new_id=self._new_id,
             chance=self._chance,
@@ -260,10 +277,11 @@ class Ladenbuch:
             subscribe=self.subscribe,
             rates=rate_table(),
             hears=_expects_webhooks(settings),
-            begun=self._clock(),
+            begun=self.now(),
             thresholds=Thresholds(untried=timedelta(seconds=settings.alarm_seconds)),
             spread=side_by_side if self._clock is utc_now else one_by_one,
             api_version=self.api_version,
+            clock_off=self.clocks.off,
             vat_ids=(lambda vat_id, now: self._vat_ids.check(vat_id, now)) if settings.vies_url else None,
         )
 
@@ -272,7 +290,7 @@ class Ladenbuch:
         from ladenbuch.vies import VatIds
 
         requester, track = self.settings.vies_requester, self.calls.of("vies")
-        return VatIds(self.settings.vies_url, self._http, clock=self._clock, requester=requester, track=track)
+        return VatIds(self.settings.vies_url, self._http, clock=self.now, requester=requester, track=track)
 
     @cached_property
     def _http(self) -> httpx2.Client:
@@ -329,7 +347,7 @@ class Ladenbuch:
             lambda: self._shopify_token(tenant, shop),
             self._http,
             sleep=self._sleep,
-            clock=self._clock,
+            clock=self.now,
             chance=self._chance,
             budget=self.limits.shopify(shop),
             breaker=self.limits.breaker("shopify", tenant),
@@ -378,7 +396,7 @@ class Ladenbuch:
             self.settings.sevdesk_url,
             lambda: self._secret(tenant, SEVDESK_TOKEN),
             self._http,
-            clock=self._clock,
+            clock=self.now,
             sleep=self._sleep,
             budget=pace,
             breaker=self.limits.breaker("sevdesk", tenant),
@@ -396,7 +414,7 @@ class Ladenbuch:
             self.settings.sevdesk_url,
             lambda: token,
             self._http,
-            clock=self._clock,
+            clock=self.now,
             sleep=self._sleep,
             track=self.calls.of("sevdesk"),
         )
@@ -431,7 +449,7 @@ class Ladenbuch:
         return self.database.system("webhook").read(Store.BOOKS, read)
 
     def _secret(self, tenant: str, name: str) -> str:
-        now = self._clock()
+        now = self.now()
         kept = self._secrets.get((tenant, name))
         if kept is not None and now - kept[0] < _SECRET_AGE:
             return kept[1]
@@ -473,7 +491,7 @@ class Ladenbuch:
         from ladenbuch.workflows.tokens import Tokens
 
         ctx, settings = self.context, self.settings
-        endpoint = TokenEndpoint(settings.shopify_url, self._http, self._clock, self.calls.of("shopify"))
+        endpoint = TokenEndpoint(settings.shopify_url, self._http, self.now, self.calls.of("shopify"))
         return Tokens(ctx, endpoint, app_of(settings), settings.app_url, lambda tenant: regained(ctx, tenant))
 
     def granted(self, shop: str, kind: Kind, token: Token) -> str:
@@ -500,7 +518,7 @@ class Ladenbuch:
             return Standing(owner.id, grant.needs_reconnect is None, grant.scopes, off)
 
         def use_state(used: str) -> bool:
-            now = self._clock()
+            now = self.now()
             until = now + timedelta(seconds=STATE_LIFE)
             write = self.database.system("lifecycle").run
             return write(Store.BOOKS, lambda tx: grants.use_state(tx, used, now, until))
@@ -513,7 +531,7 @@ class Ladenbuch:
             granted=self.granted,
             person=lambda shop, token: granting.person(ctx, shop, token),
             use_state=use_state,
-            clock=self._clock,
+            clock=self.now,
             state=state,
             scopes=self.settings.scopes,
             optional_scopes=self.settings.optional_scopes,
@@ -529,7 +547,7 @@ class Ladenbuch:
             lambda: token.access_token,
             self._http,
             sleep=self._sleep,
-            clock=self._clock,
+            clock=self.now,
             track=self.calls.of("shopify"),
             on_notice=self._notice,
             version=self.api_version,
@@ -539,7 +557,7 @@ class Ladenbuch:
         """The shop's access token; `refused` is one that was just answered with 401."""
         from ladenbuch.workflows.tokens import SHOPIFY_TOKEN
 
-        now = self._clock()
+        now = self.now()
         kept = self._secrets.get((tenant, SHOPIFY_TOKEN))
         if kept is not None and kept[1] != refused and now - kept[0] < _SECRET_AGE:
             return kept[1]
@@ -579,6 +597,7 @@ class Ladenbuch:
         from ladenbuch.inbox import heard_in
         from ladenbuch.workflows.backfill import Mover
         from ladenbuch.workflows.checkup import check_all
+        from ladenbuch.workflows.clock import ClockWatch
         from ladenbuch.workflows.deliver import deliver_all
         from ladenbuch.workflows.dispatch import SETTLE, dispatch, sweep, take_over
         from ladenbuch.workflows.hearing import hear
@@ -605,12 +624,12 @@ class Ladenbuch:
         def settle_one(tenant: str, order_id: str, run_id: str) -> str:
             if not self._ready.is_set():
                 return "STALE-RUN"  # recovered by the engine; its mark is about to be due again
-            work.moved(self._clock())
+            work.moved(self.now())
             if heard_in(order_id) is not None:
                 code = hear(ctx, tenant, order_id, run_id, handlers)
             else:
                 code = settle(ctx, tenant, order_id, run_id)
-            work.ended(code, self._clock())
+            work.ended(code, self.now())
             self._wake("dispatch")
             if mover.going:
                 self._wake("backfill")
@@ -620,7 +639,7 @@ class Ladenbuch:
 
         monotonic = time.monotonic if self._clock is utc_now else lambda: self._clock().timestamp()
         reaper = self._reaper = Reaper(
-            self.database, engine, ctx.executor, role, __version__, self._clock,
+            self.database, engine, ctx.executor, role, __version__, self.now,
             monotonic=monotonic,
             patience=_LOOKS * self._ticks["reap"], taken=lambda taken: self.metrics.took_over(taken.runs),
         )  # fmt: skip
@@ -636,6 +655,7 @@ class Ladenbuch:
             "deliver": lambda: deliver_all(ctx),
             "poll": lambda: poll_all(ctx, timedelta(seconds=self._ticks["poll"])),
             "silence": lambda: look_around(ctx, self._fallen),
+            "clock": ClockWatch(ctx),
             "sweep": swept,
             "install": lambda: finish_all(ctx),
             "tokens": tokens.keep_alive,
@@ -677,8 +697,8 @@ class Ladenbuch:
         name, door = f"web:{self.settings.executor_id}", self.database.system("reaper")
 
         def beat(tx: Transaction) -> None:
-            if not executors.beat(tx, name, self._clock()):
-                executors.begin(tx, name, "web", __version__, self._clock())
+            if not executors.beat(tx, name, self.now()):
+                executors.begin(tx, name, "web", __version__, self.now())
 
         made = Ticker("alive", self._ticks["reap"], lambda: door.run(Store.INBOX, beat))
         made.begin()
@@ -688,7 +708,7 @@ class Ladenbuch:
         def tick() -> None:
             if self._ready.is_set():
                 fn()
-                self.worked.ticked(name, self._clock())
+                self.worked.ticked(name, self.now())
 
         return tick
 

@@ -71,7 +71,8 @@ def test_s57_a_house_in_order_is_alive_and_ready(house: House) -> None:
     assert ready(client) == (200, [], "")
     body = client.get("/readyz").json()
     assert body["parts"] == dict.fromkeys(
-        ("inbox", "books", "dispatcher", "engine", "queue", "shopify", "sevdesk", "mail", "vies", "partner"), "fine"
+        ("inbox", "books", "dispatcher", "engine", "clock", "queue", "shopify", "sevdesk", "mail", "vies", "partner"),
+        "fine",
     )
     assert (body["waiting"], body["running"], body["stopped"]) == (0, 0, None)
 

@@ -72,6 +72,12 @@ def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
             _connection(house, owner, check)
             check_scopes(house, owner.id, check)
             check_privacy(house, owner.id, check)
+        off = house.clocks.off()  # known now: both sides were asked
+        if off is not None:
+            wrong = f"{off.total_seconds():+.0f} s"
+            english = f"this machine's clock is off by {wrong} against Shopify's and sevdesk's: numbers wait"
+            german = f"Die Uhr dieses Rechners geht um {wrong} falsch gegenüber Shopify und sevdesk: Nummern warten"
+            check("clock", False, english, german)
     told = [*checks, *(_told(name, item) for name, items in found.items() for item in items)]
     bad = [item for item in told if not item["ok"]]
     if as_json:

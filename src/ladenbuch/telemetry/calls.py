@@ -27,6 +27,7 @@ from functools import lru_cache, partial
 import httpx2
 
 from ladenbuch.errors import LadenbuchError
+from ladenbuch.telemetry.clocks import Clocks
 from ladenbuch.telemetry.metrics import Metrics
 from ladenbuch.telemetry.spans import failed, span
 
@@ -88,11 +89,19 @@ _under_way: ContextVar[Call | None] = ContextVar("ladenbuch_call", default=None)
 class Calls:
     """Counts and times the calls of one process. Thread-safe.
 
-    `addresses` are the services' addresses as settings have them (`{shop}` for any shop); `clock` gives aware UTC.
+    `addresses` are the services' addresses as settings have them (`{shop}` for any shop); `clock` gives aware UTC;
+    `clocks` hears the dates of answers.
     """
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], datetime], addresses: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        addresses: Mapping[str, str],
+        clocks: Clocks | None = None,
+    ) -> None:
         self._metrics = metrics
+        self._clocks = clocks
         # Looked up once: names are a short closed list.
         self._begun = lru_cache(maxsize=1024)(metrics.api_calls_total.labels)
         self._lasted = lru_cache(maxsize=1024)(metrics.api_call_duration.labels)
@@ -210,8 +219,25 @@ class Calls:
         call = _under_way.get()
         if call is None:
             with self.to(self.service_of(str(request.url)), _by_address(request)) as call:
-                return _told(call, request, send)
-        return _told(call, request, send)
+                return self._told(call, request, send)
+        return self._told(call, request, send)
+
+    def _told(
+        self, call: Call, request: httpx2.Request, send: Callable[[httpx2.Request], httpx2.Response]
+    ) -> httpx2.Response:
+        call.code = None  # a call may be several exchanges (a redirect, a repetition): the last one counts
+        sent = self._clocks.count() if self._clocks else 0.0
+        try:
+            response = send(request)
+        except Exception as error:
+            call.code = code_of(error)
+            raise
+        dates = response.headers.get_list("Date")
+        if self._clocks and dates and "Age" not in response.headers:  # what somebody kept is dated long ago
+            self._clocks.heard(call.service, sent, dates[0])
+        if response.status_code >= 400:
+            call.code = code_of_status(response.status_code)
+        return response
 
 
 class Watched(httpx2.BaseTransport):
@@ -235,18 +261,6 @@ class Watched(httpx2.BaseTransport):
                 usual = origin.port in (None, {b"http": 80, b"https": 443}.get(origin.scheme))
                 port = "" if usual else f":{origin.port}"
                 yield f"{origin.scheme.decode()}://{origin.host.decode()}{port}", not connection.is_idle()
-
-
-def _told(call: Call, request: httpx2.Request, send: Callable[[httpx2.Request], httpx2.Response]) -> httpx2.Response:
-    call.code = None  # a call may be several exchanges (a redirect, a repetition): the last one counts
-    try:
-        response = send(request)
-    except Exception as error:
-        call.code = code_of(error)
-        raise
-    if response.status_code >= 400:
-        call.code = code_of_status(response.status_code)
-    return response
 
 
 def _beat(pulse: Pulse, code: str | None, now: datetime) -> Pulse:

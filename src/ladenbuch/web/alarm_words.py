@@ -102,6 +102,14 @@ ALARMS: Mapping[str, Words] = {
         "Den Händler eine höhere Grenze bestätigen lassen (ladenbuch billing ask); darüber berechnet Shopify nichts.",
         "Have the merchant agree to a higher cap (ladenbuch billing ask); above it Shopify charges nothing.",
     ),
+    "CLOCK-OFF": Words(
+        "Die Uhr von {process} geht falsch, um {seconds} s gegenüber Shopify und sevdesk: Nummern warten.",
+        "The clock of {process} is off by {seconds} s against Shopify's and sevdesk's: numbers wait.",
+        "Die Uhr des Rechners stellen (chronyc tracking, timedatectl). Entwürfe entstehen weiter; sobald sie stimmt, "
+        "werden die Nummern von selbst vergeben.",
+        "Set the machine's clock (chronyc tracking, timedatectl). Drafts go on; once it is right, numbers are given by "
+        "themselves.",
+    ),
     "PRIVACY-DUE": Words(
         "Die Auskunft zur Anfrage {request} hat noch niemand abgeholt; sie ist bis {until} zu geben.",
         "Nobody has fetched the answer to data request {request}; it is due on {until}.",

@@ -74,6 +74,10 @@ OF_ORDERS: dict[str, _Text] = {
         "Es kann noch etwas dazukommen: Die Rechnung wartet darauf.",
         "More may be added: the invoice waits for it.",
     ),
+    "CLOCK-OFF": (
+        "Unsere Uhr geht falsch; die Nummer wartet, bis sie stimmt.",
+        "Our clock is off; the number waits until it is right.",
+    ),
     "PAYMENT-UNLINKED": (
         "Geld ging zurück; die Rechnungskorrektur wartet, bis die Zahlung in sevdesk verknüpft ist.",
         "Money went back; the credit note waits until the payment is linked in sevdesk.",

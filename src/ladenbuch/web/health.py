@@ -4,6 +4,7 @@
     inbox, books  a row cannot be written and read back within `_PATIENCE` seconds
     dispatcher    its tick did not come to its end for `stall` seconds
     engine        it takes no run for so long
+    clock         ours is more than a minute off, by the dates of Shopify's and sevdesk's answers
     queue         the oldest untried order waits for so long, and no run began or ended meanwhile
     shopify …     none of at least `_FEW` calls in a row was answered for so long, or they are kept back by the
                   breaker of every tenant we know of
@@ -20,7 +21,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillWaiting
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from ladenbuch import executors, heartbeats, inbox, outbox, tenants
@@ -143,12 +144,14 @@ class Health:
         process: str,
         stall: float,
         circuits: Callable[[], Mapping[tuple[str, str], int]] = dict,
+        clock_off: Callable[[], timedelta | None] = lambda: None,
         in_thread: bool = True,
     ) -> None:
         self._database = database
         self._clock = clock
         self._work = work
         self._circuits = circuits
+        self._clock_off = clock_off
         self._calls = calls
         self.role = role
         self._process = f"{role}:{process}"
@@ -170,7 +173,7 @@ class Health:
     def _look(self, now: datetime) -> Report:
         parts, queue = self._stores()
         if self.role != "web":
-            parts += [self._dispatcher(now), self._engine(now)]
+            parts += [self._dispatcher(now), self._engine(now), self._clocks()]
         if queue is not None:
             parts.append(self._queue(queue, now))
         parts += [self._service(name, now) for name in _SERVICES]
@@ -226,6 +229,13 @@ class Health:
             return Part("engine")
         seconds = (now - refusing[0]).total_seconds()
         return Part("engine", "stall.engine", {"n": f"{seconds:.0f}", "code": refusing[1]}, refusing[1])
+
+    def _clocks(self) -> Part:
+        off = self._clock_off()
+        if off is None:
+            return Part("clock")
+        way = "ahead" if off > timedelta(0) else "behind"
+        return Part("clock", f"stall.clock.{way}", {"n": f"{abs(off.total_seconds()):.0f}"}, "CLOCK-OFF")
 
     def _queue(self, queue: Queue, now: datetime) -> Part:
         counts = self.role != "web"

@@ -273,6 +273,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "Seit {n} s lässt sich kein Lauf starten ({code}).",
         "No run could be started for {n} s ({code}).",
     ),
+    "stall.clock.ahead": (
+        "Unsere Uhr geht {n} s vor, verglichen mit Shopify und sevdesk: Nummern warten, bis sie stimmt.",
+        "Our clock is {n} s ahead of Shopify's and sevdesk's: numbers wait until it is right.",
+    ),
+    "stall.clock.behind": (
+        "Unsere Uhr geht {n} s nach, verglichen mit Shopify und sevdesk: Nummern warten, bis sie stimmt.",
+        "Our clock is {n} s behind Shopify's and sevdesk's: numbers wait until it is right.",
+    ),
     "stall.queue": (
         "Die älteste Bestellung wartet seit {n} s auf ihren ersten Versuch, und seit {still} s bewegt sich nichts.",
         "The oldest order has waited {n} s for its first try, and nothing has moved for {still} s.",

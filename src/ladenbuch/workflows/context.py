@@ -101,7 +101,8 @@ class Context:
     `vat_ids` asks whether a VAT id is valid at an instant; None when nobody is asked, so that no answer is available.
     `forget` drops what is remembered of a tenant's clients and secrets, `subscribe` registers its webhooks. `hears`:
     webhooks of every change of an order are to be expected; `begun`: since when this process listens; `spread` runs
-    jobs that do not concern each other, side by side where there are threads.
+    jobs that do not concern each other, side by side where there are threads. `clock_off`: how far our clock is ahead
+    of everybody's, where that is too far for numbers; `clock` goes by theirs then.
     """
 
     database: Database
@@ -130,6 +131,7 @@ class Context:
     asked: Asked = field(default_factory=Asked)
     spread: Callable[[Sequence[Callable[[], int]]], list[int]] = one_by_one
     api_version: str = API_VERSION
+    clock_off: Callable[[], timedelta | None] = lambda: None
 
     def door(self, tenant: str) -> Door:
         """The only way to the tenant's rows."""

@@ -10,14 +10,23 @@ from ladenbuch.db import Transaction
 from ladenbuch.domain.actions import Action
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.document import CreditNoteDraft
+from ladenbuch.errors import NotYet
 from ladenbuch.vault import Sealed
 from ladenbuch.workflows import booking, correcting, einvoice, foreign, invoicing
+from ladenbuch.workflows.clock import AGAIN, KIND
 from ladenbuch.workflows.contacts import contact_of
 from ladenbuch.workflows.run import Run, document_of
 
+#: What takes a number (a credit note's draft has one already). A number stands for its day and its order for good.
+_NUMBERED = frozenset({"finalise", "credit_note", "cancel"})
+
 
 def carry_out(run: Run, action: Action) -> None:
-    """Do one action exactly once. Raises Retryable or Ambiguous (later), Rejected or NeedsAttention (parked)."""
+    """Do one action exactly once. Raises Retryable or Ambiguous (later), Rejected or NeedsAttention (parked), and
+    NotYet("CLOCK-OFF") for what takes a number while our clock is off.
+    """
+    if action.kind in _NUMBERED and run.ctx.clock_off() is not None:
+        raise NotYet(KIND, "our clock is off: numbers wait until it is right", run.ctx.until(AGAIN))
     steps: dict[str, Callable[[Run, Action], None]] = {
         "invoice": _invoice,
         "finalise": _finalise,

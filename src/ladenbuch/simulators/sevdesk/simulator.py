@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from ladenbuch.simulators.http import AsgiApp, SimRequest, SimResponse, asgi
 from ladenbuch.simulators.sevdesk import accounts, banking, contacts, control, credit_notes, invoices, lookups, vouchers
@@ -106,7 +108,8 @@ class SevdeskSimulator:
             return self._guarded(request, self._control)
         response = self._guarded(request, self._api)
         self._statuses[str(response.status)] += 1
-        return response
+        date = format_datetime(self.world.now.astimezone(UTC), usegmt=True)
+        return replace(response, headers={**response.headers, "date": date})
 
     def _guarded(self, request: SimRequest, answerer: Callable[[SimRequest], SimResponse]) -> SimResponse:
         try:
