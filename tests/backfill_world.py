@@ -9,8 +9,8 @@ times with other numbers, made up anew whenever somebody reads one, so that the 
               stands there equally often, each figure of the plan must be a multiple of that number
     settled   `ladenbuch serve` settles the first `--settle` orders, killed once; documents are counted in sevdesk
     live      orders of now come by webhook in rounds, with the backfill paused and with it running, at the budgets a
-              shop on the smallest plan and a sevdesk account have; from webhook to the last entry in our books. Their p99
-              may be a fifth or a second longer: the reserve of the budgets leaves a bucket that is less full
+              shop on the smallest plan and a sevdesk account have; from webhook to the last entry in our books. Their
+              p99 may be a fifth or a second longer: what the budgets reserve is less than a full bucket
 
 What is not settled is cancelled: at a sevdesk account's ten requests a second, 50,000 orders are a matter of a day.
 """
