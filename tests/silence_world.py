@@ -2,6 +2,7 @@
 
     python tests/silence_world.py                 # subscriptions deleted and every delivery lost for two hours
     python tests/silence_world.py --blind         # and the shop does not answer either
+    python tests/silence_world.py --away          # our receiver is down: Shopify repeats for hours (S90)
     python tests/silence_world.py --no-webhooks   # poll mode: a connector nobody can reach, a whole day
 
 One thread, virtual time, the connector as it runs, judged by the auditor, which reads the shop's truth and sevdesk's
@@ -53,11 +54,13 @@ class Silence(Simulation):
 
     `webhooks` False: nobody knows our address. `skew`: how far our clock is ahead of the shop's. `lag`: how long a
     change is unknown to the shop's own index. `blind`: the shop answers nothing while it is dark.
+    `away`: deliveries are not lost but not taken, so that Shopify repeats them.
     """
 
     dark: tuple[timedelta, timedelta] | None = None
     webhooks: bool = True
     blind: bool = False
+    away: bool = False
     skew: timedelta = timedelta(0)
     lag: timedelta = timedelta(0)
     raised: dict[str, datetime] = field(default_factory=dict)
@@ -91,8 +94,8 @@ class Silence(Simulation):
             self._deleted = True
         self.curtain.drawn = self.blind and self.is_dark
         for delivery in self.shopify.due_deliveries(now - self.skew):
-            if self.is_dark:
-                self.shopify.report(delivery.id, 200, now)  # it says so, and nobody has it
+            if self.is_dark:  # nobody has it, whatever Shopify believes
+                self.shopify.report(delivery.id, None if self.away else 200, now)
             else:
                 self._deliver(delivery)
         upcoming = [now + timedelta(seconds=10)]
@@ -220,6 +223,7 @@ def main() -> int:
     parser.add_argument("--faults", default="calm", choices=("calm", "rain", "storm"))
     parser.add_argument("--crash-rate", type=float, default=0.0)
     parser.add_argument("--blind", action="store_true")
+    parser.add_argument("--away", action="store_true")
     parser.add_argument("--no-webhooks", dest="webhooks", action="store_false")
     given = parser.parse_args()
     logging.disable(logging.CRITICAL)
@@ -235,6 +239,7 @@ def main() -> int:
         span=span + quiet,
         dark=dark,
         blind=given.blind,
+        away=given.away,
         webhooks=given.webhooks,
     )
     held = is_as_promised(figures, blind=given.blind, webhooks=given.webhooks)

@@ -204,6 +204,8 @@ def silence(result: Result) -> None:
     world = ("tests/silence_world.py", "--orders", "500")
     _world(result, "Subscriptions deleted and every delivery lost for two hours", *world)
     _world(result, "The same, and the shop answers nothing either", *world, "--blind")
+    away = ("--away", "--hours", "3.84", "--orders", "200")
+    _world(result, "Our receiver is down for 3 h 50 min, and Shopify repeats", world[0], *away)
     _world(result, "Poll mode: a day without any webhook", *world, "--no-webhooks", "--hours", "24")
     stormy = ("--no-webhooks", "--hours", "24", "--faults", "storm", "--crash-rate", "0.0003")
     _world(result, "The same in a storm, the process killed again and again", *world, *stormy)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,10 +14,14 @@ import sqlalchemy as sa
 
 from house import SHOP, TENANT, House, home, life, person
 from ladenbuch import alarms, books, grants, inbox, tenants
+from ladenbuch.bootstrap import side_by_side
+from ladenbuch.cli import webhooks as commands
 from ladenbuch.db import Database, Store, to_micros
 from ladenbuch.settings import Settings
+from ladenbuch.simulators.http import SimResponse
 from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.simulators.lives.people import GOODS
+from ladenbuch.simulators.shopify.queries import updated
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.poll import poll_all
 from ladenbuch.workflows.silence import bulk_counted, look_around
@@ -148,6 +155,32 @@ def test_what_happened_before_anybody_listened_is_no_alarm(house: House) -> None
     house.clock.advance(30)
     poll_all(hearing(house))
     assert open_kinds(house) == set()
+
+
+def test_s93_our_own_figures_of_deliveries(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By topic how many and how late, and of how many changes nothing told; Shopify keeps its own for seven days."""
+    monkeypatch.setattr(commands, "opened", lambda: nullcontext(house.ladenbuch))
+    monkeypatch.setattr(commands, "utc_now", house.clock.now)
+    orders(house, 3)
+    orders(house, 1, told=True, first=3000)
+    for number, late in enumerate(range(1, 101)):
+        at = house.clock.now()
+        heard = inbox.Delivery(TENANT, f"x{number}", "orders/paid", SHOP, at, b"{}", None, None, None,
+                               at - timedelta(seconds=late))  # fmt: skip
+        sealed = heard.sealed_by(house.ladenbuch.vault)
+        house.database.tenant(TENANT).run(Store.INBOX, lambda tx, h=heard, s=sealed: inbox.record(tx, h, s))
+    poll_all(house.ladenbuch.context)
+    house.engine.wake("dispatch")
+    house.engine.drain()
+    assert commands.report(None, 30, as_json=True) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["orders_changed"], figures["told"], figures["told_percent"]) == (4, 1, 25.0)
+    assert figures["topics"] == [{"topic": "orders/paid", "deliveries": 100, "p50_s": 51.0, "p99_s": 100.0}]
+    house.clock.advance(40 * 86400)
+    commands.report(TENANT, 30, as_json=False)
+    assert "no order changed" in capsys.readouterr().out
 
 
 # -- the look around ---------------------------------------------------------------------------------------------------
@@ -311,6 +344,49 @@ def test_s76_a_look_is_dated_by_the_shops_clock(house: House) -> None:
         house.engine.drain()
         house.clock.advance(60)
         assert poll_all(house.ladenbuch.context) == 0, skew
+
+
+def test_s34_an_order_in_its_ladder_is_left_there_until_it_changes(house: House) -> None:
+    """A poll asks once for each change; what fails is tried again when its ladder says, not with every poll."""
+    house.clock.advance(60)
+    one = bought(6000, house.clock.now())
+    house.shopify.load([one])
+    house.shopify.step(stamp=True)
+    handle = house.door.handle
+    house.door.handle = lambda request: SimResponse(503, {}, b"")  # type: ignore[method-assign]
+    ctx, found = house.ladenbuch.context, []
+    for _ in range(6):
+        found.append(poll_all(ctx))
+        house.engine.wake("dispatch")
+        house.engine.drain()
+        house.clock.advance(30)
+    assert found == [1, 0, 0, 0, 0, 0]
+    house.shopify.touch(one.order_id)
+    assert poll_all(ctx) == 1, "a change may be what helps"
+    house.door.handle = handle  # type: ignore[method-assign]
+    house.settle(one.order_id)
+    assert house.verdict(one.order_id)[0] == "documented"
+
+
+def test_an_order_dated_into_the_future_hides_nothing(house: House) -> None:
+    """The poll's place is never later than now by our clock."""
+    ctx = house.ladenbuch.context
+    house.clock.advance(60)
+    for number, minutes in ((7000, 50), (7001, 0)):
+        one = bought(number, house.clock.now())
+        house.shopify.load([one])
+        house.shopify.step(stamp=True)
+        at = house.clock.now() + timedelta(minutes=minutes)
+        house.shopify._states[SHOP].change(one.order_id, lambda order, at=at: updated(order, at))
+        assert poll_all(ctx) >= 1, number
+        house.clock.advance(900)
+
+
+def test_a_shop_that_hangs_does_not_keep_the_others_waiting() -> None:
+    """Polls run side by side: this would never end one after the other."""
+    both = threading.Barrier(2, timeout=10)
+    assert side_by_side([lambda: both.wait() >= 0, lambda: both.wait() >= 0, lambda: 7]) == [True, True, 7]
+    assert side_by_side([]) == []
 
 
 def _updated(house: House, order_id: str) -> Any:

@@ -87,7 +87,16 @@ from ladenbuch.books.posted import (
     taken_lines,
     taken_over,
 )
-from ladenbuch.books.verdicts import SNAPSHOTS, OrderState, looked_at, orders, orders_by_hour, record_state, seen
+from ladenbuch.books.verdicts import (
+    SNAPSHOTS,
+    OrderState,
+    changed_since,
+    looked_at,
+    orders,
+    orders_by_hour,
+    record_state,
+    seen,
+)
 
 __all__ = [
     "PINS",
@@ -104,6 +113,7 @@ __all__ = [
     "bookings",
     "call_again",
     "cancelled",
+    "changed_since",
     "check_fence",
     "contact",
     "contact_carries",

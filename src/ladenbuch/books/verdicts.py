@@ -124,3 +124,10 @@ def orders_by_hour(tx: Transaction, tenant: str, since: datetime, until: datetim
         int(row.hour): int(row.n)
         for row in tx.execute(sa.select(hour, sa.func.count().label("n")).where(*mine).group_by(hour))
     }
+
+
+def changed_since(tx: Transaction, tenant: str, since: datetime) -> dict[str, datetime]:
+    """The orders whose last change we know lies after an instant, with that change by the shop's clock."""
+    mine = (orders.c.tenant == tenant, orders.c.updated_at >= to_micros(since))
+    rows = tx.execute(sa.select(orders.c.order_id, orders.c.updated_at).where(*mine))
+    return {row.order_id: from_micros(row.updated_at) for row in rows}

@@ -735,6 +735,18 @@ def webhooks_audit(
     raise typer.Exit(examine(tenant, kind, file, repair=repair, as_json=as_json))
 
 
+@webhooks.command("report")
+def webhooks_report(
+    days: Annotated[int, typer.Option(min=1, max=60, help="How far back; bodies are kept LADENBUCH_INBOX_DAYS.")] = 30,
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> None:
+    """What Shopify delivered, how late, by topic, and how many changes of orders nothing told of."""
+    from ladenbuch.cli.webhooks import report
+
+    raise typer.Exit(report(tenant, days, as_json=as_json))
+
+
 @webhooks.command("lint")
 def webhooks_lint(
     file: Annotated[Path, typer.Argument(help="An app's configuration file.")] = Path("shopify.app.toml"),

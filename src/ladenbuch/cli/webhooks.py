@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from ladenbuch.bootstrap import Ladenbuch
+from ladenbuch import books, inbox
+from ladenbuch.bootstrap import Ladenbuch, utc_now
 from ladenbuch.cli.files import say_json, writable
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.db import Store
@@ -65,6 +67,10 @@ def write_toml(tenant: str | None, name: str, out: Path | None, kind: Kind | Non
     else:
         writable(out)
         out.write_text(text, encoding="utf-8")
+    typer.echo(
+        "Shopify warns of failing deliveries by mail alone: set the app's emergency developer address",
+        err=True,
+    )
     for scope, topics in left_out(settings.scopes).items():
         typer.echo(f"not in the file, because {scope} is not in LADENBUCH_SCOPES: {', '.join(topics)}", err=True)
     return 0
@@ -122,6 +128,43 @@ def audit(tenant: str | None, kind: Kind | None, file: Path | None, *, repair: b
     if ok:
         typer.echo(f"{owner}: as wanted ({len(found.wanted)} subscriptions in the shop, {found.kind})")
     return 0 if ok else 1
+
+
+def report(tenant: str | None, days: int, *, as_json: bool) -> int:
+    """What came in the last days, how late, and which changes nothing told of; exit 1 when none was told."""
+    with opened() as house:
+        owner, since = chosen(house, tenant).id, utc_now() - timedelta(days=days)
+        door = house.database.tenant(owner)
+        changed = door.read(Store.BOOKS, lambda tx: books.changed_since(tx, owner, since))
+        late, told = door.read(
+            Store.INBOX,
+            lambda tx: (inbox.delays(tx, owner, since), inbox.told(tx, owner, changed, timedelta(seconds=2))),
+        )
+    topics = [
+        {"topic": topic, "deliveries": len(all_), "p50_s": _share(all_, 0.5), "p99_s": _share(all_, 0.99)}
+        for topic, all_ in late.items()
+    ]
+    percent = round(100 * len(told) / len(changed), 1) if changed else None
+    figures = {
+        "tenant": owner,
+        "days": days,
+        "orders_changed": len(changed),
+        "told": len(told),
+        "told_percent": percent,
+    }
+    if as_json:
+        say_json({**figures, "topics": topics})
+        return 1 if changed and not told else 0
+    for row in topics:
+        typer.echo(f"{row['topic']:32} {row['deliveries']:>8}   50 % {row['p50_s']:>8} s   99 % {row['p99_s']:>8} s")
+    said = "no order changed" if percent is None else f"a webhook told of {len(told)} of {len(changed)} ({percent} %)"
+    typer.echo(f"{owner}, {days} days: last changes of orders: {said}")
+    return 1 if changed and not told else 0
+
+
+def _share(ordered: Sequence[float], share: float) -> float:
+    """The value at a share of an ordered list, in seconds with two places."""
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
 
 
 def lint_file(file: Path, *, as_json: bool) -> int:

@@ -40,7 +40,7 @@ from ladenbuch.inbox.deliveries import (
     told_since,
 )
 from ladenbuch.inbox.group_commit import GroupCommit
-from ladenbuch.inbox.listening import asleep, last_told, note, noted, oldest_untried, take_turn, told
+from ladenbuch.inbox.listening import asleep, delays, last_told, note, noted, oldest_untried, take_turn, told
 from ladenbuch.inbox.marks import (
     Claim,
     Depth,
@@ -88,6 +88,7 @@ __all__ = [
     "claim",
     "claimants",
     "cursor",
+    "delays",
     "depth",
     "drop",
     "due",

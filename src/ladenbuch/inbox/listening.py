@@ -71,6 +71,15 @@ def last_told(tx: Transaction, tenant: str) -> datetime | None:
     return None if at is None else from_micros(at)
 
 
+def delays(tx: Transaction, tenant: str, since: datetime) -> dict[str, list[float]]:
+    """By topic, how many seconds each delivery received since an instant came after its event; of those that say."""
+    mine = (_e.tenant == tenant, _e.received_at >= to_micros(since), _e.triggered_at.is_not(None))
+    found: dict[str, list[float]] = {}
+    for row in tx.execute(sa.select(_e.topic, (_e.received_at - _e.triggered_at).label("late")).where(*mine)):
+        found.setdefault(row.topic, []).append(max(0, row.late) / 1_000_000)
+    return {topic: sorted(found[topic]) for topic in sorted(found)}
+
+
 def asleep(tx: Transaction, tenant: str, order_ids: Collection[str]) -> set[str]:
     """Those of the orders that will be looked at anyway, later: wanted, not settled, and in no run's hands."""
     ids, found = sorted(order_ids), set[str]()

@@ -94,7 +94,8 @@ class Overview:
     """The shop (or all shops) at a glance. Counts are orders, `paid_minor` is cents of EUR, ages are seconds.
 
     `accounted_for` = documented + waiting + excluded + attention; what is missing to `orders_total` is in
-    progress. `last_event_age`: None when nothing was ever heard. `oldest_unattempted_age`: None when nothing
+    progress. `last_event_age`: None when nothing was ever heard; `last_look_age`: since the last successful poll, of
+    the shop for which that is longest ago. `oldest_unattempted_age`: None when nothing
     waits for a first run. `stops`: the reasons of the write stops in force. `months`: the last that is over and the
     running one, where they have orders. `alarms`: the open ones, oldest first. `takeovers`: years of orders under way.
     """
@@ -111,6 +112,7 @@ class Overview:
     letters_failed: int
     queue_depth: int
     last_event_age: float | None = None
+    last_look_age: float | None = None
     oldest_unattempted_age: float | None = None
     stops: tuple[str, ...] = ()
     months: tuple[MonthRow, ...] = ()

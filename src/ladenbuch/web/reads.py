@@ -28,6 +28,7 @@ from ladenbuch.web.pages import PAGE_SIZE, MonthRow, OrderRow, Overview, State, 
 from ladenbuch.web.takeovers import takeovers
 from ladenbuch.web.telling import Life, tell
 from ladenbuch.web.words import Language
+from ladenbuch.workflows.silence import POLLED
 
 _VERDICTS: dict[str, State] = {
     "documented": "documented",
@@ -82,6 +83,7 @@ class SqlReads:
         door = self._door(tenant)
         now = self._clock()
         waiting, oldest, heard, pending = door.read(Store.INBOX, partial(_work, tenant=tenant))
+        polled = min(door.read(Store.INBOX, lambda tx: inbox.noted(tx, POLLED, tenant)).values(), default=None)
 
         def read(tx: Transaction) -> Overview:
             counts = _verdicts(tx, tenant)
@@ -103,6 +105,7 @@ class SqlReads:
                 letters_uncertain=letters["uncertain"],
                 letters_failed=letters["failed"],
                 queue_depth=waiting,
+                last_look_age=None if polled is None else max(0.0, (now - polled).total_seconds()),
                 last_event_age=None if heard is None else max(0.0, (now - heard).total_seconds()),
                 oldest_unattempted_age=None if oldest is None else max(0.0, (now - oldest).total_seconds()),
                 stops=_stops(tx, tenant),

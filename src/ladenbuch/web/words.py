@@ -100,6 +100,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "running": ("Läuft es?", "Is it running?"),
     "running.event": ("Letzte Nachricht aus dem Laden", "Last message from the shop"),
+    "running.look": ("Zuletzt im Laden nachgesehen", "Last look into the shop"),
     "running.never": ("noch keine", "none yet"),
     "running.ago": ("vor {age}", "{age} ago"),
     "running.queue": ("In der Warteschlange", "In the queue"),
