@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,8 +18,8 @@ from ladenbuch import tenants
 from ladenbuch.cli import adopting as command
 from ladenbuch.cli.story import story_of
 from ladenbuch.db import Store
-from ladenbuch.domain.takeover import changed, counts
-from ladenbuch.errors import NeedsAttention, Rejected
+from ladenbuch.domain.takeover import Line, changed, counts, fingerprint
+from ladenbuch.errors import NeedsAttention, Rejected, UsageError
 from ladenbuch.workflows.adopting import Survey, survey, take_over
 from ladenbuch.workflows.preview import Period, period_of
 
@@ -238,35 +239,74 @@ def test_b11_an_order_from_before_go_live_is_taken_over_unless_it_changed_since(
         assert day.verdict(quiet) == "documented, open 0.00"
 
 
-def test_b11_a_kept_takeover_that_is_no_longer_so_is_refused(tmp_path: Path) -> None:
+def test_b11_the_command_shows_keeps_refuses_what_is_stale_and_takes_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As `apply` refuses a stale plan: what came, went or reads otherwise is named, and nothing is noted."""
+    kept, table = tmp_path / "t.json", tmp_path / "t.csv"
+
+    def adopt(**how: Any) -> tuple[int, Any]:
+        period = {} if "plan_file" in how else {"since": "2027-03-01", "until": "2027-03-03"}
+        given: dict[str, Any] = {
+            **dict.fromkeys(("since", "until", "plan_file", "out", "csv_file")),
+            "apply": False, "yes": True, "wait": False, "timeout": 0.0, "as_json": True, **period, **how,
+        }  # fmt: skip
+        code = command.adopt_period("s1", **given)
+        said = capsys.readouterr()
+        return code, json.loads(said.out) if given["as_json"] else said.out + said.err
+
     with diary(f"{DAY} 10:00") as day:
+        monkeypatch.setattr(command, "opened", lambda: nullcontext(day.house))
         unheard(day)
         day.bookkeeper.invoices_for_the_previous_app(DAY, "#501", *THEIRS)
-        _, before = looked_at(day)
-        unheard(day, "#502")
-        day.bookkeeper.invoices_for_the_previous_app(DAY, "#502", *THEIRS)
-        _, after = looked_at(day)
-        kept = [line.as_json() for line in before.lines]
-        assert changed(kept, before.lines) == [] and changed(kept, after.lines) == ["RE-1002 came"]
-        assert changed([line.as_json() for line in after.lines], before.lines) == [
-            "RE-1002 is not to be taken over any more"
-        ]
-        with pytest.raises(NeedsAttention, match="PLAN-STALE"):
-            command._refuse_stale("s1", {"fingerprint": "x", "lines": kept}, after, as_json=False)
-        owner = day.database.tenant("s1").read(Store.BOOKS, lambda tx: tenants.get(tx, "s1"))
-        period = period_of(day.house.context, "s1", date(2027, 3, 1), date(2027, 3, 3))
-        data = command._data(owner, period, after)
-        command._keep(data, tmp_path / "t.json", tmp_path / "t.csv")
-        assert json.loads((tmp_path / "t.json").read_text())["counts"]["adopt"] == 2
-        rows = list(csv.DictReader((tmp_path / "t.csv").read_text("utf-8-sig").splitlines(), delimiter=";"))
-        assert [(row["number"], row["outcome"], row["name"]) for row in rows] == [
-            ("RE-1001", "adopt", "#501"), ("RE-1002", "adopt", "#502"),
-        ]  # fmt: skip
-        assert command._read(tmp_path / "t.json")["fingerprint"] == data["fingerprint"]
+        code, said = adopt(out=kept, csv_file=table)
+        assert code == 0 and said["counts"]["adopt"] == 1 and said["gross_minor"]["adopt"] == 2260
+        assert json.loads(kept.read_text()) == said
+        rows = list(csv.DictReader(table.read_text("utf-8-sig").splitlines(), delimiter=";"))
+        assert [(row["number"], row["outcome"], row["name"]) for row in rows] == [("RE-1001", "adopt", "#501")]
+        second = unheard(day, "#502")
+        day.bookkeeper.invoices_for_the_previous_app(DAY, "#502", ("Seife", 1190, "19"), ("Buch", 1071, "7"))
+        with pytest.raises(NeedsAttention, match=r"PLAN-STALE.*RE-1002 came"):
+            adopt(plan_file=kept, apply=True)
+        assert json.loads(capsys.readouterr().out)["wanted"] == [] and day.known(second).hands == ()
+        code, said = adopt(as_json=False, out=kept)
+        assert code == 1 and "RE-1002" in said and "may be an order's invoice" in said and "--apply" in said
+        code, said = adopt(plan_file=kept, apply=True, wait=True)
+        assert (code, len(said["wanted"]), said["remaining"], said["not_taken"]) == (1, 2, 2, [_first(day)])
         day.up = True
-        taken_over(day)
-        assert len(day.documents()) == 2
+        day.work()
+        assert day.asked() == ["ADOPT"] and len(day.documents()) == 2
+        code, said = adopt(apply=True, wait=True)
+        assert (code, said["counts"]["adopted"], said["counts"]["ask"], said["taken_over"]) == (1, 1, 1, 0)
+        day.work()
+        day.answer(second, "ADOPT", "leave it to the bookkeeper")
+        for how in (
+            {"plan_file": tmp_path / "none.json"},
+            {"wait": True},
+            {"since": None},
+            {"out": tmp_path / "no" / "x"},
+        ):
+            with pytest.raises(UsageError):
+                adopt(**how)
+        kept.write_text('{"kind": "takeover", "version": 1, "lines": [{}]}')
+        with pytest.raises(UsageError, match="PLAN-FILE"):
+            adopt(plan_file=kept)
+
+
+def _first(day: Diary) -> str:
+    return f"Invoice/{min(item['id'] for item in day.sevdesk.state()['invoices'])}"
+
+
+def test_b11_what_changed_since_a_takeover_was_kept_is_told_by_its_number() -> None:
+    line = Line("Invoice/7", "RE-7", date(2027, 3, 1), 1190, "EUR", "adopt", "gid://shopify/Order/1", "#1")
+    other = replace(line, document="Invoice/8", number=None, order="gid://shopify/Order/2")
+    kept = [item.as_json() for item in (line, other)]
+    assert changed(kept, [line, other]) == [] and fingerprint([line, other]) == fingerprint([other, line])
+    assert changed(kept, [line]) == ["Invoice/8 is not to be taken over any more"]
+    assert changed(kept, [replace(line, outcome="ask"), other]) == ["RE-7 reads otherwise"]
+    assert changed(kept, [line, other, replace(line, document="Invoice/9", number="RE-9")]) == ["RE-9 came"]
+    told = replace(line, outcome="none")
+    assert changed(kept, [line, other, told]) == [] and fingerprint([line, told]) == fingerprint([line])
 
 
 def test_b11_a_shop_that_makes_drafts_only_takes_over_before_it_goes_live() -> None:
