@@ -593,6 +593,7 @@ def _of_work() -> None:
     ask("month_books.last_before", lambda w, tx, t: month_books.last_before(w.ctx, t, date(2026, 12, 1)))
     ask("month_books.matched", lambda w, tx, t: [
         month_books._matched(w.ctx, t, w.ctx.profiles(t), one) for one in (*w.ids["orders"], "none")])  # fmt: skip
+    ask("month_books.linked_lines", lambda w, tx, t: month_books.linked_lines(w.ctx, t, period(w, t), LATER))
     ask("month_books.known_hands", lambda w, tx, t: month_books.known_hands(w.ctx, t))
     ask("month_books.read_orders", lambda w, tx, t: orders_read(w, t))
     ask("certify.unsettled", lambda w, tx, t: certify.unsettled(w.ctx, t, [OPEN, HELD, DUE, w.ids["order"]]))

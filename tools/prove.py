@@ -158,7 +158,7 @@ def tokens(result: Result) -> None:
 
 
 def reconcile(result: Result) -> None:
-    """10,000 orders posted, then sevdesk is tampered with 60 times: each is named, what is safe is mended (S60, B7)"""
+    """10,000 orders posted, then sevdesk is tampered with 65 times: each is named, what is safe is mended (S60, B7)"""
     _world(result, "10,000 orders", "tests/reconcile_world.py", "--orders", "10000")
 
 

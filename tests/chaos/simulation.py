@@ -234,6 +234,7 @@ class Simulation:
     report: AuditReport | None = None
     history: list[str] = field(default_factory=list)
     gateways: dict[str, dict[str, str]] = field(default_factory=lambda: dict(GATEWAYS))
+    profile: dict[str, Any] = field(default_factory=dict)  # what of the profile is otherwise
 
     def run(self) -> AuditReport:
         """Live through the span, wait until nothing moves, audit."""
@@ -318,6 +319,7 @@ class Simulation:
         self._open()
         profile = {"shop_key": "c1", "gateways": self.gateways, "oss_from": "2026-01-01", "tips": "taxed"}
         profile["vouchers"] = "multi_purpose"
+        profile |= self.profile
         provision(self.house, SHOP, "chaos", profile, self.start - timedelta(days=1), secrets, create_accounts=True)
         go_live(self.house, "chaos")
         self.routes[1] = calm

@@ -134,6 +134,7 @@ VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "changed (credit notes)": lambda sevdesk: list(
         sevdesk.changed("CreditNote", datetime(2026, 10, 1, tzinfo=UTC), read)
     ),
+    "lines": lambda sevdesk: list(sevdesk.lines("9", *OCTOBER, read)),
     "tags": lambda sevdesk: sevdesk.tags(),
     "invoices_numbered": lambda sevdesk: sevdesk.invoices_numbered("RE-1001"),
     "save_draft": lambda sevdesk: sevdesk.save_draft(DRAFT, "71"),

@@ -21,7 +21,16 @@ from ladenbuch.workflows import lockout
 from ladenbuch.workflows.reconcile_turns import open_period, reconcile_all
 from reconcile_world import TENANT, Tampering, World, differences, named, tamper
 
-EACH = {"deleted": 1, "altered": 5, "foreign": 2, "doubled": 1, "cancelled": 1, "paid": 1, "leftover": 1}
+EACH = {
+    "deleted": 1,
+    "altered": 5,
+    "foreign": 2,
+    "doubled": 1,
+    "cancelled": 1,
+    "paid": 1,
+    "leftover": 1,
+    "elsewhere": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +61,8 @@ def test_s60_exactly_what_was_done_is_named(told: tuple[Tampering, list[Report]]
     assert (first.status, second.status, third.status) == ("UNRESOLVED",) * 3
     mended = {one for one in done.all if one[0] in ("paid", "leftover")} | {("altered", one) for one in done.taken}
     assert named(second, "fixed") == mended and second.fixed == len(mended)
-    assert named(third) == named(third, "asked") == done.human, "what is left is a person's, each asked at its order"
+    assert named(third) == named(third, "asked", "open") == done.human, "what is left is a person's"
+    assert {sort for sort, _ in named(third, "open")} == {"elsewhere"}, "all others are asked at their orders"
 
 
 def test_s139_reports_are_kept_and_an_alarm_says_what_a_person_must_do(

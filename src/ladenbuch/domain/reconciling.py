@@ -50,6 +50,8 @@ CASES: Mapping[str, Case] = {
     "DOCUMENT-FINALISED": Case("finalised", LOOK, False),
     "DOCUMENT-CANCELLED": Case("cancelled", LOOK, True),
     "PAYMENT-GONE": Case("unlinked", LOOK, True),
+    "LINE-OFF": Case("elsewhere", NOTHING, True),
+    "LINE-LOST": Case("elsewhere", NOTHING, True),
     "PAID-BY-HAND": Case("paid", LOOK, False),
     "DOCUMENT-DOUBLE": Case("doubled", BESIDE, True),
     "FACT-DOUBLE": Case("doubled", NOTHING, True),
@@ -66,7 +68,9 @@ CASES: Mapping[str, Case] = {
 #: In the order they are told.
 SORTS = tuple(dict.fromkeys(case.sort for case in CASES.values()))
 #: What is named after the document in sevdesk: it has no other name.
-_THEIRS = frozenset({"DOCUMENT-DOUBLE", "DOCUMENT-STRANGER", "DOCUMENT-UNBOOKED", "DRAFT-LEFT"})
+_THEIRS = frozenset(
+    {"LINE-OFF", "LINE-LOST", "DOCUMENT-DOUBLE", "DOCUMENT-STRANGER", "DOCUMENT-UNBOOKED", "DRAFT-LEFT"}
+)
 #: Hands our books know -> the code of the finding, and that of the question about it.
 HANDS: Mapping[str, tuple[str, str]] = {
     "gone": ("DOCUMENT-GONE", "HAND-GONE"),

@@ -17,11 +17,12 @@ from typing import Literal
 
 from ladenbuch.bucket import Priority, working_as
 from ladenbuch.sevdesk import documents, finding, reading
+from ladenbuch.sevdesk.accounts import RemoteTransaction, transaction
 from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, remote_credit_note
 from ladenbuch.sevdesk.documents import RemoteInvoice
 from ladenbuch.sevdesk.paper import Status
 from ladenbuch.sevdesk.reading import Json
-from ladenbuch.sevdesk.room import Room
+from ladenbuch.sevdesk.room import Room, checked
 
 Kind = Literal["Invoice", "CreditNote"]
 
@@ -114,6 +115,25 @@ class Listings(Room):
             if changed_at is None or changed_at < since.replace(microsecond=0):
                 raise finding.implausible(f"/{kind}")
             yield listed_document(kind, row)
+
+    def lines(self, account_id: str, since: date, until: date, patience: Patience) -> Iterator[RemoteTransaction]:
+        """Every line of a payment account entered on the days [since, until), linked or not, without deleted ones.
+
+        sevdesk compares the day of entry (facts 1.4). Raises `Rejected("SEVDESK-IMPLAUSIBLE")` for a line of another
+        account.
+        """
+        query = [
+            ("checkAccount[id]", checked(account_id)),
+            ("checkAccount[objectName]", "CheckAccount"),
+            ("startDate", since.isoformat()),
+            ("endDate", (until - timedelta(days=1)).isoformat()),
+        ]
+        for row in self._stream("/CheckAccountTransaction", query, patience):
+            line = transaction(row)
+            if line.account_id != account_id:
+                raise finding.implausible("/CheckAccountTransaction")
+            if not line.deleted:
+                yield line
 
     def tags(self, patience: Patience = lambda read: read()) -> dict[str, frozenset[str]]:
         """Names of the tags on each document: `Invoice/71` -> names. Lists are read whole (facts 2.13)."""

@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,6 +24,7 @@ from ladenbuch.domain.certificate import MATCHED_THERE
 from ladenbuch.domain.month import KnownOrder, ListedOrder, OurDocument, TheirDocument
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.reconciling import HANDS, KnownHand
+from ladenbuch.domain.reconciling_lines import OurLine
 from ladenbuch.errors import Rejected
 from ladenbuch.shopify.orders import order_from_envelope
 from ladenbuch.workflows.context import Context
@@ -124,6 +125,24 @@ def _orders(kept: Kept, rows: Mapping[str, Any], asked: Mapping[str, Sequence[st
     for gid, row in rows.items():
         order, kept.causes[gid] = _known(row, tuple(sorted(asked.get(gid, ()))))
         kept.known.append(order)
+
+
+def linked_lines(ctx: Context, tenant: str, period: Period, judged_until: datetime) -> list[OurLine]:
+    """Lines on sevdesk's accounts that our books linked to documents on the days of a period, before an instant."""
+    bookings, documents = books.bookings.c, books.documents.c
+    same = sa.and_(bookings.tenant == documents.tenant, bookings.document_key == documents.key)
+    query = (
+        sa.select(bookings.transaction_id, bookings.account, bookings.order_id, documents.number, documents.key,
+                  books.orders.c.name)
+        .join(books.documents, same)
+        .join(books.orders, sa.and_(books.orders.c.tenant == bookings.tenant,
+                                    books.orders.c.order_id == bookings.order_id))
+        .where(bookings.tenant == tenant, bookings.transaction_id != "", documents.state == "final")
+        .where(bookings.booked_on >= period.since.isoformat(), bookings.booked_on < period.until.isoformat())
+        .where(bookings.booked_at < to_micros(judged_until))
+    )  # fmt: skip
+    rows = ctx.door(tenant).read(Store.BOOKS, lambda tx: tx.execute(query).all())
+    return [OurLine(row.transaction_id, row.account, row.order_id, row.name, row.number, row.key) for row in rows]
 
 
 def known_hands(ctx: Context, tenant: str) -> list[KnownHand]:

@@ -39,13 +39,14 @@ from ladenbuch.domain.reconciling import (
     place,
     state_of,
 )
+from ladenbuch.domain.reconciling_lines import LINKED, lines_off
 from ladenbuch.errors import Rejected
 from ladenbuch.sevdesk.credit_notes import credit_note_hash
 from ladenbuch.sevdesk.documents import content_hash
 from ladenbuch.sevdesk.listing import Kind, ListedDocument
 from ladenbuch.workflows.certify import Theirs, Told, month_of, patiently
 from ladenbuch.workflows.context import Context
-from ladenbuch.workflows.month_books import Kept, known_hands, read_orders, whose_money, with_ids
+from ladenbuch.workflows.month_books import Kept, known_hands, linked_lines, read_orders, whose_money, with_ids
 from ladenbuch.workflows.preview import Period, follow, period_of, want
 
 log = logging.getLogger(__name__)
@@ -89,14 +90,38 @@ def reconcile(
     started, look = ctx.clock(), _Look({})
     hands = known_hands(ctx, tenant)
     for start, end in _months(since, until):
-        month = month_of(ctx, tenant, period_of(ctx, tenant, start, end), APART, told)
+        period = period_of(ctx, tenant, start, end)
+        month = month_of(ctx, tenant, period, APART, told)
         made = certify(month)
-        for item in discrepancies(month, made, hands):
+        found = discrepancies(month, made, hands)
+        told("payments in sevdesk")
+        found += _lines(ctx, tenant, period, {item.key for item in found if item.key is not None})
+        for item in found:
             look.found.setdefault(item.mark, item)
         look.orders += len(made.orders)
         look.documents += made.compared
     told("what was seen before")
     return _reported(ctx, tenant, look, kind, started, (since, until), fix=fix, wait=wait)
+
+
+@working_as(Priority.BACKFILL)
+def _lines(ctx: Context, tenant: str, period: Period, excused: Collection[str]) -> list[Discrepancy]:
+    """Payments we linked on the days of a period that are not linked any more; what no list shows, by its id."""
+    ours = linked_lines(ctx, tenant, period, ctx.clock() - APART)
+    sevdesk, statuses = ctx.sevdesk(tenant), dict[str, int | None]()
+    for account in sorted({item.account for item in ours}):
+        days = period.since - _LATELY, period.until + timedelta(days=2)
+        for line in sevdesk.lines(account, *days, lambda read: patiently(ctx, read)):
+            statuses[line.id] = line.status
+    for item in ours:
+        if statuses.get(item.id) is None:
+            statuses[item.id] = _status(ctx, tenant, item.id)
+    return lines_off(ours, statuses, excused)
+
+
+def _status(ctx: Context, tenant: str, id_: str) -> int | None:
+    line = patiently(ctx, lambda: ctx.sevdesk(tenant).get_transaction(id_))
+    return None if line is None or line.deleted else line.status
 
 
 def look_at_changes(ctx: Context, tenant: str, since: datetime, *, fix: bool = True) -> Report:
@@ -173,11 +198,12 @@ def _look_at(
     return _Look(found, len(kept.known), made.compared)
 
 
+@working_as(Priority.BACKFILL)
 def _again(ctx: Context, tenant: str, seen: Sequence[Sighting]) -> dict[str, Discrepancy]:
     """Which of these are still there: their orders and documents are read anew, by id."""
     marks = {item.discrepancy.mark for item in seen}
     orders = {item.discrepancy.order_id for item in seen if item.discrepancy.order_id is not None}
-    held = {item.discrepancy.held for item in seen if item.discrepancy.held is not None}
+    held = {one.held for one in (item.discrepancy for item in seen) if one.held and one.sort != "elsewhere"}
     look = _look_at(ctx, tenant, (), orders, held)
     still = {mark: item for mark, item in look.found.items() if mark in marks}
     settled = _settled(ctx, tenant, orders)
@@ -189,6 +215,8 @@ def _again(ctx: Context, tenant: str, seen: Sequence[Sighting]) -> dict[str, Dis
             there = not _number_exists(ctx, tenant, one.document or "")
         elif one.sort == "unlisted":
             there = _is_hidden(ctx, tenant, one.order_id or "")
+        elif one.sort == "elsewhere":
+            there = (_status(ctx, tenant, (one.held or "").partition("/")[2]) or 0) < LINKED
         else:
             continue
         if there:
