@@ -65,6 +65,8 @@ OPERATORS = {
     "/orders/{order_id:path}": "the dashboard, for a browser on this machine",
     "/attention": "the dashboard, for a browser on this machine",
     "/connection": "the dashboard, for a browser on this machine",
+    "/given-up": "the dashboard, for a browser on this machine",
+    "/reconciliation": "the dashboard, for a browser on this machine",
     "/running": "the dashboard, for a browser on this machine",
     "/metrics": "figures without names of tenants",
 }
@@ -431,6 +433,20 @@ def _order(fuzz: Fuzz) -> str:
     return word if not word.startswith("-") else f"x{word}"
 
 
+def _dead(fuzz: Fuzz) -> str:
+    kind, subject = fuzz.random.choice(("order", "letter", "event", "saga")), _order(fuzz)
+    return fuzz.random.choice((f"{kind}:{subject}", f"{kind}:s", f"{kind}:t", f"{kind} {subject}", subject))
+
+
+def _dead_ones(fuzz: Fuzz) -> list[str]:
+    return fuzz.random.choice(([_dead(fuzz), _dead(fuzz)], ["--all"], ["--code", "C", "--preview"]))
+
+
+def _backfill(fuzz: Fuzz, folder: Path) -> list[str]:
+    of = fuzz.random.choice(([], ["--backfill", _order(fuzz)]))
+    return [*of, *_tenant(fuzz), "--json"]
+
+
 #: The arguments of every command that is given an id. None of them names the other tenant by itself.
 COMMANDS: dict[str, _Arguments] = {
     "explain": lambda fuzz, folder: [_order(fuzz), *_tenant(fuzz), "--json"],
@@ -463,6 +479,19 @@ COMMANDS: dict[str, _Arguments] = {
     "billing charge": lambda fuzz, folder: [
         "--period", "2026-11", "--amount", "1.00", "--description", "d", *_tenant(fuzz)],
     "keys rotate": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
+    "dead-letters list": lambda fuzz, folder: ["--state", "all", *_tenant(fuzz), "--json"],
+    "dead-letters show": lambda fuzz, folder: [_dead(fuzz), *_tenant(fuzz), "--json"],
+    "dead-letters annotate": lambda fuzz, folder: [_dead(fuzz), "--note", "n", *_tenant(fuzz), "--json"],
+    "dead-letters redrive": lambda fuzz, folder: [*_dead_ones(fuzz), *_tenant(fuzz), "--json"],
+    "dead-letters drop": lambda fuzz, folder: [*_dead_ones(fuzz), "--reason", "r", *_tenant(fuzz), "--json"],
+    "reconcile": lambda fuzz, folder: [
+        *fuzz.random.choice(([], ["--fix", "--wait", "0"], ["--accept", _dead(fuzz), "--reason", "r"])),
+        "--since", "2026-11-01", "--until", "2026-11-03", *_tenant(fuzz), "--json"],
+    "adopt": lambda fuzz, folder: ["--since", "2026-11-01", "--until", "2026-12-01", *_tenant(fuzz), "--json"],
+    "backfill plan": lambda fuzz, folder: ["--since", "2026-11-01", "--until", "2026-11-03", *_tenant(fuzz), "--json"],
+    **{f"backfill {name}": _backfill for name in ("status", "pause", "resume", "cancel")},
+    "backfill start": lambda fuzz, folder: [*_backfill(fuzz, folder), "--yes"],
+    "backfill report": lambda fuzz, folder: _backfill(fuzz, folder)[:-1],
 }  # fmt: skip
 
 #: Commands that are not tried with ids, and why.
@@ -475,7 +504,7 @@ NOT_TRIED = {
     "tenants configure": "a file, for the tenant named", "privacy inventory": "the schema, no rows",
     "webhooks toml": "a file of the app, no rows of tenants", "webhooks lint": "a file, no rows",
     "simulate shopify": "a simulator", "simulate sevdesk": "a simulator", "simulate mail": "a simulator",
-    "simulate vies": "a simulator", "simulate all": "a simulator",
+    "simulate vies": "a simulator", "simulate all": "a simulator", "backup": "all stores, for the operator",
     "tenants suspend": "tried last, by `leave`", "tenants resume": "tried last, by `leave`",
     "tenants uninstall": "tried last, by `leave`", "tenants delete": "tried last, by `leave`",
 }  # fmt: skip

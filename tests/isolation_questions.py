@@ -116,6 +116,7 @@ def _of_inbox() -> None:
     for one in (OPEN, HELD, DUE):
         ask("claim", lambda w, tx, t, one=one: inbox.claim(tx, t, one, run_id="r", executor="e", now=NOW))
         ask("holder", lambda w, tx, t, one=one: inbox.holder(tx, t, one))
+    ask("release_run", lambda w, tx, t: [inbox.release_run(tx, t, one, RUN, NOW) for one in (HELD, OPEN)])
     ask("settled", lambda w, tx, t: inbox.settled(tx, t, HELD, RUN, 1, NOW, "X"))
     ask("postpone", lambda w, tx, t: inbox.postpone(tx, t, HELD, RUN, LATER, "X", NOW))
     ask("resume", lambda w, tx, t: inbox.resume(tx, t, "STOPPED", NOW))

@@ -76,7 +76,7 @@ def test_s42_every_table_has_rows_of_both_shops_under_the_same_keys(court: Court
 #: Of all tenants, or of none: what they do is on the list of statements without a tenant (docs/reference).
 OF_NOBODY = {
     "alarms": {"said"},
-    "audit": set(),
+    "audit": {"broken_at"},
     "backfills": set(),
     "books": {"drop_leases"},
     "checkups": {"times"},
@@ -85,6 +85,7 @@ OF_NOBODY = {
     "evidence": set(),
     "grants": {"all", "idle", "lost", "use_state"},
     "inbox": {
+        "claimants",
         "depth",
         "heard_in",
         "last_claim",
@@ -94,6 +95,7 @@ OF_NOBODY = {
         "prune",
         "release_executor",
         "release_stale",
+        "runs_of",
     },
     "outbox": {"release_executor", "release_stale"},
     "privacy": {"subject_of"},
