@@ -22,6 +22,7 @@ from ladenbuch.simulators.shopify import DEFAULT_SCOPES
 from ladenbuch.web.reads import SqlReads
 from ladenbuch.workflows import backfill, backfill_plan
 from ladenbuch.workflows.preview import period_of
+from other_tool import write_invoice
 
 END = datetime(2026, 11, 22, 10, tzinfo=UTC)
 SINCE, UNTIL = date(2026, 8, 1), date(2026, 11, 23)
@@ -280,6 +281,18 @@ def test_b5_a_plan_rests_on_profile_and_cut_off(shop: Taking, planned: dict[str,
         backfill.resume(shop.ctx, TENANT)
     cut_off(known)
     assert backfill.resume(shop.ctx, TENANT).state == "running"
+
+
+def test_b11_a_backfill_does_not_begin_beside_invoices_of_others(shop: Taking) -> None:
+    """Of orders of this shop they would be written once more: taken over first, or said to be other sales."""
+    shop.plan()
+    since = date.fromisoformat(shop.status()["since"])
+    write_invoice(shop.sevdesk, since - timedelta(days=1))
+    write_invoice(shop.sevdesk, since + timedelta(days=1))
+    with pytest.raises(NeedsAttention, match=r"FOREIGN-DOCUMENTS.*1 invoices"):
+        backfill.start(shop.ctx, TENANT)
+    assert shop.status()["state"] == "planned"
+    assert backfill.start(shop.ctx, TENANT, beside_others=True).state == "running"
 
 
 # -- carrying it out -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,11 @@ from ladenbuch.db import Store
 from ladenbuch.domain.connected import AREAS, Finding
 from ladenbuch.domain.readiness import missing
 from ladenbuch.errors import Rejected
-from ladenbuch.simulators.http import SimRequest
-from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN
 from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
 from ladenbuch.simulators.shopify.world import DEFAULT_SCOPES
 from ladenbuch.workflows.readiness import Mail, connect_sevdesk, let_go
 from ladenbuch.workflows.tokens import SEVDESK_TOKEN
+from other_tool import write_invoice
 from readiness_world import MAIL, Doors, Office, bad
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "reference" / "codes.md"
@@ -211,34 +210,9 @@ def test_b11_invoices_of_others_since_the_cut_off_are_counted_before_the_shop_go
     office = open_office()
     today = office.now.date()
     for day, final in ((today, True), (today - timedelta(days=400), True), (today, False)):
-        _write_invoice(office, day, final=final)
+        write_invoice(office.sevdesk, day, final=final)
     finding = only(office.examine(), "FOREIGN-DOCUMENTS")
     assert finding.level == "warn" and finding.english.startswith("1 invoices since the cut-off")
-
-
-def _write_invoice(office: Office, day: date, *, final: bool) -> None:
-    def call(method: str, path: str, body: dict[str, Any]) -> Any:
-        headers = {"authorization": DEFAULT_TOKEN, "content-type": "application/json"}
-        answer = office.sevdesk.handle(SimRequest(method, f"/api/v1{path}", (), headers, json.dumps(body).encode()))
-        assert answer.status < 300, answer.body
-        return json.loads(answer.body)["objects"]
-
-    person = {"surename": "E", "familyname": "M", "category": {"id": 3, "objectName": "Category"}}
-    header = {
-        "objectName": "Invoice", "mapAll": True, "status": 100, "invoiceType": "RE", "invoiceDate": f"{day}",
-        "deliveryDate": f"{day}", "contact": {"id": call("POST", "/Contact", person)["id"], "objectName": "Contact"},
-        "contactPerson": {"id": 5, "objectName": "SevUser"}, "addressCountry": {"id": 1, "objectName": "StaticCountry"},
-        "currency": "EUR", "taxRate": 0, "taxText": "USt", "discount": 0, "showNet": False, "addressName": "E",
-        "taxRule": {"id": 1, "objectName": "TaxRule"},
-    }  # fmt: skip
-    position = {
-        "objectName": "InvoicePos", "mapAll": True, "quantity": 1, "price": "11.90", "name": "Seife", "taxRate": "19",
-        "unity": {"id": 1, "objectName": "Unity"},
-    }  # fmt: skip
-    body = {"invoice": header, "invoicePosSave": [position], "invoicePosDelete": None}
-    made = call("POST", "/Invoice/Factory/saveInvoice", body)["invoice"]
-    if final:
-        call("PUT", f"/Invoice/{made['id']}/sendBy", {"sendType": "VPR", "sendDraft": False})
 
 
 def test_what_sevdesk_does_not_tell_is_said_and_not_guessed(open_office: Callable[..., Office]) -> None:

@@ -166,6 +166,9 @@ def backfill_start(
     without_changed: Annotated[
         bool, typer.Option("--without-changed", help="Leave orders that changed since to live traffic.")
     ] = False,
+    beside_others: Annotated[
+        bool, typer.Option("--beside-others", help="Although others wrote invoices in that time: they are other sales.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     backfill_id: BackfillId = None,
     tenant: TenantOption = None,
@@ -174,7 +177,8 @@ def backfill_start(
     """Begin to take over what was planned; a stale plan is refused (exit 1). A running `serve` settles the orders."""
     from ladenbuch.cli.backfilling import start
 
-    raise typer.Exit(start(tenant, backfill_id, without_changed=without_changed, yes=yes, as_json=as_json))
+    kept = {"without_changed": without_changed, "beside_others": beside_others}
+    raise typer.Exit(start(tenant, backfill_id, **kept, yes=yes, as_json=as_json))
 
 
 @backfill.command("status")

@@ -35,8 +35,10 @@ def plan(tenant: str | None, since: str | None, until: str | None, *, move_cut_o
     return 1 if data["plan"]["attention"] or data["plan"]["unreadable"] else 0
 
 
-def start(tenant: str | None, id: str | None, *, without_changed: bool, yes: bool, as_json: bool) -> int:
-    """Let it begin. Raises NeedsAttention("PLAN-STALE") (exit 1)."""
+def start(
+    tenant: str | None, id: str | None, *, without_changed: bool, beside_others: bool, yes: bool, as_json: bool
+) -> int:
+    """Let it begin. Raises NeedsAttention("PLAN-STALE" | "FOREIGN-DOCUMENTS") (exit 1)."""
     from ladenbuch.workflows import backfill
 
     with opened() as house:
@@ -48,7 +50,8 @@ def start(tenant: str | None, id: str | None, *, without_changed: bool, yes: boo
                 say(f"the cut-off moves to {data['cut_off']}: from there on every order becomes ours")
             confirm(f"Take over {data['remaining']} orders?", "nothing was begun")
         say("comparing every order with the plan")
-        backfill.start(house.context, owner.id, data["backfill"], without_changed=without_changed, by=_who())
+        kept = {"without_changed": without_changed, "beside_others": beside_others}
+        backfill.start(house.context, owner.id, data["backfill"], **kept, by=_who())
         data = backfill.status(house.context, owner.id, data["backfill"])
         _said(data, as_json=as_json)
         if not as_json:

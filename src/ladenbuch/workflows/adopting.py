@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 
 from ladenbuch import audit, books, tenants
@@ -267,11 +267,13 @@ def taken_now(ctx: Context, tenant: str, found: Survey) -> dict[str, str]:
 
 
 @working_as(Priority.BACKFILL)
-def foreign_since(ctx: Context, tenant: str, since: datetime, most: int) -> int:
-    """How many invoices of others stand in sevdesk from the day of `since` on, of at most `most` that are looked at."""
+def foreign_since(ctx: Context, tenant: str, since: date, most: int, until: date | None = None) -> int:
+    """How many invoices of others are dated in [since, until), of at most `most` that are looked at; without `until`,
+    up to today.
+    """
     profile = profile_at(ctx.profiles(tenant), ctx.clock())
-    start, end = profile.local_date(since), profile.local_date(ctx.clock()) + timedelta(days=1)
-    rows = islice(listed(ctx.sevdesk(tenant), "Invoice", start, end, lambda read: patiently(ctx, read)), most)
+    end = until or profile.local_date(ctx.clock()) + timedelta(days=1)
+    rows = islice(listed(ctx.sevdesk(tenant), "Invoice", since, end, lambda read: patiently(ctx, read)), most)
     strange = [row for row in rows if row.type == "RE" and row.final]
     ids = [row.id for row in strange if f" / {profile.shop_key}:" not in (row.note or "")]
     return len(ids) - len(_taken(ctx, tenant, ids))

@@ -30,6 +30,7 @@ from ladenbuch.inbox.marks import order_marks
 from ladenbuch.shopify import bulk
 from ladenbuch.shopify.period import orders_listed
 from ladenbuch.telemetry.trace import bound
+from ladenbuch.workflows.adopting import foreign_since
 from ladenbuch.workflows.backfill_plan import basis
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.preview import period_of
@@ -45,6 +46,8 @@ _BATCH, _MEASURED = 250, timedelta(minutes=10)
 _MOST = 10_000
 #: Orders named in a message.
 _NAMED = 5
+#: How many invoices of the time are looked at for one that others wrote.
+_COUNTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +64,30 @@ class Changed:
 
 @working_as(Priority.BACKFILL)
 def start(
-    ctx: Context, tenant: str, id: str | None = None, *, without_changed: bool = False, by: str = "operator"
+    ctx: Context,
+    tenant: str,
+    id: str | None = None,
+    *,
+    without_changed: bool = False,
+    beside_others: bool = False,
+    by: str = "operator",
 ) -> Backfill:
     """Let a planned backfill begin. With `without_changed`, orders that changed since are left to live traffic, which
-    was told of their change.
+    was told of their change; with `beside_others`, although invoices of others stand in sevdesk in that time.
 
     Raises NeedsAttention("PLAN-STALE") when a profile, the cut-off or an order is no longer as planned,
-    UsageError("BACKFILL-STATE").
+    NeedsAttention("FOREIGN-DOCUMENTS") for invoices of others, UsageError("BACKFILL-STATE").
     """
     found = _found(ctx, tenant, id)
     _must(found, "planned")
+    strange = 0 if beside_others else foreign_since(ctx, tenant, found.since, _COUNTED, found.until)
+    if strange:
+        raise NeedsAttention(
+            "FOREIGN-DOCUMENTS",
+            f"{strange} invoices of this time were written by others, so nothing was begun: of orders of this shop "
+            f"they would be written once more (`ladenbuch adopt`)",
+            choices=("take them over first", "start beside them"),
+        )
     _must_rest_on_the_same(ctx, found)
     changed = list(changes(ctx, found))
     if changed and not without_changed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -65,13 +66,18 @@ def examine(ctx: Context, tenant: str, mail: Mail) -> list[Finding]:
         profiles: Sequence[Profile] | Unread = ctx.profiles(tenant)
         sales = ctx.door(tenant).read(Store.BOOKS, lambda tx: books.eu_sales(tx, tenant, year_before(now)))
         tenancy = replace(tenancy, eu_sales=tuple(sales))
-        if owner.draft_only and isinstance(account, AccountRead):
-            tenancy = replace(tenancy, foreign=foreign_since(ctx, tenant, owner.cut_off, _COUNTED))
+        if owner.draft_only and isinstance(account, AccountRead) and not isinstance(profiles, Unread):
+            tenancy = replace(tenancy, foreign=foreign_since(ctx, tenant, _first_day(profiles, owner), _COUNTED))
     except LadenbuchError as error:
         profiles = Unread(error.code, error.message)
     found = judged.readiness(shop, account, profiles, tenancy)
     _remember(ctx, owner, shop, account)
     return found
+
+
+def _first_day(profiles: Sequence[Profile], owner: tenants.Tenant) -> date:
+    """The day of the cut-off in the accounting time zone."""
+    return profile_at(profiles, owner.cut_off).local_date(owner.cut_off)
 
 
 def try_connection(ctx: Context, tenant: str) -> list[Finding]:
