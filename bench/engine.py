@@ -30,7 +30,7 @@ from ladenbuch.engine.dbos import DbosEngine
 
 _MARKS = (
     "INSERT INTO inbox.order_marks (tenant, order_id, wanted, due_at, oldest_wanted_at)"
-    " SELECT 't' || (n %% %s), 'gid://shopify/Order/' || n, 1, 0, 0 FROM generate_series(1, %s) n"
+    " SELECT 't' || (n %% %s), 'gid://shopify/Order/' || n, 1, n, n FROM generate_series(1, %s) n"
 )
 
 

@@ -164,6 +164,7 @@ def reconcile(result: Result) -> None:
 
 def machines(result: Result) -> None:
     """Four workers and a web process, 20 shops, 5,000 orders at 50/s, workers and the database killed all the time"""
+    _pytest(result, "in small", "tests/chaos/test_ring3.py", "tests/integration/test_reaper.py", env={})
     _world(result, "5,000 orders", "tests/machines_world.py", "--deadline", "5400")
 
 

@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ladenbuch import db, deadletters, migrations, tenants
+from ladenbuch import audit, db, deadletters, inbox, migrations, tenants
 from ladenbuch.db import Database, Store, Transaction, from_micros, to_micros
 from ladenbuch.errors import Rejected, Retryable, UsageError
 
@@ -310,6 +310,23 @@ def test_migrating_again_and_at_once_changes_nothing(tmp_path: Path) -> None:
     assert subjects(handles[1]) == {"works"}
     for handle in handles:
         handle.close()
+
+
+def test_s63_a_version_starts_on_the_tables_of_the_next(database: Database) -> None:
+    """Migrations only add, so a deploy may roll on slowly, or back (decision 0013)."""
+    for store, table in ((Store.BOOKS, "audit_entries"), (Store.INBOX, "order_marks")):
+        schema = "" if database.is_sqlite else f"{store}."
+        newer = f"{store}_{int(migrations.HEADS[store].rpartition('_')[2]) + 1:04d}"
+        with database._engines[store].begin() as tx:  # as a migration does it: through no door
+            tx.exec_driver_sql(f"ALTER TABLE {schema}{table} ADD COLUMN of_the_next_version text")
+            tx.exec_driver_sql(f"UPDATE {schema}alembic_version SET version_num = '{newer}'")
+    database.migrate()
+    for store in Store:
+        at = database.system("operator").read(store, lambda tx, store=store: migrations.current(tx, store.value))
+        assert at is not None and at > migrations.HEADS[store]
+    door, now = database.tenant("t1"), datetime(2026, 11, 2, tzinfo=UTC)
+    door.run(Store.BOOKS, lambda tx: audit.append(tx, "t1", now, actor="a", event="e", subject="s", sentence="x"))
+    assert door.run(Store.INBOX, lambda tx: inbox.want(tx, "t1", "gid://shopify/Order/1", now)) == 1
 
 
 def test_migrating_at_once_on_postgresql(postgresql: Any) -> None:
