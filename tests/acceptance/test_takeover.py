@@ -309,6 +309,31 @@ def test_b11_what_changed_since_a_takeover_was_kept_is_told_by_its_number() -> N
     assert changed(kept, [line, other, told]) == [] and fingerprint([line, told]) == fingerprint([line])
 
 
+@pytest.mark.parametrize("style", ["tag", "number", "nothing", "another sum"])
+def test_5_13_a_refund_looks_for_the_invoice_of_its_order_although_nobody_took_it_over(style: str) -> None:
+    """R22: by tag or number it is certain; without a reference a person names it; other sums are never taken."""
+    with diary(f"{DAY} 10:00") as day:
+        marks = {"tag": {"tag": "501"}, "number": {"invoiceNumber": "SO-501"}}.get(style, {})
+        goods = THEIRS if style != "another sum" else (("Seife", 1190, "19"), ("Buch", 999, "7"))
+        note = "#501" if style == "another sum" else ""
+        day.bookkeeper.invoices_for_the_previous_app("2027-02-10", note, *goods, **marks)
+        day.bookkeeper.invoices_for_the_previous_app("2027-02-10", "#502", *THEIRS, addressName="Max Meier")
+        order = day.order().dated("2027-02-10 10:00").basket(SOAP, BOOK).tell_order()
+        assert day.verdict(order) == "excluded BEFORE-GO-LIVE, open 0.00"
+        day.at("2027-03-05 10:00")
+        order.tell_refund(("Seife", 1))
+        if style in ("nothing", "another sum"):
+            assert day.asked() == ["ADOPT"] and len(day.documents()) == 2
+            adoptable = style == "nothing"
+            assert day.choices("ADOPT")[0].startswith("adopt number RE-") == adoptable
+            day.answer(order, "ADOPT", "adopt number" if adoptable else "leave it to the bookkeeper")
+        assert day.asked() == []
+        credit = [row.partition(",")[0] for row in day.documents() if "credit note" in row]
+        taken = next(item["number"] for item in day.sevdesk.state()["invoices"])
+        wanted = [] if style == "another sum" else [f"GU-1001 credit note on {taken} 05.03.2027"]
+        assert credit == wanted
+
+
 def test_b11_a_shop_that_makes_drafts_only_takes_over_before_it_goes_live() -> None:
     """Nothing is written by it, and no draft either."""
     with diary(f"{DAY} 10:00", live=False) as day:

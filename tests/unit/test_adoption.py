@@ -85,6 +85,7 @@ def bought(
         ({"note": "#100", "buyer": "Max Meier"}, "no", 0),
         ({"note": "#1001-2"}, "maybe", 4),
         ({"note": "#1002"}, "maybe", 4),
+        ({"note": "#1002", "buyer": ""}, "no", 0),
         ({"texts": "Bestellung 302-55512"}, "maybe", 4),
         # without a reference
         ({"buyer": "Muster, Erika"}, "same", 4),

@@ -75,7 +75,7 @@ def judge(sought: Sought, document: ForeignDocument, told: Told | None = None) -
         return _NO  # two shops, or two years, have orders of the same name
     if tier == NUMBER and (not wide or buyer is False or (buyer is None and against != ["buyer"])):
         return _NO
-    if tier == NOTHING and (cut is None or not near or buyer is False):
+    if tier == NOTHING and (cut is None or not near or buyer is False or (told.claims and not buyer)):
         return _NO
     against += [] if document.type == "RE" else ["its kind"]
     against += [] if document.final and document.number else ["it is a draft"]
