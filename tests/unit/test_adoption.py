@@ -210,7 +210,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Sought], list[ForeignDocument], dict[s
     return orders, documents, truth
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_b11_nothing_is_taken_twice_nothing_wrongly_and_no_order_of_the_inputs_matters(
     world: tuple[list[Sought], list[ForeignDocument], dict[str, str]], chance: object
