@@ -8,18 +8,26 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from ladenbuch import alarms, audit, books, reconciliations, tenants
+from ladenbuch.cli import certifying, reconciling
 from ladenbuch.db import Store
 from ladenbuch.domain.reconciling import Report
+from ladenbuch.errors import UsageError
+from ladenbuch.web.pages import create_pages
+from ladenbuch.web.reads import SqlReads
+from ladenbuch.web.reconciled import reconciled
 from ladenbuch.workflows import lockout
 from ladenbuch.workflows.reconcile_turns import open_period, reconcile_all
-from reconcile_world import TENANT, Tampering, World, differences, named, tamper
+from reconcile_world import PERIOD, TENANT, Tampering, World, differences, named, tamper
 
 EACH = {
     "deleted": 1,
@@ -83,6 +91,62 @@ def test_s139_reports_are_kept_and_an_alarm_says_what_a_person_must_do(
         "tenant": TENANT, "status": "UNRESOLVED", "found": len(done.human), "fixed": 0,
     }  # fmt: skip
     assert all("von Hand" not in item["message"] and "Sonstiges" not in item["message"] for item in data["items"])
+
+
+def test_s60_the_command_and_the_page_name_each(
+    world: World,
+    told: tuple[Tampering, list[Report]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """S60: exit 1 while something is left, 2 for what cannot be meant; the page in the reader's language."""
+    monkeypatch.setattr(reconciling, "opened", lambda: nullcontext(world.house))
+    period = (f"{PERIOD[0]}", f"{PERIOD[1]}")
+
+    def look(*days: str | None, as_json: bool) -> str:
+        assert reconciling.reconcile(TENANT, *days, fix=False, wait=0.0, as_json=as_json) == 1
+        return capsys.readouterr().out
+
+    data = json.loads(look(*period, as_json=True))
+    left = [item for item in data["items"] if item["state"] in ("asked", "open")]
+    assert {(item["sort"], item["document"]) for item in left} == told[0].human
+    shown = look(None, None, as_json=False)
+    assert "UNRESOLVED" in shown and all(item["document"] in shown for item in left)
+    assert "Deleted documents" in shown and "is not in sevdesk any more" in shown
+    for refused in (("2026-11-01", None), ("2026-11-02", "2026-11-01"), ("gestern", "2026-11-01")):
+        with pytest.raises(UsageError):
+            reconciling.reconcile(TENANT, *refused, fix=False, wait=0.0, as_json=True)
+    with pytest.raises(UsageError, match="MARK"):
+        reconciling.accept(TENANT, "deleted:nothing", "why")
+    reads = SqlReads(world.database, world.clock.now)
+    pages = create_pages(reads, world.clock.now, reads.tenants, reconciliations=reconciled(world.database))
+    client = TestClient(Starlette(routes=pages), base_url="http://127.0.0.1", client=("127.0.0.1", 50000))
+    for language, words in (("de", "steht nicht mehr in sevdesk"), ("en", "is not in sevdesk any more")):
+        page = client.get("/reconciliation", headers={"accept-language": language}).text
+        assert words in page and all(str(item["document"]) in page for item in left)
+        assert "von Hand<" not in page and "/reconciliation" in client.get("/").text
+
+
+def test_b7_a_day_is_certified_as_a_month_is(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """B7: all orders were placed on one day; the day's certificate counts them all, the next day's none."""
+    monkeypatch.setattr(certifying, "opened", lambda: nullcontext(world.house))
+    counts = []
+    for month, day in (("2026-11", None), (None, "2026-11-02"), (None, "2026-11-03")):
+        certifying.certificate(TENANT, month, day, None, 15.0, as_json=True)
+        made = json.loads(capsys.readouterr().out)
+        counts.append((made["since"], made["until"], made["counts"]["orders"]))
+    assert counts == [
+        ("2026-11-01", "2026-12-01", 40),
+        ("2026-11-02", "2026-11-03", 40),
+        ("2026-11-03", "2026-11-04", 0),
+    ]
+    certifying.certificate(TENANT, None, "2026-11-02", None, 15.0, as_json=False)
+    assert "of 40 orders of 02 November 2026 accounted for, to the cent" in capsys.readouterr().out
+    for both in ((None, None), ("2026-11", "2026-11-02"), (None, "gestern")):
+        with pytest.raises(UsageError):
+            certifying.certificate(TENANT, *both, None, 15.0, as_json=True)
 
 
 def test_r16_an_answer_and_what_is_put_right_end_it(world: World, told: tuple[Tampering, list[Report]]) -> None:
