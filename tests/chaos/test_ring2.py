@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from chaos.simulation import KEY, SHOP, VIES_PATH, Crash, MortalTransport, Simulation, SocketlessRelays
+from chaos.simulation import KEY, SHOP, START, VIES_PATH, Crash, MortalTransport, Simulation, SocketlessRelays
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.engine.dbos import DbosEngine
 from ladenbuch.settings import Settings
@@ -31,6 +32,9 @@ SEEDS = int(os.environ.get("LADENBUCH_CHAOS_SEEDS_RING2", "20"))
 ORDERS = 20
 #: Real seconds per simulated second of weather.
 SCALE = 0.1
+#: What befalls it besides deaths, for every other seed; how long a claim lives and a stalled thread stands still.
+OTHERS = {"stall": 0.0006, "outage": 0.0006}
+CLAIM, STALL = 1.0, 2.6
 
 
 class RealClock:
@@ -121,6 +125,18 @@ class EngineSimulation(Simulation):
             ticks={"dispatch": 0.05, "deliver": 0.05, "sweep": 1.0},
         )
 
+        self.house.__dict__["context"] = replace(
+            self.house.context, timing=replace(self.house.context.timing, claim_ttl=CLAIM)
+        )
+
+    def _stall(self) -> None:
+        """The thread stands still; the others take its order over."""
+        self.history.append("stands still")
+        time.sleep(STALL)
+
+    def _pause(self) -> None:
+        """No thread can suspend the others: that is ring 1's."""
+
     def _schedule(self, seconds: float, fn: Callable[[], None]) -> None:
         timer = threading.Timer(seconds * SCALE, fn)  # what it calls is locked already
         timer.daemon = True
@@ -184,6 +200,9 @@ def _quiet():
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_the_real_engine_under_the_same_weather(seed, tmp_path):
     """B3 through DBOS: duplicates 0, missing 0, wrong sums 0, whatever dies."""
-    simulation = EngineSimulation(seed, ORDERS, crash_rate=0.002, folder=tmp_path, retry_scale=0.0005)
+    others = OTHERS if seed % 2 else {}
+    simulation = EngineSimulation(
+        seed, ORDERS, crash_rate=0.002, folder=tmp_path, retry_scale=0.0005, begins=START, others=others
+    )
     report = simulation.run()
     assert report.findings == [], f"seed {seed}: {report.findings[:5]}"
