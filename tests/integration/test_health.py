@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 
 from acceptance.invoice_cases import mixed_rates
 from house import SHOP, TENANT, House, life
-from ladenbuch import heartbeats, inbox
+from ladenbuch import executors, heartbeats, inbox
 from ladenbuch.cli.serve import make_app
 from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.errors import Retryable
@@ -75,6 +75,34 @@ def test_s57_a_house_in_order_is_alive_and_ready(house: House) -> None:
         "fine",
     )
     assert (body["waiting"], body["running"], body["stopped"]) == (0, 0, None)
+
+
+def test_s54_who_shares_the_database_is_shown_and_whose_work_was_taken_over(house: House) -> None:
+    """S54, S59: one lives, one is silent, one was taken over; with one process there is nothing to tell."""
+    client = web(house)
+    tick(house)
+    assert "executors" not in client.get("/readyz").json()
+    assert not any(name.startswith("executors{") for name in gauges(client))
+    write, begun = house.database.system("reaper").run, house.clock.now()
+    for name in ("dead", "silent"):
+        write(Store.INBOX, lambda tx, name=name: executors.begin(tx, name, "worker", "1", begun))
+    house.clock.advance(20)
+    now = house.clock.now()
+    write(Store.INBOX, lambda tx: executors.begin(tx, "w1", "worker", "1", now))
+    write(Store.INBOX, lambda tx: executors.taken(tx, "dead", "w1", 3, now))
+    told = client.get("/readyz").json()["executors"]
+    assert told == {"alive": 1, "silent": 1, "taken_over": {"dead": 3}}
+    assert {name: n for name, n in gauges(client).items() if name.startswith("executors{")} == {
+        'executors{state="alive"}': 1.0,
+        'executors{state="silent"}': 1.0,
+    }
+    page = client.get("/running", headers={"accept-language": "de"}).text
+    assert "zuletzt übernommen von w1, 3 Läufe insgesamt" in page
+    assert "lebt" in page
+    write(Store.INBOX, lambda tx: executors.beat(tx, "dead", now + timedelta(seconds=1)))
+    assert client.get("/readyz").status_code == 200, "a neighbour's silence is nothing this process stalls on"
+    house.clock.advance(2)
+    assert client.get("/readyz").json()["executors"]["alive"] == 2, "it was only cut off"
 
 
 def test_s57_a_blocked_dispatcher_stalls_and_comes_back(house: House) -> None:
