@@ -22,6 +22,7 @@ from ladenbuch.domain.takeover import Line, changed, counts, fingerprint
 from ladenbuch.errors import NeedsAttention, Rejected, UsageError
 from ladenbuch.workflows.adopting import Survey, survey, take_over
 from ladenbuch.workflows.preview import Period, period_of
+from ladenbuch.workflows.reconcile import reconcile
 
 SOAP, BOOK = ("Seife", 1190, 190), ("Buch", 1070, 70)
 THEIRS = (("Seife", 1190, "19"), ("Buch", 1070, "7"))
@@ -99,6 +100,9 @@ def test_b11_an_open_invoice_of_the_previous_app_is_paid_by_our_money_line() -> 
         taken_over(day)
         assert day.money() == ["01.03.2027 shopify_payments +22.60 on RE-1001"]
         assert len(day.documents()) == 1 and day.verdict(order) == "documented, open 0.00"
+        day.at(f"{DAY} 12:00")
+        report = reconcile(day.house.context, "s1", date(2027, 3, 1), date(2027, 3, 2))
+        assert (report.documents, report.items) == (1, ())  # in the books like one of ours
 
 
 def test_b11_an_invoice_written_at_the_order_is_taken_over_before_anything_is_paid() -> None:
