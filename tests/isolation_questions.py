@@ -14,6 +14,7 @@ from isolation_world import (
     DUE,
     EXECUTOR,
     HELD,
+    LATE,
     NOW,
     OPEN,
     PROFILE,
@@ -130,10 +131,10 @@ def _of_inbox() -> None:
         ask("take_turn", lambda w, tx, t, n=name: inbox.take_turn(tx, t, n, LATER, timedelta(minutes=5)))
         ask("note", lambda w, tx, t, n=name: inbox.note(tx, t, n, LATER))
         ask("noted", lambda w, tx, t, n=name: inbox.noted(tx, n, t))
-    ask("told", lambda w, tx, t: sorted(inbox.told(tx, t, {w.ids["order"]: AGO, OPEN: AGO}, timedelta(0))))
+    ask("told", lambda w, tx, t: sorted(inbox.told(tx, t, {OPEN: AGO, LATE: NOW - timedelta(minutes=9)}, timedelta(0))))
     ask("delays", lambda w, tx, t: inbox.delays(tx, t, NOW - timedelta(days=9)))
     ask("last_told", lambda w, tx, t: inbox.last_told(tx, t))
-    ask("asleep", lambda w, tx, t: sorted(inbox.asleep(tx, t, [w.ids["order"], OPEN, HELD, DUE])))
+    ask("asleep", lambda w, tx, t: sorted(inbox.asleep(tx, t, [OPEN, HELD, DUE, LATE])))
     ask("due", lambda w, tx, t: [one for one in inbox.due(tx, LATER, 100) if one.tenant == t], system=True)
 
 

@@ -87,7 +87,7 @@ def gid(number: int) -> str:
     return f"gid://shopify/Order/{number}"
 
 
-OPEN, HELD, DUE = gid(9_000_001), gid(9_000_002), gid(9_000_003)
+OPEN, HELD, DUE, LATE = gid(9_000_001), gid(9_000_002), gid(9_000_003), gid(9_000_004)
 
 
 def tables(store: Store) -> list[sa.Table]:
@@ -220,6 +220,8 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     privacy.hold(tx, tenant, "documents", order, date(2030, 1, more), mark, NOW)
     privacy.hold(tx, tenant, "vat-id", VAT, date(2030, 1, more), mark, NOW)
     entitlements.put(tx, tenant, Entitlement("entitled", mark, None, mark), NOW)
+    moved = sa.update(books.orders).where(books.orders.c.tenant == tenant, books.orders.c.order_id == order)
+    tx.execute(moved.values(updated_at=books.orders.c.updated_at + more))  # a moment later for the one than the other
     for subject in ("s", "t"):
         alarms.raise_alarm(tx, tenant, "TOKEN-REFUSED", subject, NOW, {"service": mark})
     alarms.end_alarm(tx, tenant, "TOKEN-REFUSED", "t", NOW)
@@ -283,6 +285,16 @@ def _to_inbox(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     inbox.claim(tx, tenant, DUE, run_id="z", executor="z", now=NOW)
     inbox.postpone(tx, tenant, DUE, "z", NOW + timedelta(hours=1), "STOPPED", NOW)
     inbox.set_cursor(tx, tenant, "orders", MARK[tenant])
+    late = inbox.Delivery(  # told of the one later than of the other, which has tried it and is done
+        tenant=tenant, webhook_id="late", topic="orders/edited", shop=MARK[tenant], body=b"", order_id=LATE,
+        received_at=NOW - timedelta(minutes=10 if tenant == A else 5),
+        triggered_at=NOW - timedelta(minutes=11 if tenant == A else 8),
+    )  # fmt: skip
+    inbox.record(tx, late, late.sealed_by(ctx.vault))
+    inbox.want(tx, tenant, LATE, NOW)
+    if tenant == A:
+        inbox.claim(tx, tenant, LATE, run_id="late", executor="z", now=NOW)
+        inbox.settled(tx, tenant, LATE, "late", 1, NOW, "DONE")
     inbox.note(tx, tenant, "turn", NOW - timedelta(hours=1 if tenant == A else 2))
 
 
