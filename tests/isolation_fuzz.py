@@ -473,6 +473,7 @@ COMMANDS: dict[str, _Arguments] = {
     "certificate": lambda fuzz, folder: ["--month", "2026-10", *_tenant(fuzz), "--json"],
     "webhooks ensure": lambda fuzz, folder: _tenant(fuzz),
     "webhooks audit": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
+    "webhooks report": lambda fuzz, folder: ["--days", "9", *_tenant(fuzz), "--json"],
     "grants migrate": lambda fuzz, folder: _tenant(fuzz),
     "billing ask": lambda fuzz, folder: ["--plan", fuzz.word(), "--price", "1.00", "--test", *_tenant(fuzz), "--json"],
     "billing cancel": lambda fuzz, folder: ["--yes", *_tenant(fuzz), "--json"],

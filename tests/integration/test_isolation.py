@@ -85,6 +85,7 @@ OF_NOBODY = {
     "evidence": set(),
     "grants": {"all", "idle", "lost", "use_state"},
     "inbox": {
+        "bring_forward",
         "claimants",
         "depth",
         "heard_in",
