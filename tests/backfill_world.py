@@ -259,7 +259,8 @@ def ended(stage: Connector) -> int:
 
 
 def settled(stage: Connector, many: int, figures: dict[str, Any], findings: list[str]) -> None:
-    done = stage.run("backfill", "start", "--yes", "--json")
+    # It lists every order of the period once more, 250 a page.
+    done = stage.run("backfill", "start", "--yes", "--json", deadline=1800.0)
     assert done.returncode == 0, done.stderr
     stage.start()
     assert stage.connector is not None

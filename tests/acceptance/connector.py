@@ -24,7 +24,11 @@ DEADLINE = 120.0
 
 
 def ladenbuch(
-    *arguments: str, env: Mapping[str, str] | None = None, stdin: str = "", cwd: Path | None = None
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+    cwd: Path | None = None,
+    deadline: float = DEADLINE,
 ) -> subprocess.CompletedProcess[str]:
     """Run one command to its end. Whatever happens, a traceback is a failure."""
     done = subprocess.run(
@@ -33,7 +37,7 @@ def ladenbuch(
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=DEADLINE,
+        timeout=deadline,
         cwd=cwd,
     )
     assert "Traceback" not in done.stderr, done.stderr
@@ -110,9 +114,9 @@ class Connector(Stage):
             time.sleep(0.3)
         return report
 
-    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, stdin: str = "", deadline: float = DEADLINE) -> subprocess.CompletedProcess[str]:
         """A command beside the running connector, with its settings."""
-        return ladenbuch(*arguments, env=self.env, stdin=stdin)
+        return ladenbuch(*arguments, env=self.env, stdin=stdin, deadline=deadline)
 
     def writes(self) -> int:
         """How many writing requests sevdesk has got so far."""
