@@ -40,6 +40,7 @@ KINDS: Mapping[str, str] = {
     "TOKEN-REFUSED": "{service} refuses the token of this tenant",
     "CONNECTION-LACKS": "something is missing now that was there before: {code}",
     "USAGE-NEAR-CAP": "{used} of at most {cap} {currency} are charged for usage of the app",
+    "SERVICE-DOWN": "{service} has answered none of our calls since {since}",
     "CLOCK-OFF": "the clock of {process} is off by {seconds} s, by the dates of Shopify's and sevdesk's answers",
     "PRIVACY-DUE": "nobody fetched the answer to data request {request}, which is due on {until}",
 }

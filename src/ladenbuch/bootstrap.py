@@ -67,6 +67,7 @@ TICKS = {
     "webhooks": 60.0,
     "silence": 20.0,
     "clock": 15.0,
+    "services": 15.0,
     "retention": 3600.0,
     "billing": 600.0,
     "checkup": 600.0,
@@ -188,6 +189,7 @@ class Ladenbuch:
             stall=settings.stall_seconds,
             circuits=self.limits.circuits,
             clock_off=self.clocks.off,
+            budgets=self.budgets,
             in_thread=real,
         )
         self.metrics.read_gauges = Gauges(
@@ -603,6 +605,7 @@ class Ladenbuch:
         from ladenbuch.workflows.hearing import hear
         from ladenbuch.workflows.lifecycle import HANDLERS as OF_LIFE
         from ladenbuch.workflows.lifecycle import finish_all
+        from ladenbuch.workflows.outage import OutageWatch
         from ladenbuch.workflows.poll import poll_all
         from ladenbuch.workflows.privacy import HANDLERS as OF_PRIVACY
         from ladenbuch.workflows.readiness import Mail
@@ -656,6 +659,7 @@ class Ladenbuch:
             "poll": lambda: poll_all(ctx, timedelta(seconds=self._ticks["poll"])),
             "silence": lambda: look_around(ctx, self._fallen),
             "clock": ClockWatch(ctx),
+            "services": OutageWatch(ctx, self.calls.pulse, timedelta(seconds=self.settings.stall_seconds)),
             "sweep": swept,
             "install": lambda: finish_all(ctx),
             "tokens": tokens.keep_alive,

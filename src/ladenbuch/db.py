@@ -130,6 +130,7 @@ SYSTEM_REASONS = frozenset(
         "readiness",  # which other shops keep their books in the same sevdesk account
         "reaper",  # claims of dead executors, and which processes live
         "reconcile",  # which tenants have to be reconciled
+        "services",  # a service that answers none of our calls is everybody's
         "silence",  # whose webhooks, polls or orders do not come
         "start",  # what a dead predecessor of this process left behind
         "webhook",  # whose shop is this?

@@ -33,6 +33,7 @@ orders = sa.Table(
     sa.Index("ix_orders_at", "tenant", "processed_at"),
     sa.Index("ix_orders_verdict", "tenant", "verdict", "processed_at"),
     sa.Index("ix_orders_name", "tenant", "name"),
+    sa.Index("ix_orders_settled", "tenant", "settled_at"),
 )
 
 #: What Shopify said of an order when it was settled last: the buyer's, so it goes when the order is forgotten.

@@ -19,6 +19,7 @@ from ladenbuch.db import Store
 from ladenbuch.domain.connected import Area, Finding, Language
 from ladenbuch.errors import UsageError
 from ladenbuch.web.alarm_words import alarm_sentence
+from ladenbuch.web.backlog import backlog_sentence, read_backlog
 from ladenbuch.web.connection import connections
 from ladenbuch.workflows import checkup
 from ladenbuch.workflows.readiness import Mail, try_connection
@@ -64,6 +65,8 @@ def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
         for one in [one for whose in asked for one in alarms_of(house, whose)[0]]:
             words = (alarm_sentence(side, one.kind, one.facts) for side in ("en", "de"))
             check(f"{one.tenant or 'installation'}: {one.kind}", False, *words)
+        whole = tenant is None or not chosen_ones
+        _backlog(house, None if whole else chosen_ones[0].id, check)
         for owner in chosen_ones:
             _switches(house, owner, check)
             found[owner.id] = examined(house.context, owner.id, mail_of(house))
@@ -117,6 +120,14 @@ def try_both(tenant: str, language: Language, *, as_json: bool) -> int:
 def mail_of(house: Ladenbuch) -> Mail:
     """What the installation has to send letters with."""
     return Mail.of(house.settings)
+
+
+def _backlog(house: Ladenbuch, owner: str | None, check: Callable[[str, bool, str, str], None]) -> None:
+    """What waits, why, and until when."""
+    now = house.context.clock()
+    found = read_backlog(house.database.system("doctor"), owner, now)
+    if found.worth_saying(now):
+        check("waiting", not found.blocked, *(backlog_sentence(side, found, now) for side in ("en", "de")))
 
 
 def _switches(house: Ladenbuch, tenant: tenants.Tenant, check: Callable[[str, bool, str, str], None]) -> None:

@@ -112,7 +112,10 @@ def _pages(house: Ladenbuch, health: Health) -> list[Any]:
     from ladenbuch.web.reads import SqlReads
     from ladenbuch.web.reconciled import reconciled
 
-    reads = SqlReads(house.database, utc_now)
+    def unwritable() -> bool:
+        return any(not part.fine for part in health.look().parts if part.name in ("inbox", "books", "stores"))
+
+    reads = SqlReads(house.database, utc_now, house.budgets, unwritable)
     settings = house.settings
     joined = connections(house.database, utc_now, settings.app_url, settings.optional_scopes)
     figures, compared = operations(house.metrics, health), reconciled(house.database)

@@ -102,6 +102,14 @@ ALARMS: Mapping[str, Words] = {
         "Den Händler eine höhere Grenze bestätigen lassen (ladenbuch billing ask); darüber berechnet Shopify nichts.",
         "Have the merchant agree to a higher cap (ladenbuch billing ask); above it Shopify charges nothing.",
     ),
+    "SERVICE-DOWN": Words(
+        "{service} hat seit {since} keinen Aufruf beantwortet.",
+        "{service} has answered none of our calls since {since}.",
+        "Abwarten, oder auf der Statusseite nachsehen. Es geht nichts verloren: Was wartet, wird von selbst "
+        "nachgeholt, mit den richtigen Tagen.",
+        "Wait, or look at its status page. Nothing is lost: what waits is caught up with by itself, with the right "
+        "dates.",
+    ),
     "CLOCK-OFF": Words(
         "Die Uhr von {process} geht falsch, um {seconds} s gegenüber Shopify und sevdesk: Nummern warten.",
         "The clock of {process} is off by {seconds} s against Shopify's and sevdesk's: numbers wait.",

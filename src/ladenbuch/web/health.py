@@ -20,16 +20,18 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillWaiting
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from ladenbuch import executors, heartbeats, inbox, outbox, tenants
 from ladenbuch.db import Database, Store, Transaction
+from ladenbuch.domain.backlog import Backlog
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.executors import Executor
 from ladenbuch.telemetry.calls import Pulse
 from ladenbuch.telemetry.work import Work
+from ladenbuch.web.backlog import Budgets, backlog_sentence, read_backlog
 from ladenbuch.web.words import Language, say
 
 T = TypeVar("T")
@@ -66,8 +68,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Queue:
-    """What the stores say: marks by state, the age in seconds of the oldest untried wish, letters, a write stop, and
-    the processes that share them (PostgreSQL)."""
+    """What the stores say: marks by state, the age in seconds of the oldest untried wish, letters, a write stop, the
+    processes that share them (PostgreSQL), and until when what waits will be done."""
 
     waiting: int
     running: int
@@ -76,6 +78,7 @@ class Queue:
     letters: Mapping[str, int]
     stopped: str | None
     executors: tuple[Executor, ...] = ()
+    backlog: Backlog | None = None
 
     def executors_by_state(self, now: datetime) -> dict[str, int]:
         """How many processes share the database and are alive, and silent without having been taken over yet; empty on
@@ -112,6 +115,10 @@ class Report:
                 "letters": dict(self.queue.letters),
                 "stopped": self.queue.stopped,
             }
+            if self.queue.backlog is not None:
+                found = self.queue.backlog
+                said = backlog_sentence("en", found, self.at) if found.worth_saying(self.at) else None
+                body["backlog"] = found.as_json() | {"sentence": said}
             if self.queue.executors:
                 body["executors"] = self.queue.executors_by_state(self.at) | {
                     "taken_over": {one.name: one.taken_runs for one in self.queue.executors if one.taken_at},
@@ -145,6 +152,7 @@ class Health:
         stall: float,
         circuits: Callable[[], Mapping[tuple[str, str], int]] = dict,
         clock_off: Callable[[], timedelta | None] = lambda: None,
+        budgets: Budgets = dict,
         in_thread: bool = True,
     ) -> None:
         self._database = database
@@ -152,6 +160,7 @@ class Health:
         self._work = work
         self._circuits = circuits
         self._clock_off = clock_off
+        self._budgets = budgets
         self._calls = calls
         self.role = role
         self._process = f"{role}:{process}"
@@ -192,7 +201,11 @@ class Health:
         if not all(part.fine for part in parts):
             return parts, None
         try:
-            return parts, read_queue(self._database, self._clock())
+            now = self._clock()
+            queue = read_queue(self._database, now)
+            return parts, replace(
+                queue, backlog=read_backlog(self._database.system("health"), None, now, self._budgets)
+            )
         except LadenbuchError as error:
             return [*parts, Part("queue", "stall.unread", {"why": error.message}, error.code)], None
 

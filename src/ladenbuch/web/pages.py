@@ -37,12 +37,14 @@ from starlette.routing import Route
 
 from ladenbuch import deadletters
 from ladenbuch.alarms import Alarm
+from ladenbuch.domain.backlog import Backlog
 from ladenbuch.domain.money import to_minor
 from ladenbuch.domain.reconciling import Item
 from ladenbuch.entitlements import NearCap
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.web import codes, figures
 from ladenbuch.web.alarm_words import alarm_sentence, alarm_todo
+from ladenbuch.web.backlog import backlog_sentence
 from ladenbuch.web.connection import Connection, Connections
 from ladenbuch.web.given_up import GivenUp
 from ladenbuch.web.operating import Operations
@@ -98,6 +100,7 @@ class Overview:
     the shop for which that is longest ago. `oldest_unattempted_age`: None when nothing
     waits for a first run. `stops`: the reasons of the write stops in force. `months`: the last that is over and the
     running one, where they have orders. `alarms`: the open ones, oldest first. `takeovers`: years of orders under way.
+    `backlog`: what waits, why, and until when.
     """
 
     orders_total: int
@@ -118,6 +121,7 @@ class Overview:
     months: tuple[MonthRow, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     takeovers: tuple[TakeOver, ...] = ()
+    backlog: Backlog | None = None
 
 
 @dataclass(frozen=True)
@@ -320,6 +324,12 @@ class _View:
         chosen = {"shop": self.tenant, **query} if len(self.shops) > 1 else query
         values = {key: value for key, value in chosen.items() if value not in (None, "")}
         return path + (f"?{urlencode(values)}" if values else "")
+
+    def backlog(self, found: Backlog | None) -> str:
+        """What waits and until when; empty where it is not worth saying."""
+        if found is None or not found.worth_saying(self.now):
+            return ""
+        return backlog_sentence(self.language, found, self.now)
 
     def alarm(self, one: Alarm) -> tuple[str, str]:
         """What is the matter, and what to do."""

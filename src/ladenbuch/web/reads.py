@@ -24,6 +24,7 @@ from ladenbuch.db import Database, Door, Store, Transaction, from_micros, to_mic
 from ladenbuch.inbox.deliveries import events
 from ladenbuch.inbox.marks import order_marks
 from ladenbuch.web import codes
+from ladenbuch.web.backlog import Budgets, read_backlog
 from ladenbuch.web.pages import PAGE_SIZE, MonthRow, OrderRow, Overview, State, Timeline
 from ladenbuch.web.takeovers import takeovers
 from ladenbuch.web.telling import Life, tell
@@ -63,11 +64,20 @@ class _Open:
 
 
 class SqlReads:
-    """`Reads` over a database. `clock` (aware UTC) dates the ages."""
+    """`Reads` over a database. `clock` (aware UTC) dates the ages; `budgets` and `unwritable` say what this process
+    knows besides."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        budgets: Budgets = dict,
+        unwritable: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._budgets = budgets
+        self._unwritable = unwritable
 
     def _door(self, tenant: str | None) -> Door:
         return self._database.system("dashboard") if tenant is None else self._database.tenant(tenant)
@@ -84,6 +94,7 @@ class SqlReads:
         now = self._clock()
         waiting, oldest, heard, pending = door.read(Store.INBOX, partial(_work, tenant=tenant))
         polled = min(door.read(Store.INBOX, lambda tx: inbox.noted(tx, POLLED, tenant)).values(), default=None)
+        line = read_backlog(self._door(None), tenant, now, self._budgets, unwritable=self._unwritable())
 
         def read(tx: Transaction) -> Overview:
             counts = _verdicts(tx, tenant)
@@ -112,6 +123,7 @@ class SqlReads:
                 months=_months(tx, tenant, now),
                 alarms=tuple(alarms.open_alarms(tx, tenant)),
                 takeovers=takeovers(tx, tenant, now),
+                backlog=line,
             )
 
         return door.read(Store.BOOKS, read)

@@ -274,6 +274,22 @@ WORDS: dict[str, tuple[str, str]] = {
         "Seit {n} s lässt sich kein Lauf starten ({code}).",
         "No run could be started for {n} s ({code}).",
     ),
+    # how much waits, and until when
+    "backlog.one": ("Eine Bestellung wartet", "1 order waiting"),
+    "backlog.many": ("{n} Bestellungen warten", "{n} orders waiting"),
+    "backlog.database": (
+        "Die Datenbank lässt sich nicht beschreiben: Vorher geht nichts weiter, verloren geht nichts.",
+        "The database cannot be written: nothing goes on before it can, and nothing is lost.",
+    ),
+    "backlog.stopped": ("angehalten ({why})", "stopped ({why})"),
+    "backlog.shopify-down": ("Shopify antwortet nicht seit {since}", "Shopify down since {since}"),
+    "backlog.sevdesk-down": ("sevdesk antwortet nicht seit {since}", "sevdesk down since {since}"),
+    "backlog.shopify-budget": ("Shopify-Kontingent", "Shopify budget"),
+    "backlog.sevdesk-rate": ("sevdesk-Takt", "sevdesk rate"),
+    "backlog.back": ("nicht bevor es wieder da ist", "not before it is back"),
+    "backlog.go": ("nicht bevor jemand weitermachen lässt", "not before somebody lets it go on"),
+    "backlog.unknown": ("zuletzt wurde nichts fertig", "nothing was settled lately"),
+    "backlog.until": ("fertig gegen {when}", "done about {when}"),
     "stall.clock.ahead": (
         "Unsere Uhr geht {n} s vor, verglichen mit Shopify und sevdesk: Nummern warten, bis sie stimmt.",
         "Our clock is {n} s ahead of Shopify's and sevdesk's: numbers wait until it is right.",
