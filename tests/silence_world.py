@@ -201,13 +201,14 @@ class Told(Silence):
         return self.report
 
 
-def is_as_promised(figures: Mapping[str, Any], *, blind: bool, webhooks: bool) -> bool:
-    """Whether nothing is lost, doubled or late, and the alarm was raised in time."""
+def is_as_promised(figures: Mapping[str, Any], *, blind: bool, webhooks: bool, stormy: bool = False) -> bool:
+    """Whether nothing is lost, doubled or late, and the alarm was raised in time. Five minutes are promised where
+    services answer and nobody kills the process; `stormy`: how long it took is only told."""
     fine = (
         not figures["findings"] and (figures["duplicates"], figures["missing"], figures["cent_deviation"]) == (0,) * 3
     )
     if not webhooks:
-        return fine and figures["latency_p99_s"] < 300 and figures["webhooks"] == 0
+        return fine and (stormy or figures["latency_p99_s"] < 300) and figures["webhooks"] == 0
     fine = fine and figures["settled"]["ten minutes later"] == figures["orders"]
     if blind:  # deleted subscriptions cannot be seen then: the poll that fails is the sign
         return fine and figures["alarm_after_s"].get("POLL-STALE", 9999) <= 180
@@ -242,7 +243,8 @@ def main() -> int:
         away=given.away,
         webhooks=given.webhooks,
     )
-    held = is_as_promised(figures, blind=given.blind, webhooks=given.webhooks)
+    stormy = given.faults != "calm" or given.crash_rate > 0
+    held = is_as_promised(figures, blind=given.blind, webhooks=given.webhooks, stormy=stormy)
     sys.stdout.write(json.dumps({"held": held, **figures}) + "\n")
     return 0 if held else 1
 

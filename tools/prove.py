@@ -208,8 +208,8 @@ def silence(result: Result) -> None:
     away = ("--away", "--hours", "3.84", "--orders", "200")
     _world(result, "Our receiver is down for 3 h 50 min, and Shopify repeats", world[0], *away)
     _world(result, "Poll mode: a day without any webhook", *world, "--no-webhooks", "--hours", "24")
-    stormy = ("--no-webhooks", "--hours", "24", "--faults", "storm", "--crash-rate", "0.0003")
-    _world(result, "The same in a storm, the process killed again and again", *world, *stormy)
+    stormy = ("--no-webhooks", "--hours", "6", "--faults", "storm", "--crash-rate", "0.0003", "--orders", "200")
+    _world(result, "The same in a storm, the process killed again and again: six hours", world[0], *stormy)
 
 
 def rotation(result: Result) -> None:
