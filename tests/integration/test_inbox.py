@@ -16,7 +16,7 @@ from ladenbuch import inbox
 from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.errors import Retryable
-from ladenbuch.inbox import BODY_PURPOSE, Delivery, GroupCommit
+from ladenbuch.inbox import BODY_PURPOSE, Delivery, GroupCommit, marks
 from ladenbuch.inbox.deliveries import events
 from ladenbuch.telemetry.trace import bound
 from ladenbuch.vault import KeyRing, Vault, generate_key
@@ -274,6 +274,25 @@ def test_b16_whoever_has_fewest_runs_is_next_though_places_become_free_one_by_on
     assert take(later) == "quiet"
     assert sorted(take(later) for _ in range(4)) == floods
     assert run(lambda tx: inbox.due(tx, later, 100, 3)) == []  # everybody has as many as one may
+
+
+def test_b16_looking_for_work_reads_what_waits_and_what_is_held_and_no_mark_besides(sqlite_database: Database) -> None:
+    """B16, S63: a look costs as much beside a hundred thousand settled or waiting orders as beside none."""
+    looks = {"waiting": marks._WAITING_TENANTS, "ripe": marks._RIPE, "held": marks._HELD_BY}
+    plans: dict[str, list[str]] = {}
+
+    def explain(tx: Any) -> None:
+        for name, look in looks.items():
+            text = str(look._clause.compile(dialect=tx.dialect, compile_kwargs={"render_postcompile": True}))
+            rows = tx.connection.dbapi_connection.execute(f"EXPLAIN QUERY PLAN {text}", ("1",) * text.count("?"))
+            plans[name] = [row[-1] for row in rows if "order_marks" in row[-1] or "other" in row[-1]]
+
+    sqlite_database.system("dispatch").read(Store.INBOX, explain)
+    assert len(plans["waiting"]) == 5
+    assert all(
+        step.partition("USING INDEX ")[2].startswith("ix_order_marks_") for one in plans.values() for step in one
+    )
+    assert not any(step.startswith("SCAN") for step in plans["waiting"] + plans["ripe"])
 
 
 def test_s125_what_the_shop_tells_now_goes_before_a_backfill_and_a_person_before_both(run: Any) -> None:

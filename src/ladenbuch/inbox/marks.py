@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -175,8 +175,9 @@ def _waiting_tenants() -> sa.Select[Any]:
     return sa.select(names.c.tenant, *labelled).select_from(names).where(names.c.tenant.is_not(None))
 
 
-_RIPE_TENANTS = Statement(_waiting_tenants())
-_HELD_BY = Statement(sa.select(_c.tenant, sa.func.count()).where(_held).group_by(_c.tenant))
+_WAITING_TENANTS = Statement(_waiting_tenants())
+# Counted here: to group them, SQLite would read every mark there ever was instead of the few that are held.
+_HELD_BY = Statement(sa.select(_c.tenant).where(_held))
 _RIPE = Statement(
     sa.select(_c.order_id, _c.wanted, _c.attempts)
     .where(_ripe, _c.tenant == sa.bindparam("t"), _c.priority == sa.bindparam("p", type_=sa.Integer))
@@ -194,12 +195,12 @@ def due(tx: Transaction, now: datetime, limit: int, per_tenant: int | None = Non
     become free one by one. With `per_tenant`, a tenant gets no more than that many runs at once.
     """
     at = to_micros(now)
-    held = {tenant: int(count) for tenant, count in _HELD_BY.rows(tx)}
+    held = Counter(row.tenant for row in _HELD_BY.rows(tx))
     turns: list[tuple[int, int, str]] = []
-    for tenant, *firsts in _RIPE_TENANTS.rows(tx):
+    for tenant, *firsts in _WAITING_TENANTS.rows(tx):
         ripe = [first for first in firsts if first is not None and first <= at]
-        if ripe and (per_tenant is None or held.get(tenant, 0) < per_tenant):
-            turns.append((held.get(tenant, 0), min(ripe), tenant))
+        if ripe and (per_tenant is None or held[tenant] < per_tenant):
+            turns.append((held[tenant], min(ripe), tenant))
     heapify(turns)
     taken: list[Due] = []
     rows: dict[str, deque[Due]] = {}
@@ -411,7 +412,6 @@ def release_stale(tx: Transaction, older_than: datetime, now: datetime) -> int:
 # --- looking ---
 
 
-_NEXT_DUE = Statement(sa.select(sa.func.min(_c.due_at)).where(_free))
 #: A settled order that only waits for its day is no outstanding work.
 _outstanding = sa.and_(_free, sa.or_(_c.wanted > _c.settled, _c.due_at <= _NOW))
 _WAITING = Statement(sa.select(sa.func.count()).select_from(order_marks).where(_outstanding))
@@ -427,7 +427,7 @@ _CURSOR = Statement(
 
 def next_due(tx: Transaction) -> datetime | None:
     """When the next unclaimed mark falls due, possibly in the past; None when nothing waits."""
-    at = _NEXT_DUE.scalar(tx)
+    at = min((first for _, *firsts in _WAITING_TENANTS.rows(tx) for first in firsts if first is not None), default=None)
     return None if at is None else from_micros(at)
 
 
