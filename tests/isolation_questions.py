@@ -124,6 +124,7 @@ def _of_inbox() -> None:
     ask("give_up", lambda w, tx, t: inbox.give_up(tx, t, HELD, RUN, "X"))
     ask("redrive", lambda w, tx, t: [inbox.redrive(tx, t, order, NOW, LATER) for order in (DUE, "new")])
     ask("drop", lambda w, tx, t: [inbox.give_up(tx, t, HELD, RUN, "X"), inbox.drop(tx, t, HELD, "Y")])
+    ask("marked_orders", lambda w, tx, t: inbox.marked_orders(tx, t, "", 100))
     ask("at_work", lambda w, tx, t: [inbox.at_work(tx, t), nothing(inbox.at_work(tx, "nobody"))])
     ask("cursor", lambda w, tx, t: inbox.cursor(tx, t, "orders"))
     ask("set_cursor", lambda w, tx, t: inbox.set_cursor(tx, t, "orders", "now"))
@@ -165,6 +166,11 @@ def _of_books() -> None:
     ask("forget_contact_steps", lambda w, tx, t: books.forget_contact_steps(tx, t, "K-1"))
     ask("drop_leases_of", lambda w, tx, t: books.drop_leases_of(tx, t))
     ask("orders_before", lambda w, tx, t: books.orders_before(tx, t, date(2026, 12, 1), 100))
+    ask("drop_fences", lambda w, tx, t: books.drop_fences(tx, t))
+    ask("unconfirmed", lambda w, tx, t: books.unconfirmed(tx, t))
+    ask("unpromise", lambda w, tx, t: books.unpromise(tx, t, ["l1", "letter:1", "letter"]))
+    ask("unfinished", lambda w, tx, t: books.unfinished(tx, t))
+    ask("known_orders", lambda w, tx, t: books.known_orders(tx, t, "", 100))
     ask("last_entry", lambda w, tx, t: [books.last_entry(tx, t), nothing(books.last_entry(tx, "nobody"))])
     for name in ("documents", "intents", "questions"):
         erase = getattr(books, f"erase_in_{name}")
@@ -244,6 +250,7 @@ def _of_letters() -> None:
         ask("promise", lambda w, tx, t, k=key: outbox.promise(
             tx, t, key=k, kind="i", order_id=OPEN, document_id=None, sealed_payload=_SEALED, now=NOW))  # fmt: skip
     ask("withdraw", lambda w, tx, t: outbox.withdraw(tx, t, w.ids["order"], NOW, "why"))
+    ask("take_back", lambda w, tx, t: outbox.take_back(tx, t))
     ask("erase_all", lambda w, tx, t: outbox.erase_all(tx, t))
     ask("of_order", lambda w, tx, t: outbox.of_order(tx, t, w.ids["order"]))
     ask("counts", lambda w, tx, t: outbox.counts(tx, t))
@@ -367,6 +374,10 @@ def _of_the_rest() -> None:
 
     ask("tenants.get", lambda w, tx, t: [tenants.get(tx, t), tenants.get(tx, "nobody")])
     ask("tenants.get", lambda w, tx, t: tenants.get(tx, t))
+    ask(
+        "tenants.restored_at", lambda w, tx, t: [tenants.restored_at(tx, t), nothing(tenants.restored_at(tx, "nobody"))]
+    )
+    ask("tenants.restored", lambda w, tx, t: tenants.restored(tx, t, LATER))
     ask("tenants.standing", lambda w, tx, t: tenants.standing(tx, t))
     ask("tenants.set_draft_only", lambda w, tx, t: tenants.set_draft_only(tx, t, True))
     ask("tenants.set_state", lambda w, tx, t: tenants.set_state(tx, t, "suspended", NOW, "why"))
@@ -473,6 +484,7 @@ def _of_the_vault() -> None:
     other = {A: "tenant-b", "tenant-b": A}
     ask("get_secret", lambda w, tx, t: w.vault.get_secret(tx, t, "shopify.token").value)  # type: ignore[union-attr]
     ask("get_secret", lambda w, tx, t: w.vault.get_secret(tx, t, "none"))
+    ask("secret_names", lambda w, tx, t: w.vault.secret_names(tx, t))
     ask("put_secret", lambda w, tx, t: w.vault.put_secret(tx, t, "shopify.token", "new", NOW))
     ask("put_secret", lambda w, tx, t: w.vault.put_secret(tx, t, "new", "new", NOW))
     ask("delete_secret", lambda w, tx, t: w.vault.delete_secret(tx, t, "shopify.token"))

@@ -233,6 +233,14 @@ def rotation(result: Result) -> None:
             result.add(title, body + (f"\n{listed}" if listed else ""), done.returncode == 0)
 
 
+def restore(result: Result) -> None:
+    """A morning's backup put back, then converge: nothing posted or mailed again (LADENBUCH_RESTORE_SEEDS)"""
+    seeds = int(os.environ.get("LADENBUCH_RESTORE_SEEDS", "2"))
+    for which in ("both", "books", "inbox", "no inbox"):
+        for seed in range(7, 7 + seeds):
+            _world(result, f"{which}, seed {seed}", "tests/restore_world.py", str(seed), "200", "10", which)
+
+
 def budgets(result: Result) -> None:
     """100 histories of processes that share a bucket, come, go and die: never refused (LADENBUCH_BUDGET_SEEDS)"""
     env = {"LADENBUCH_BUDGET_SEEDS": os.environ.get("LADENBUCH_BUDGET_SEEDS", "100")}
@@ -377,6 +385,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         rotation,
         tokens,
         budgets,
+        restore,
         backfill,
         isolation,
         reconcile,

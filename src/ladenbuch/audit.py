@@ -143,6 +143,11 @@ def head(tx: Transaction, tenant: str) -> str:
     return GENESIS if row is None else str(row.hash)
 
 
+def lengths(tx: Transaction) -> dict[str, int]:
+    """How many entries the chain of each tenant the door sees has."""
+    return {row.tenant: int(row.entries) for row in tx.execute(sa.select(audit_heads.c.tenant, audit_heads.c.entries))}
+
+
 def export(tx: Transaction, tenant: str) -> Iterator[str]:
     """The whole chain as JSON lines without line ends, closed by one line with its length and last hash.
 

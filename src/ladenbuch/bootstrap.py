@@ -136,6 +136,7 @@ class Ladenbuch:
         self.database = database
         self.vault = vault
         self.engine: Engine | None = None
+        self.stand: Path | None = None  # where it is noted how far the books are, beside stores that are files
         self._reaper: Reaper | None = None
         self._given_http = http
         self._count = count
@@ -318,7 +319,9 @@ class Ladenbuch:
         keys = KeyRing.parse(settings.keys.get_secret_value())
         database = Database.open(data_dir=None if url else Path(settings.data_dir), url=url)
         database.migrate()
-        return cls(settings, database, Vault(keys, database))
+        house = cls(settings, database, Vault(keys, database))
+        house.stand = None if url else Path(settings.data_dir) / "stand.json"
+        return house
 
     def close(self) -> None:
         """End runs, then connections."""
@@ -593,7 +596,10 @@ class Ladenbuch:
     # -- work ------------------------------------------------------------------------------------------------------
 
     def work(self, engine: Engine, role: str = "worker") -> None:
-        """Register everything that runs and launch the engine. Raises UsageError("ENGINE-LOCKED")."""
+        """Register everything that runs and launch the engine.
+
+        Raises UsageError: ENGINE-LOCKED, or RESTORED for stores that were put back from a backup.
+        """
         from ladenbuch import __version__
         from ladenbuch.engine.reaper import Reaper
         from ladenbuch.inbox import heard_in
@@ -610,12 +616,14 @@ class Ladenbuch:
         from ladenbuch.workflows.privacy import HANDLERS as OF_PRIVACY
         from ladenbuch.workflows.readiness import Mail
         from ladenbuch.workflows.reconcile_turns import reconcile_all
+        from ladenbuch.workflows.restoring import note_stand, refuse_copy
         from ladenbuch.workflows.retention import retain
         from ladenbuch.workflows.scopes import HANDLERS as OF_SCOPES
         from ladenbuch.workflows.settle import settle
         from ladenbuch.workflows.silence import look_around
         from ladenbuch.workflows.subscriptions import Watch, place
 
+        refuse_copy(self.database, self.stand)
         # Made here, by one thread, before any run can ask for them.
         ctx, work, tokens, limits, _, _ = self.context, self.worked, self.tokens, self.limits, self._http, self._vat_ids
         workers, per_tenant = self.settings.workers, self.settings.tenant_workers
@@ -652,6 +660,8 @@ class Ladenbuch:
             limits.tidy()
             if self.database.is_sqlite:  # elsewhere the reaper's tick does it
                 reaper.give_up()
+            if self.stand is not None:
+                note_stand(self.database, self.stand)
 
         ticks: dict[str, Callable[[], object]] = {
             "dispatch": lambda: dispatch(ctx, engine, workers, per_tenant),

@@ -246,6 +246,21 @@ class Database:
         finally:
             raw.close()
 
+    def copied_at(self, store: Store) -> datetime | None:
+        """When the store's file was copied by `ladenbuch backup`, if it is a copy that was put back; else None."""
+        if not self.is_sqlite:
+            return None
+        with self._engines[store].connect() as tx:
+            seconds = int(tx.exec_driver_sql("PRAGMA user_version").scalar_one())
+        return from_micros(seconds * 1_000_000) if seconds else None
+
+    def no_copy(self) -> None:
+        """From now on the files are the stores themselves: `restored` has said so."""
+        for engine in self._engines.values() if self.is_sqlite else ():
+            with engine.connect() as tx:
+                tx.exec_driver_sql("PRAGMA query_only=OFF")
+                tx.exec_driver_sql("PRAGMA user_version=0")
+
     def connections(self) -> dict[tuple[Store, str], int]:
         """Open connections of each store's pool: "busy" in a transaction, "idle" between two."""
         found: dict[tuple[Store, str], int] = {}

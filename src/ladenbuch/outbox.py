@@ -249,6 +249,16 @@ def withdraw(tx: Transaction, tenant: str, order_id: str, now: datetime, reason:
     return int(tx.execute(sa.update(letters).where(waiting).values(values)).rowcount)
 
 
+def take_back(tx: Transaction, tenant: str) -> dict[str, str]:
+    """After a backup was put back: letters it held as promised, which may have gone out since, are promises no more.
+
+    Key and order of each; whoever calls forgets their intents, so that a person is asked.
+    """
+    open_ = (_c.tenant == tenant) & _c.state.in_(("promised", "sending"))
+    rows = tx.execute(sa.delete(letters).where(open_).returning(_c.key, _c.order_id)).all()
+    return {row.key: row.order_id for row in rows}
+
+
 def erase_all(tx: Transaction, tenant: str) -> int:
     """A tenant leaves: its letters are deleted. That one was promised stays known by its intent."""
     return int(tx.execute(sa.delete(letters).where(_c.tenant == tenant)).rowcount)

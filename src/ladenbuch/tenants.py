@@ -46,6 +46,7 @@ tenants = sa.Table(
     sa.Column("state_since", sa.BigInteger),
     sa.Column("state_reason", sa.Text),
     sa.Column("installed_step", sa.Text),  # the last step of the installation that is done; NULL: none
+    sa.Column("restored_at", sa.BigInteger),  # when these rows were last put back from a backup; NULL: never
     sa.Index("uq_tenants_shop_gid", "shop_gid", unique=True),
 )
 profile_versions = sa.Table(
@@ -99,7 +100,8 @@ class Tenant:
     """One shop and the sevdesk account its books are kept in.
 
     `cut_off`: nothing that happened before it is documented. `draft_only`: documents stay drafts and no
-    letter goes out. `state_reason` is a sentence, `installed_step` the last step of the installation that is done.
+    letter goes out. `state_reason` is a sentence, `installed_step` the last step of the installation that is done,
+    `restored_at` when its books were last put back from a backup.
     """
 
     id: str
@@ -113,6 +115,7 @@ class Tenant:
     state_since: datetime
     state_reason: str | None = None
     installed_step: str | None = None
+    restored_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -315,6 +318,17 @@ def standing(tx: Transaction, tenant: str) -> State:
     return "redacted" if owner is None else owner.state
 
 
+def restored_at(tx: Transaction, tenant: str) -> datetime | None:
+    """When the tenant's books were last put back from a backup; None: never, or nobody knows the tenant."""
+    owner = _GET.first(tx, t=tenant)
+    return None if owner is None or owner.restored_at is None else from_micros(owner.restored_at)
+
+
+def restored(tx: Transaction, tenant: str, at: datetime) -> None:
+    """The tenant's books were put back from a backup. Raises Rejected("TENANT-UNKNOWN")."""
+    _change(tx, tenant, restored_at=to_micros(at))
+
+
 def _change(tx: Transaction, id: str, **values: object) -> None:
     if not values:
         get(tx, id)
@@ -339,4 +353,5 @@ def _tenant(row: Any) -> Tenant:
         state_since=from_micros(row.created_at if row.state_since is None else row.state_since),
         state_reason=row.state_reason,
         installed_step=row.installed_step,
+        restored_at=None if row.restored_at is None else from_micros(row.restored_at),
     )

@@ -37,6 +37,7 @@ from ladenbuch.books.buyers import (
 from ladenbuch.books.columns import Seal, Unseal
 from ladenbuch.books.fence import (
     check_fence,
+    drop_fences,
     drop_leases,
     drop_leases_of,
     fences,
@@ -56,6 +57,8 @@ from ladenbuch.books.intending import (
     intents,
     refuse,
     take_over,
+    unconfirmed,
+    unpromise,
 )
 from ladenbuch.books.loading import applied, load
 from ladenbuch.books.posted import (
@@ -91,11 +94,13 @@ from ladenbuch.books.verdicts import (
     SNAPSHOTS,
     OrderState,
     changed_since,
+    known_orders,
     looked_at,
     orders,
     orders_by_hour,
     record_state,
     seen,
+    unfinished,
 )
 
 __all__ = [
@@ -125,6 +130,7 @@ __all__ = [
     "documents",
     "done",
     "drafted",
+    "drop_fences",
     "drop_leases",
     "drop_leases_of",
     "drop_questions",
@@ -145,6 +151,7 @@ __all__ = [
     "intent",
     "intents",
     "invoiced_orders",
+    "known_orders",
     "last_entry",
     "leases",
     "line_written",
@@ -172,4 +179,7 @@ __all__ = [
     "take_over",
     "taken_lines",
     "taken_over",
+    "unconfirmed",
+    "unfinished",
+    "unpromise",
 ]

@@ -76,6 +76,11 @@ def drop_leases(tx: Transaction, executor: str) -> None:
     tx.execute(sa.delete(leases).where(leases.c.holder.startswith(f"{executor}:", autoescape=True)))
 
 
+def drop_fences(tx: Transaction, tenant: str) -> None:
+    """No run of before may write for any order of the tenant, and the next one may, whatever its number."""
+    tx.execute(sa.delete(fences).where(fences.c.tenant == tenant))
+
+
 def drop_leases_of(tx: Transaction, tenant: str) -> None:
     """A tenant leaves: it holds nothing any more."""
     tx.execute(sa.delete(leases).where(leases.c.tenant == tenant))

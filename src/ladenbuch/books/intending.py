@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -106,6 +107,20 @@ def refuse(tx: Transaction, tenant: str, key: str) -> None:
 def done(tx: Transaction, tenant: str, key: str, now: datetime, remote_id: str | None = None) -> None:
     """The call is confirmed: the key is used, for ever."""
     _DONE.change(tx, t=tenant, k=key, at=to_micros(now), remote=remote_id)
+
+
+def unconfirmed(tx: Transaction, tenant: str) -> list[str]:
+    """The orders with an intent whose call was not confirmed."""
+    mine = (intents.c.tenant == tenant, intents.c.done_at.is_(None), intents.c.order_id != "")
+    return list(
+        tx.execute(sa.select(intents.c.order_id).where(*mine).distinct().order_by(intents.c.order_id)).scalars()
+    )
+
+
+def unpromise(tx: Transaction, tenant: str, letters: Sequence[str]) -> None:
+    """Forget that these letters were promised: what became of the promises is lost, and a person is asked."""
+    mine = (intents.c.tenant == tenant, intents.c.kind == "letter", intents.c.key.in_(list(letters)))
+    tx.execute(sa.delete(intents).where(*mine))
 
 
 def forget_contact_steps(tx: Transaction, tenant: str, customer_number: str) -> None:

@@ -110,6 +110,20 @@ def seen(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, da
     return {row.order_id: from_micros(row.updated_at) for row in tx.execute(statement)}
 
 
+def unfinished(tx: Transaction, tenant: str) -> list[str]:
+    """The orders that were neither documented nor excluded when they were settled last."""
+    mine = (orders.c.tenant == tenant, orders.c.verdict.not_in(("documented", "excluded")))
+    return list(tx.execute(sa.select(orders.c.order_id).where(*mine).order_by(orders.c.order_id)).scalars())
+
+
+def known_orders(tx: Transaction, tenant: str, after: str, limit: int) -> list[str]:
+    """Orders that were settled at least once, by id, from the one behind `after` on."""
+    mine = (orders.c.tenant == tenant, orders.c.order_id > after)
+    return list(
+        tx.execute(sa.select(orders.c.order_id).where(*mine).order_by(orders.c.order_id).limit(limit)).scalars()
+    )
+
+
 _HOUR = 3_600_000_000  # microseconds
 
 

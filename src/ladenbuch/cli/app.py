@@ -373,6 +373,22 @@ def backup(
 
 
 @app.command()
+def restored(
+    keys_file: Annotated[
+        Path | None, typer.Option("--keys", help="The newest copy of the keys; `backup` keeps them apart.")
+    ] = None,
+    taken_at: Annotated[
+        str | None, typer.Option("--taken-at", help="When the copy was made, where `ladenbuch backup` did not make it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """A backup was put back: hold what may go out twice, find what was done since. Exit 1 when a person is needed."""
+    from ladenbuch.cli.backing_up import say_restored
+
+    raise typer.Exit(say_restored(keys_file, taken_at, as_json=as_json))
+
+
+@app.command()
 def stop(
     reason: Annotated[str, typer.Option(help="Why; shown wherever something waits for it.")] = "by the operator",
     tenant: TenantOption = None,

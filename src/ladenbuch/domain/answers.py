@@ -116,6 +116,8 @@ EFFECTS: Mapping[str, Effect] = {
     "send the credit note as an ordinary document": Effect(WAIVE),
     "take theirs": Effect(REDO),
     "restore ours": Effect(REDO),
+    "send the letter": Effect(REDO),
+    "it was sent": Effect(REDO),
     "recreate": Effect(REDO),
     "delete our line": Effect(REDO),
     CREATE_NEW: Effect(REDO),

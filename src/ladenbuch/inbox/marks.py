@@ -409,6 +409,12 @@ def release_stale(tx: Transaction, older_than: datetime, now: datetime) -> int:
     return _RELEASE_STALE.change(tx, before=to_micros(older_than), now=to_micros(now))
 
 
+def marked_orders(tx: Transaction, tenant: str, after: str, limit: int) -> list[str]:
+    """Orders somebody ever wanted, by id, from the one behind `after` on; news that are not about one do not count."""
+    mine = (_c.tenant == tenant, _c.order_id > after, ~_c.order_id.like("event:%"))
+    return list(tx.execute(sa.select(_c.order_id).where(*mine).order_by(_c.order_id).limit(limit)).scalars())
+
+
 # --- looking ---
 
 

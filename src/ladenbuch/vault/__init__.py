@@ -158,6 +158,10 @@ class Vault:
         self.delete_secrets(tx, tenant)
         self._drop(tenant)
 
+    def forgotten(self, tenant: str, subjects: Collection[str]) -> list[str]:
+        """Those of the subjects that were forgotten at least once, as far as the tenant's keys tell."""
+        return stored.forgotten(self._of(tenant).keys, subjects)
+
     # -- rotation --------------------------------------------------------------------------------------------------
 
     @property
@@ -247,6 +251,11 @@ class Vault:
             return None
         value = self.open(tenant, _purpose(name), name, Sealed(row.key_id, row.ciphertext)).decode()
         return Secret(value, None if row.expires_at is None else from_micros(row.expires_at))
+
+    def secret_names(self, tx: Transaction, tenant: str) -> list[str]:
+        """The names of a tenant's secrets."""
+        query = sa.select(secrets.c.name).where(secrets.c.tenant == tenant).order_by(secrets.c.name)
+        return list(tx.execute(query).scalars())
 
     def delete_secret(self, tx: Transaction, tenant: str, name: str) -> bool:
         """Forget one secret; False when there was none."""

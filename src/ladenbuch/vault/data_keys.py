@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2s
 
@@ -269,3 +269,18 @@ def _overwrite_what_is_deleted(tx: Transaction) -> None:
     # SQLite leaves deleted bytes in the file until it needs the room. (PostgreSQL does until VACUUM: decision 0012.)
     if tx.dialect.name == "sqlite":
         tx.exec_driver_sql("PRAGMA secure_delete=ON")
+
+
+def forgotten(keys: TenantKeys, subjects: Collection[str]) -> list[str]:
+    """Those of the subjects that were forgotten at least once: their first leaf is gone under a key that is held."""
+    trees = [key.tree for key in keys.by_id.values()]
+    return [one for one in subjects if any(not tree.holds(path_of(one, 0)) for tree in trees)]
+
+
+def replace_all(tx: Transaction, rows: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
+    """Put the newest copy of both tables, by name, in the place of what a backup held of them (decision 0012)."""
+    _overwrite_what_is_deleted(tx)
+    for table in (subject_keys, data_keys):
+        tx.execute(sa.delete(table))
+        if rows[table.name]:
+            tx.execute(sa.insert(table), list(map(dict, rows[table.name])))

@@ -111,6 +111,14 @@ OF_ORDERS: dict[str, _Text] = {
         "The draft was changed in sevdesk.",
     ),
     "DRAFT-GONE": ("Der Entwurf wurde in sevdesk gelöscht.", "The draft was deleted in sevdesk."),
+    "RESTORE-DIFFERS": (
+        "In sevdesk steht ein Beleg aus der Zeit vor der Wiederherstellung, der etwas anderes sagt.",
+        "sevdesk holds a document from before the restore that says something else.",
+    ),
+    "RESTORE-LETTER": (
+        "Nach der Wiederherstellung weiß niemand, ob der Brief schon verschickt war.",
+        "After the restore nobody knows whether the letter was sent before.",
+    ),
     "HAND-CANCELLED": (
         "Die Rechnung wurde in sevdesk von Hand storniert.",
         "The invoice was cancelled in sevdesk by hand.",
@@ -585,6 +593,7 @@ CHOICES: dict[str, str] = {
     "passed to staff": "an die Mitarbeiter weitergegeben",
     "post by hand": "von Hand buchen",
     "read the order again later": "die Bestellung später noch einmal lesen",
+    "it was sent": "er wurde verschickt",
     "it is another sale, invoice it": "es ist ein anderer Verkauf, berechnen",
     "recreate": "neu anlegen",
     "register for OSS and set oss_from": "für OSS registrieren und oss_from setzen",
@@ -592,6 +601,7 @@ CHOICES: dict[str, str] = {
     "reset one of them in sevdesk": "eine davon in sevdesk zurücksetzen",
     "restore ours": "unseren Entwurf wiederherstellen",
     "send it by hand": "von Hand senden",
+    "send the letter": "den Brief senden",
     "send an ordinary invoice": "eine gewöhnliche Rechnung senden",
     "send the credit note as an ordinary document": "die Rechnungskorrektur als gewöhnlichen Beleg senden",
     "service": "andere Leistung",

@@ -141,8 +141,10 @@ def _book_offline(run: Run, action: Action, book: _Call, paid_on: _Paid) -> None
 
     def find() -> int | None:
         paid = paid_on(document_id)
-        if paid is not None and abs(paid) == after and action.key in known.pending:
+        if paid is not None and abs(paid) == after and (run.recovering or action.key in known.pending):
             return paid
+        if run.recovering:
+            return None
         if paid is not None and abs(paid) == before:
             return None
         raise overtaken()

@@ -20,6 +20,7 @@ from ladenbuch.sealed import held
 from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, compare_credit_note, credit_note_hash
 from ladenbuch.sevdesk.documents import RemoteInvoice
 from ladenbuch.sevdesk.positions import same_gross_per_rate
+from ladenbuch.workflows.recovering import differs, done_at, from_before, note_as_dated
 from ladenbuch.workflows.run import Run, after_writing, answered, at_once, document_of, drifted, once, with_lease
 
 #: The lease under which credit note numbers are read and taken.
@@ -37,20 +38,29 @@ def draft_credit_note(run: Run, action: Action, contact_id: str) -> None:
     if invoice_id is None or origin.state == "draft":
         raise Retryable("UNCONFIRMED", "the invoice is not finalised yet")
     invoice = run.sevdesk.get_invoice(invoice_id)
-    if invoice is not None and invoice.paid <= 0 and document.tax_point is not None:
+    unpaid = not run.recovering and (invoice is None or invoice.paid <= 0)
+    if unpaid and invoice is not None and document.tax_point is not None:
         patience = document.tax_point + timedelta(seconds=run.ctx.timing.match_patience)
         if run.ctx.clock() < patience:
             message = "money went back; the correction waits until the payment is linked in sevdesk (R5)"
             again = run.ctx.clock() + timedelta(seconds=run.ctx.timing.match_again)
             raise NotYet("PAYMENT-UNLINKED", message, min(again, patience))
-    if invoice is None or invoice.paid <= 0:
+    if unpaid:
         message = "money went back, and the payment of the invoice is not linked in sevdesk yet"
         raise NeedsAttention(
             "PAYMENT-NOT-LINKED", message, choices=("link the payment in sevdesk", "correct it by hand")
         )
 
     def find() -> RemoteCreditNote | None:
-        return _with_positions(run, _ours(run, draft, contact_id))
+        nonlocal document, draft
+        found = _with_positions(run, _ours(run, draft, contact_id))
+        if found is not None and from_before(run, found.credit_note_date):
+            if run.recovering:
+                draft = note_as_dated(draft, found)
+                document = replace(document, draft=draft)
+            if differences := compare_credit_note(draft, found, found.positions or ()):
+                raise differs(draft.note, differences)
+        return found
 
     def call() -> RemoteCreditNote:
         return with_lease(run, NUMBER, lambda: _save(run, draft, contact_id, origin))
@@ -103,6 +113,8 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
             return None
         if found is not None and found.is_finalised:
             return found
+        if run.recovering:
+            return None
         if _as_decided(run, current, found):
             return None
         run.write(give_up)
@@ -134,7 +146,7 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
         assert found.number is not None
         if found.id != document.sevdesk_id:
             books.drafted(tx, run.tenant, key, found.id, document.content or "")
-        books.finalised(tx, run.tenant, key, found.number, run.ctx.clock())
+        books.finalised(tx, run.tenant, key, found.number, done_at(run))
         run.say(tx, "finalised", f"Credit note {found.number} for {draft.note}.")
         return found.id
 

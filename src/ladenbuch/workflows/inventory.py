@@ -283,7 +283,7 @@ TABLES: dict[str, Table] = {
         "shops we keep books for",
         "tenant",
         none="tenant shop shop_gid sevdesk_ref state draft_only cut_off created_at state_since state_reason "
-        "installed_step",
+        "installed_step restored_at",
     ),
     "books.used_states": Table("links of installations that were used", "machine", none="digest until"),
     "books.vat_checks": Table(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ladenbuch import books
 from ladenbuch.db import Transaction
 from ladenbuch.domain.actions import Action
@@ -13,22 +15,32 @@ from ladenbuch.sevdesk.documents import RemoteInvoice, compare, content_hash, wi
 from ladenbuch.sevdesk.positions import same_gross_per_rate
 from ladenbuch.workflows.einvoice import prepare_contact
 from ladenbuch.workflows.evidence import check_threshold
+from ladenbuch.workflows.recovering import as_dated, differs, done_at, from_before
 from ladenbuch.workflows.run import Run, after_writing, answered, document_of, drifted, once, with_lease
 
 
 def draft_invoice(run: Run, action: Action, contact_id: str) -> None:
     """Create the draft and compare it cent by cent; a draft that differs is deleted and the tenant's posting stops."""
-    document = action.document
-    assert document is not None
-    draft = document.draft
-    assert isinstance(draft, InvoiceDraft)
-    prepare_contact(run, contact_id, draft)
+    assert action.document is not None and isinstance(action.document.draft, InvoiceDraft)
+    document: PostedDocument = action.document
+    draft: InvoiceDraft = action.document.draft
+    if not run.recovering:
+        prepare_contact(run, contact_id, draft)
 
     def find() -> RemoteInvoice | None:
-        return _with_positions(run, _ours(run, draft))
+        nonlocal document, draft
+        found = _with_positions(run, _ours(run, draft))
+        if found is not None and from_before(run, found.invoice_date):
+            if run.recovering:
+                draft = as_dated(draft, found)
+                document = replace(document, draft=draft)
+            if differences := compare(draft, found, found.positions or ()):
+                raise differs(draft.note, differences)
+        return found
 
     def pin(tx: Transaction) -> None:
-        check_threshold(tx, run, document)
+        if not run.recovering:
+            check_threshold(tx, run, document)
         books.pin_document(tx, run.tenant, run.order_id, document, run.ctx.seal(run.tenant, "pins", held(run.order_id)))
 
     def record(tx: Transaction, found: RemoteInvoice) -> str:
@@ -112,7 +124,7 @@ def finalise_invoice(run: Run, action: Action, contact_id: str) -> None:
 
     def record(tx: Transaction, invoice: RemoteInvoice) -> str:
         assert invoice.number is not None
-        books.finalised(tx, run.tenant, key, invoice.number, run.ctx.clock())
+        books.finalised(tx, run.tenant, key, invoice.number, done_at(run))
         run.say(tx, "finalised", f"Invoice {invoice.number} for {document.draft.note}.")
         return invoice.id
 
@@ -140,7 +152,7 @@ def _as_decided(run: Run, document: PostedDocument, contact_id: str) -> RemoteIn
         if answered(run, ask) != "recreate":
             raise ask
         return _written_anew(run, document, contact_id)
-    if invoice.is_finalised:
+    if invoice.is_finalised or run.recovering:
         return invoice
     positions = run.sevdesk.invoice_positions(invoice.id)
     seen = content_hash(invoice, positions)

@@ -15,7 +15,8 @@ from ladenbuch.vault import Sealed
 from ladenbuch.workflows import booking, correcting, einvoice, foreign, invoicing
 from ladenbuch.workflows.clock import AGAIN, KIND
 from ladenbuch.workflows.contacts import contact_of
-from ladenbuch.workflows.run import Run, document_of
+from ladenbuch.workflows.recovering import may_be_sent
+from ladenbuch.workflows.run import Run, Unfound, document_of
 
 #: What takes a number (a credit note's draft has one already). A number stands for its day and its order for good.
 _NUMBERED = frozenset({"finalise", "credit_note", "cancel"})
@@ -48,7 +49,9 @@ def _invoice(run: Run, action: Action) -> None:
     """The draft of an invoice, for the buyer's contact."""
     assert action.document is not None
     draft = action.document.draft
-    invoicing.draft_invoice(run, action, contact_of(run, draft.party, tax_rule=draft.tax_rule))
+    # While recovering nothing is written, so that nobody to write it to is needed.
+    contact_id = "" if run.recovering else contact_of(run, draft.party, tax_rule=draft.tax_rule)
+    invoicing.draft_invoice(run, action, contact_id)
 
 
 def _credit_note(run: Run, action: Action) -> None:
@@ -77,10 +80,11 @@ def _corrected_contact(run: Run, document: PostedDocument) -> str:
     draft = document.draft
     if isinstance(draft, CreditNoteDraft):
         origin = document_of(run, draft.origin_key)
-        invoice = run.sevdesk.get_invoice(origin.sevdesk_id) if origin.of_others and origin.sevdesk_id else None
+        theirs = origin.of_others or run.recovering
+        invoice = run.sevdesk.get_invoice(origin.sevdesk_id) if theirs and origin.sevdesk_id else None
         if invoice is not None and invoice.contact_id is not None:
             return invoice.contact_id
-    return contact_of(run, draft.party)
+    return "" if run.recovering else contact_of(run, draft.party)
 
 
 # -- the letter ---------------------------------------------------------------------------------------------------
@@ -90,7 +94,10 @@ def _promise_letter(run: Run, action: Action) -> None:
     """Promise the letter in the transaction that uses its key: once promised, `deliver` sends it once."""
     letter = action.letter
     assert letter is not None
+    if run.recovering:
+        raise Unfound
     document = document_of(run, letter.document_key)
+    sent = may_be_sent(run, document)
     payload = json.dumps({"to": letter.to, "locale": letter.locale, "document": letter.document_key}).encode()
     key_id, ciphertext = run.ctx.seal(run.tenant, "letter", run.order_id)(action.key, payload)
     now = run.ctx.clock()
@@ -111,6 +118,10 @@ def _promise_letter(run: Run, action: Action) -> None:
         if privacy.redacted(tx, run.tenant, run.order_id):
             books.done(tx, run.tenant, action.key, now)
             run.say(tx, "no-letter", f"No letter for {document.number}: the buyer's data was erased.")
+            return
+        if sent:
+            books.done(tx, run.tenant, action.key, now)
+            run.say(tx, "no-letter", f"No letter for {document.number}: a person says that it was sent before.")
             return
         outbox.promise(
             tx,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeVar
 
@@ -42,12 +42,18 @@ _FRESH = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class Run:
-    """One settle of one order: who writes (the fence) and with what."""
+    """One settle of one order: who writes (the fence) and with what.
+
+    `restored_at`: when the tenant's books were put back from a backup. `recovering`: what was done before that is being
+    found in sevdesk and written down; nothing is called.
+    """
 
     ctx: Context
     tenant: str
     order_id: str
     run_id: str
+    restored_at: datetime | None = None
+    recovering: bool = False
 
     @cached_property
     def shopify(self) -> Admin:
@@ -86,6 +92,10 @@ class Run:
         audit.append(tx, self.tenant, now, actor="settle", event=event, subject=self.order_id, sentence=sentence)
 
 
+class Unfound(Exception):
+    """While recovering: this was not done before the restore, as far as sevdesk shows."""
+
+
 def once(
     run: Run,
     key: str,
@@ -99,6 +109,9 @@ def once(
 ) -> None:
     """Intent, find, call, record. `record` returns the id of what now exists in sevdesk."""
     ctx = run.ctx
+    if run.recovering:
+        _taken_back(run, key, kind, reason, pin, find, record)
+        return
 
     def intend(tx: Transaction) -> books.Intent:
         known = books.intend(
@@ -145,12 +158,48 @@ def once(
     run.record(finish)
 
 
+def _taken_back(
+    run: Run,
+    key: str,
+    kind: str,
+    reason: str,
+    pin: Callable[[Transaction], None],
+    find: Callable[[], T | None],
+    record: Callable[[Transaction, T], str],
+) -> None:
+    """The find comes first: what is there is pinned as it is, what is not leaves no row. Raises Unfound.
+
+    What this process or one after the restore has begun is not meant: `once` goes on with it.
+    """
+    ctx, at = run.ctx, run.restored_at
+    begun = ctx.door(run.tenant).read(Store.BOOKS, lambda tx: books.intent(tx, run.tenant, key))
+    if begun is not None and (begun.done or at is None or begun.called_at > at):
+        raise Unfound
+    found = find()
+    if found is None:
+        raise Unfound
+
+    def write(tx: Transaction) -> None:
+        known = books.intend(
+            tx, run.tenant, run.order_id, key=key, kind=kind, run_id=run.run_id, reason=reason, now=ctx.clock()
+        )
+        if known.done:
+            return
+        if known.new:
+            pin(tx)
+        books.done(tx, run.tenant, key, ctx.clock(), record(tx, found))
+
+    run.write(write)
+
+
 def at_once(run: Run, key: str, kind: str, reason: str, record: Callable[[Transaction], str]) -> None:
     """An action that calls nobody: intent and record in one transaction, so that none of it is ever half there.
 
     `record` returns the id of what exists in sevdesk already.
     """
     ctx = run.ctx
+    if run.recovering:
+        raise Unfound
 
     def write(tx: Transaction) -> None:
         known = books.intend(

@@ -39,7 +39,9 @@ from ladenbuch.workflows.failing import Failed, failed, follow, went_well
 from ladenbuch.workflows.foreign import documents_of_others
 from ladenbuch.workflows.hands import look
 from ladenbuch.workflows.posting import carry_out
+from ladenbuch.workflows.recovering import concerned
 from ladenbuch.workflows.run import Run, locked_out
+from ladenbuch.workflows.taking_back import take_back
 from ladenbuch.workflows.unseen import unseen
 
 log = logging.getLogger(__name__)
@@ -82,7 +84,8 @@ def _settle(run: Run, claim: inbox.Claim) -> str:
     ctx, tenant, order_id, run_id = run.ctx, run.tenant, run.order_id, run.run_id
     door = ctx.door(tenant)
     try:
-        standing = door.run(Store.BOOKS, lambda tx: _begin(tx, run, claim.run_no))
+        standing, restored_at = door.run(Store.BOOKS, lambda tx: _begin(tx, run, claim.run_no))
+        run = replace(run, restored_at=restored_at)
         if standing == "redacted":  # or erased whole: nobody waits for this, and no row of it may be left
             now = ctx.clock()
             door.run(Store.INBOX, lambda tx: inbox.settled(tx, tenant, order_id, run_id, claim.wanted, now, _GONE))
@@ -108,12 +111,13 @@ def _settle(run: Run, claim: inbox.Claim) -> str:
     return code
 
 
-def _begin(tx: Transaction, run: Run, run_no: int) -> tenants.State:
-    """Take the order's fence, unless its tenant is gone and no row may be left; in which state the tenant is."""
+def _begin(tx: Transaction, run: Run, run_no: int) -> tuple[tenants.State, datetime | None]:
+    """Take the order's fence, unless its tenant is gone and no row may be left; in which state the tenant is, and when
+    its books were put back from a backup."""
     standing = tenants.standing(tx, run.tenant)
     if standing != "redacted":
         books.take_fence(tx, run.tenant, run.order_id, run_no, run.run_id)
-    return standing
+    return standing, tenants.restored_at(tx, run.tenant)
 
 
 def _put_off(run: Run, code: str) -> str:
@@ -147,6 +151,9 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         if others:
             evidence = replace(evidence, foreign=others)
             left, known = _plan(run, facts, evidence)
+        if concerned(run, fetched.order):
+            while take_back(run, left):
+                left, known = _plan(run, facts, evidence)
         if _others_were_there(run, left, known):
             left, known = _plan(run, facts, evidence)
         if left.wanted:
@@ -180,6 +187,8 @@ def _is_erased(run: Run, order: Order) -> tuple[bool, bool]:
     def look(tx: Transaction) -> tuple[bool, bool, bool]:
         if privacy.redacted(tx, run.tenant, order.id):
             return True, False, not privacy.documented(tx, run.tenant, order.id)
+        if run.restored_at is not None and run.ctx.vault.forgotten(run.tenant, [order.id]):
+            return False, True, True  # after the backup that was put back: its key says so
         return False, redaction.was_forgotten(run.ctx, tx, run.tenant, order), True
 
     known, meant, asks = run.ctx.door(run.tenant).read(Store.BOOKS, look)
