@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "books_0019"
-down_revision = "books_0018"
+revision = "books_0020"
+down_revision = "books_0019"
 branch_labels = None
 depends_on = None
 
