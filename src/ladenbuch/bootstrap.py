@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from ladenbuch import tenants
 from ladenbuch.db import Database, Store, Transaction
-from ladenbuch.errors import Rejected
+from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.settings import Settings
 from ladenbuch.vault import KeyRing, Vault
 
@@ -76,6 +76,10 @@ TICKS = {
 }
 
 
+_DAMAGED = (
+    "The database is damaged, so nothing is started: what it says may be wrong. Keep the files as they are, and "
+    "restore the newest backup (docs/how-to/back-up-and-restore.md); what was posted since is found again by itself."
+)
 #: For how many looks in a row a neighbour must have been silent before its work is taken over: 8 seconds.
 _LOOKS = 4
 
@@ -311,13 +315,17 @@ class Ladenbuch:
         return self.calls.watch(made)
 
     @classmethod
-    def open(cls, settings: Settings) -> Ladenbuch:
-        """Open the stores (migrated) and the vault. Raises UsageError for wrong settings."""
+    def open(cls, settings: Settings, *, look: float | None = None) -> Ladenbuch:
+        """Open the stores (migrated) and the vault. Raises UsageError for wrong settings, and UsageError("DB-CORRUPT")
+        where the files are looked at for `look` seconds each and one is damaged."""
         settings.require("keys")
         assert settings.keys is not None
         url = settings.database_url.get_secret_value() if settings.database_url else None
         keys = KeyRing.parse(settings.keys.get_secret_value())
         database = Database.open(data_dir=None if url else Path(settings.data_dir), url=url)
+        damaged = database.damaged(look) if look is not None else []
+        if damaged:
+            raise UsageError("DB-CORRUPT", f"{_DAMAGED} Found: {'; '.join(damaged[:3])}")
         database.migrate()
         house = cls(settings, database, Vault(keys, database))
         house.stand = None if url else Path(settings.data_dir) / "stand.json"

@@ -211,6 +211,16 @@ class Database:
             metadata = import_tables(store)
             self._transact(store, {}, partial(migrations.upgrade, store=store.value, metadata=metadata))
 
+    def damaged(self, seconds: float | None = None) -> list[str]:
+        """What is wrong with the files of SQLite, in its own words; empty where nothing is, and on PostgreSQL.
+
+        With `seconds` the quick check, for so long at most of each file: what it has not seen by then counts as sound.
+        """
+        found = []
+        for store, engine in self._engines.items() if self.is_sqlite else ():
+            found += [f"{store}: {words}" for words in _examined(str(engine.url.database), seconds)]
+        return found
+
     def tenant(self, tenant: str) -> Door:
         """The door of one tenant: on PostgreSQL, no other tenant's row can be seen or written through it."""
         if not tenant:
@@ -422,6 +432,24 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
             time.sleep(0.01)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _examined(path: str, seconds: float | None) -> list[str]:
+    """What SQLite finds in a file, at most ten lines."""
+    check = "integrity_check" if seconds is None else "quick_check"
+    raw = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
+    try:
+        if seconds is not None:
+            end = time.monotonic() + seconds
+            raw.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+        words = [str(row[0]) for row in raw.execute(f"PRAGMA {check}(10)")]
+        return [] if words == ["ok"] else words
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "") or ""
+        failure = failures.by_prefix("database", "sqlite", name)
+        return [str(error)] if failure is not None and failure.code == "DB-CORRUPT" else []
+    finally:
+        raw.close()
 
 
 def _driver(tx: Transaction) -> Any:

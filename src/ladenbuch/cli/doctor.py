@@ -47,6 +47,12 @@ def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
         checks.append({"check": name, "ok": ok, "sentence": english, "sentence_de": german})
 
     with opened() as house:
+        damaged = house.database.damaged()
+        if damaged:
+            what = "; ".join(damaged[:3])
+            check("database", False, f"damaged: {what}; restore a backup", f"beschädigt: {what}; Sicherung einspielen")
+        else:
+            check("database", True, "the database is sound", "Die Datenbank ist unversehrt")
         check("settings", True, "the settings are complete", "Die Einstellungen sind vollständig")
         if not house.settings.smtp_urls:
             empty = "LADENBUCH_SMTP_URLS is empty: letters have nowhere to go"

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ladenbuch.engine.lock import Lock
     from ladenbuch.web.health import Health
 
+#: Seconds for which each file of the stores is looked at before anything starts.
+_LOOK = 5.0
+
 log = logging.getLogger(__name__)
 
 
@@ -32,7 +35,7 @@ def serve_forever(role: str | None) -> None:
 
         start_tracing()
     settings, lock = named(settings, role)
-    house, alive = Ladenbuch.open(settings), None
+    house, alive = Ladenbuch.open(settings, look=_LOOK), None
     try:
         if role in ("all", "worker"):
             house.work(make_engine(settings, lock), role)
