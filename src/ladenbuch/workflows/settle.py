@@ -161,14 +161,19 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
             left, known = _plan(run, facts, evidence)
         parked: list[Problem] = []
         held: list[NotYet] = []
+        released: set[str] = set()
         if left.due(run.ctx.clock()):
+            put_off = {item.key for item in left.actions} - {item.key for item in left.due(run.ctx.clock())}
             parked, held = _carry_out(run, left)
             if _took_over(left) and not parked:
                 continue  # what follows from an invoice of others is planned once it is in the books
             left, known = _plan(run, facts, evidence)
             if run.shopify.updated_at(run.order_id) != fetched.order.updated_at:
                 continue
+            # What fell due while the rest was done (or while our clock was put right) must not wait for another reason.
+            released = put_off & {item.key for item in left.due(run.ctx.clock())}
         moments = [*(item.look_again for item in held), *([left.look_again] if left.look_again else [])]
+        moments += [run.ctx.until(1.0)] if released else []
         left = replace(left, waiting=(*left.waiting, *(Problem(item.code, item.message) for item in held)))
         code = _record(run, facts, left, parked, fetched.envelope, looked_at)
         if erased:
