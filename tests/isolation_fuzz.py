@@ -506,6 +506,7 @@ NOT_TRIED = {
     "webhooks toml": "a file of the app, no rows of tenants", "webhooks lint": "a file, no rows",
     "simulate shopify": "a simulator", "simulate sevdesk": "a simulator", "simulate mail": "a simulator",
     "simulate vies": "a simulator", "simulate all": "a simulator", "backup": "all stores, for the operator",
+    "restored": "all stores, for the operator",
     "tenants suspend": "tried last, by `leave`", "tenants resume": "tried last, by `leave`",
     "tenants uninstall": "tried last, by `leave`", "tenants delete": "tried last, by `leave`",
 }  # fmt: skip

@@ -134,4 +134,4 @@ def _pace(done: int, first: datetime | None, last: datetime | None, now: datetim
     """Time for one order; None where too few were settled, or none lately."""
     if first is None or last is None or done < ENOUGH or now - last > RECENT:
         return None
-    return (now - first) / done
+    return (now - first) // done

@@ -48,9 +48,8 @@ def read_backlog(
     def of_books(tx: Transaction) -> Backlog:
         found = []
         stops = []
-        active = {one.id for one in tenants.all(tx) if one.state == "active"}
         for owner, count in waiting.items():
-            if owner not in active:
+            if tenants.standing(tx, owner) != "active":
                 continue
             stop = tenants.stopped(tx, owner)
             if stop is not None:

@@ -30,6 +30,22 @@ BY_CODE: dict[str, tuple[str, str]] = {
         "Tax was charged although the buyer has a valid VAT id.",
     ),
     "TAX-SMALL-BUSINESS": ("Ein Kleinunternehmer hat Umsatzsteuer berechnet.", "A small business charged VAT."),
+    "DOCUMENT-UNBOOKED": (
+        "Ein Beleg trägt unseren Vermerk und fehlt in den Büchern.",
+        "A document carries our note and is not in our books.",
+    ),
+    "DRAFT-LEFT": (
+        "Neben einem gebuchten Beleg steht ein zweiter Entwurf von uns.",
+        "A second draft of ours stands beside a posted document.",
+    ),
+    "LINE-OFF": (
+        "Eine von uns verknüpfte Zahlung ist nicht mehr verknüpft; der Beleg ist anders bezahlt.",
+        "A payment we linked is not linked any more; the document is paid by another one.",
+    ),
+    "LINE-LOST": (
+        "Eine von uns verknüpfte Zahlung steht nicht mehr auf ihrem Konto.",
+        "A payment we linked is not on its account any more.",
+    ),
     "VAT-ID-MISSING": (
         "Einer Firma in der EU wurde keine Steuer berechnet, und ihre USt-IdNr. fehlt.",
         "A company in the EU was charged no tax and gave no VAT id.",
