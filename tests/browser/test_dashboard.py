@@ -21,6 +21,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from ladenbuch.domain.backlog import Backlog
 from ladenbuch.errors import Retryable
 from ladenbuch.web.pages import (
     PAGE_SIZE,
@@ -272,6 +273,14 @@ def test_years_that_are_taken_over_say_until_when() -> None:
     assert "1.234 von 50.000" in page.replace("\u00a0", " ")
     assert "fertig gegen" in page
     assert "fertig gegen" not in text("/", Invented(replace(GOOD, takeovers=(replace(years, end=None),))))
+
+
+def test_p12_what_waits_says_why_and_until_when() -> None:
+    busy = replace(GOOD, backlog=Backlog(412, "shopify-budget", until=NOW + timedelta(minutes=72)))
+    said = "412 orders waiting, Shopify budget, done about"
+    assert said in text("/", Invented(busy), **{"accept-language": "en"})
+    assert "412 Bestellungen warten, Shopify-Kontingent, fertig gegen" in text("/", Invented(busy))
+    assert "warten, " not in text("/", Invented(replace(GOOD, backlog=Backlog(3, until=NOW + timedelta(seconds=9)))))
 
 
 def test_a_write_stop_is_on_top() -> None:
