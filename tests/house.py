@@ -141,7 +141,7 @@ class House:
             new_id=lambda: next(self._ids),
             chance=lambda: 0.5,
             ticks=dict.fromkeys(
-                ("dispatch", "deliver", "poll", "sweep", "checkup", "backfill", "silence", "clock"), 1e9
+                ("dispatch", "deliver", "poll", "sweep", "checkup", "backfill", "silence", "clock", "reconcile"), 1e9
             ),  # only what a test wants happens
         )
 
