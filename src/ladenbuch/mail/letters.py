@@ -28,7 +28,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from babel.dates import format_date
 from babel.numbers import format_currency
@@ -38,6 +38,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ladenbuch.domain.money import to_decimal
 from ladenbuch.errors import Rejected
 
+#: What a letter is about. `correction` is a credit note, `cancellation` sevdesk's own of an unpaid invoice, `payment`
+#: a payment that came in, `refund` money that went back without a document, `reminder` a payment that did not come,
+#: `digest` what happened and waits (to the merchant or the operator), `copy` an accepted letter for the archive.
+LetterKind = Literal["invoice", "correction", "cancellation", "payment", "refund", "reminder", "digest", "copy"]
+LETTER_KINDS: tuple[LetterKind, ...] = get_args(LetterKind)
 Language = Literal["de", "en"]
 _REGION: dict[Language, str] = {"de": "de_DE", "en": "en_GB"}
 

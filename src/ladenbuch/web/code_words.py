@@ -239,6 +239,10 @@ BY_CODE: dict[str, tuple[str, str]] = {
         "Die E-Mail-Adresse des Käufers fehlt oder ist nicht brauchbar.",
         "The buyer's e-mail address is missing or not usable.",
     ),
+    "LETTER-KIND": (
+        "Diese Fassung weiß nicht, wie ein Brief dieser Art geschrieben wird.",
+        "This version does not know how to write a letter of this kind.",
+    ),
     "LETTER-RELAY": (
         "Kein Mailserver ist erreichbar, oder er nimmt nichts von uns an.",
         "No relay can be reached, or it takes nothing from us.",

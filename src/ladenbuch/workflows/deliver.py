@@ -6,23 +6,18 @@ that leaves a letter nobody can be sure of: it is listed `LETTER-UNCERTAIN` and 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from email.message import EmailMessage
-from typing import Any
+from datetime import datetime
 
-from ladenbuch import audit, books, outbox, tenants
+from ladenbuch import audit, outbox, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain import failures
-from ladenbuch.domain.books import PostedDocument
-from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
-from ladenbuch.mail.letters import InvoiceLetter, invoice_letter
 from ladenbuch.mail.transport import Accepted, Uncertain
 from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound
+from ladenbuch.workflows.composing import compose
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.failing import Failed, failed, follow, settled
 
@@ -78,7 +73,8 @@ def _claim(ctx: Context, letter: outbox.Letter, run_id: str) -> outbox.Letter | 
 def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
     """Hand one claimed letter to a relay; 1 when it was accepted."""
     tenant, door = letter.tenant, ctx.door(letter.tenant)
-    message, sender, to, number = _compose(ctx, letter)
+    composed = compose(ctx, letter)
+    message = composed.message
 
     begun = False
 
@@ -90,14 +86,14 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
         if not door.run(Store.BOOKS, lambda tx: outbox.sending(tx, tenant, letter.id, run_id, ctx.clock())):
             raise Retryable("STALE-RUN", "another run has this letter")
 
-    outcome = ctx.relays.send(message, sender, to, before_data)
+    outcome = ctx.relays.send(message, composed.sender, composed.to, before_data)
     now = ctx.clock()
     if isinstance(outcome, Accepted):
         relay, reply, message_id = outcome.relay, outcome.reply, str(message["Message-ID"])
 
         def accepted(tx: Transaction) -> None:
             outbox.accepted(tx, tenant, letter.id, run_id, now, message_id=message_id, relay=relay, reply=reply)
-            sentence = f"The letter with invoice {number} was accepted by {relay}."
+            sentence = f"The letter with {composed.about} was accepted by {relay}."
             audit.append(tx, tenant, now, actor="deliver", event="mailed", subject=letter.order_id, sentence=sentence)
             if letter.attempts > 1:
                 settled(tx, tenant, "letter", letter.id, now)
@@ -132,52 +128,6 @@ def _remember(ctx: Context, record: Callable[[], object]) -> None:
         record()
     except LadenbuchError as error:
         log.error("outcome of a letter not recorded", extra={"code": error.code})
-
-
-def _compose(ctx: Context, letter: outbox.Letter) -> tuple[EmailMessage, str, str, str]:
-    """The message with its PDF. Raises Rejected when it can never be sent, Retryable when sevdesk has no PDF yet."""
-    tenant = letter.tenant
-    payload = json.loads(ctx.vault.open(tenant, "letter", letter.id, letter.sealed_payload))
-    unseal = ctx.unseal(tenant, "pins")
-    door = ctx.door(tenant)
-    known = door.read(Store.BOOKS, lambda tx: books.load(tx, tenant, letter.order_id, unseal))
-    document: PostedDocument | None = next((d for d in known.documents if d.key == payload["document"]), None)
-    if document is None or document.number is None or document.sevdesk_id is None:
-        raise Retryable("UNCONFIRMED", "the document has no number yet")
-    sevdesk, correction = ctx.sevdesk(tenant), document.kind == "credit_note"
-    pdf = (sevdesk.credit_note_pdf if correction else sevdesk.invoice_pdf)(document.sevdesk_id)
-    profile = ctx.profiles(tenant)[-1]
-    draft = document.draft
-    booked = sum(item.amount for item in known.bookings if item.done and item.document_key == document.key)
-    context = InvoiceLetter(
-        letter_key=letter.id,
-        to_email=payload["to"],
-        to_name=draft.party.name,
-        locale=payload["locale"],
-        shop_name=profile.shop_name or profile.shop_key,
-        sender=ctx.mail_from,
-        reply_to=ctx.mail_from,
-        invoice_number=document.number,
-        order_name=draft.note.split(" / ")[0],
-        invoice_date=draft.issued_on,
-        gross_minor=draft.gross,
-        currency=draft.currency,
-        paid=booked >= draft.gross,
-        correction=correction,
-        **_terms(draft),
-    )
-    message = invoice_letter(context, pdf.content, ctx.clock())
-    sender, to = message["From"].addresses[0].addr_spec, message["To"].addresses[0].addr_spec
-    return message, sender, to, document.number
-
-
-def _terms(draft: InvoiceDraft | CreditNoteDraft) -> dict[str, Any]:
-    """What else the letter of an invoice says: when it is due, the buyer's own number, whether it is an e-invoice."""
-    if not isinstance(draft, InvoiceDraft):
-        return {}
-    due = None if draft.time_to_pay is None else draft.invoice_date + timedelta(days=draft.time_to_pay)
-    own = draft.buyer_reference if draft.buyer_reference != draft.party.email else None
-    return {"due": due, "reference": own or "", "e_invoice": draft.e_invoice}
 
 
 def _uncertain(ctx: Context, letter: outbox.Letter, run_id: str, reason: str) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
-from ladenbuch import books, outbox, privacy
+from ladenbuch import books, privacy
 from ladenbuch.db import Transaction
 from ladenbuch.domain.actions import Action
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.document import CreditNoteDraft
 from ladenbuch.errors import NotYet
-from ladenbuch.vault import Sealed
-from ladenbuch.workflows import booking, correcting, einvoice, foreign, invoicing
+from ladenbuch.workflows import booking, correcting, einvoice, foreign, invoicing, lettering
 from ladenbuch.workflows.clock import AGAIN, KIND
 from ladenbuch.workflows.contacts import contact_of
 from ladenbuch.workflows.recovering import may_be_sent
@@ -98,8 +96,7 @@ def _promise_letter(run: Run, action: Action) -> None:
         raise Unfound
     document = document_of(run, letter.document_key)
     sent = may_be_sent(run, document)
-    payload = json.dumps({"to": letter.to, "locale": letter.locale, "document": letter.document_key}).encode()
-    key_id, ciphertext = run.ctx.seal(run.tenant, "letter", run.order_id)(action.key, payload)
+    payload = {"to": letter.to, "locale": letter.locale, "document": letter.document_key}
     now = run.ctx.clock()
 
     def promise(tx: Transaction) -> None:
@@ -123,15 +120,15 @@ def _promise_letter(run: Run, action: Action) -> None:
             books.done(tx, run.tenant, action.key, now)
             run.say(tx, "no-letter", f"No letter for {document.number}: a person says that it was sent before.")
             return
-        outbox.promise(
+        lettering.promise(
+            run.ctx,
             tx,
             run.tenant,
-            key=action.key,
-            kind="correction" if document.kind == "credit_note" else "invoice",
+            "correction" if document.kind == "credit_note" else "invoice",
+            action.key,
             order_id=run.order_id,
             document_id=document.sevdesk_id,
-            sealed_payload=Sealed(key_id, ciphertext),
-            now=now,
+            payload=payload,
         )
         books.done(tx, run.tenant, action.key, now)
         run.say(tx, "promised", f"The letter for {document.number} was promised.")
