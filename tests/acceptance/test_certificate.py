@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -104,7 +104,8 @@ def test_B7_a_month_is_certified_and_whoever_touches_sevdesk_is_found_out(stage:
 
     shown = stage.run("certificate", "--month", month(), "--grace", "0")
     total = counts["orders"]
-    assert shown.returncode == 0 and f"{total} of {total} orders of" in shown.stdout
+    told = f"{total} of {total} orders of {date.fromisoformat(f'{month()}-01'):%B %Y} accounted for, to the cent"
+    assert shown.returncode == 0 and told in shown.stdout
     assert "turnover" in shown.stdout
 
     books = stage.control("sevdesk", "state")["invoices"]
