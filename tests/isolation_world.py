@@ -145,7 +145,9 @@ def _fill(database: Database, tenant: str) -> None:
     stocked.settle(house, tenant, (life.final for life in lives), NOW, Evidence(rate_table()))
     ids = door.read(Store.BOOKS, lambda tx: _ids(tx, tenant))
     door.run(Store.BOOKS, lambda tx: _to_books(tx, tenant, ctx, ids))
-    door.run(Store.INBOX, lambda tx: _to_inbox(tx, tenant, ctx, ids))
+    told = _told(tenant, ids)
+    sealed = {one.webhook_id: one.sealed_by(vault) for one in told}  # a transaction of the inbox cannot look up keys
+    door.run(Store.INBOX, lambda tx: _to_inbox(tx, tenant, ids, told, sealed))
     door.run(Store.BOOKS, lambda tx: vault.renew(tx, tenant))  # an older key and one that seals
 
 
@@ -179,7 +181,9 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     since = NOW - timedelta(days=9)
     grants.put(tx, tenant, "authorization_code", ["read_orders", mark], since, refresh_expires_at=NOW)
     for kind, subject in (("order", "s"), ("letter", "s"), ("order", "t")):
-        deadletters.add(tx, tenant, kind=kind, subject=subject, code="C", message=mark, attempts=1, now=NOW)
+        deadletters.failed(
+            tx, tenant, kind=kind, subject=subject, code="C", message=mark, attempts=1, now=NOW, again=None
+        )
     for number in range(5 + more):
         audit.append(tx, tenant, NOW, actor="a", event="e", subject=f"s{number % 2}", sentence=mark)
     then = NOW - timedelta(minutes=9)
@@ -260,21 +264,36 @@ def _question(order: str, code: str = "TIP") -> books.Question:
     return books.Question(order, code, "", ("exclude the order",), "h", NOW)
 
 
-def _to_inbox(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> None:
-    settled = ids["order"]
-    for number, order in enumerate([HELD, DUE, OPEN, settled, *ids["orders"][:3]]):
-        at = NOW - timedelta(minutes=30 - number)
-        delivery = inbox.Delivery(
-            tenant=tenant, webhook_id=f"w{number}", topic="orders/paid", shop=MARK[tenant], received_at=at,
-            body=MARK[tenant].encode(), order_id=order,
-        )  # fmt: skip
-        inbox.record(tx, delivery, delivery.sealed_by(ctx.vault))
-        inbox.want(tx, tenant, order, at)
+def _told(tenant: str, ids: dict[str, Any]) -> list[inbox.Delivery]:
+    """What was heard of the tenant's orders; the last is told of the one tenant later than of the other, which has
+    tried it and is done."""
+    of_orders = [
+        inbox.Delivery(
+            tenant=tenant, webhook_id=f"w{number}", topic="orders/paid", shop=MARK[tenant],
+            received_at=NOW - timedelta(minutes=30 - number), body=MARK[tenant].encode(), order_id=order,
+        )
+        for number, order in enumerate([HELD, DUE, OPEN, ids["order"], *ids["orders"][:3]])
+    ]  # fmt: skip
     asks = inbox.Delivery(
         tenant=tenant, webhook_id="asks", topic="app/uninstalled", shop=MARK[tenant], received_at=NOW, body=b"",
         acted_on=True,
     )  # fmt: skip
-    inbox.record(tx, asks, asks.sealed_by(ctx.vault))
+    late = inbox.Delivery(
+        tenant=tenant, webhook_id="late", topic="orders/edited", shop=MARK[tenant], body=b"", order_id=LATE,
+        received_at=NOW - timedelta(minutes=10 if tenant == A else 5),
+        triggered_at=NOW - timedelta(minutes=11 if tenant == A else 8),
+    )  # fmt: skip
+    return [*of_orders, asks, late]
+
+
+def _to_inbox(
+    tx: Transaction, tenant: str, ids: dict[str, Any], told: list[inbox.Delivery], sealed: dict[str, Any]
+) -> None:
+    settled = ids["order"]
+    for delivery in told:
+        inbox.record(tx, delivery, sealed[delivery.webhook_id])
+        if delivery.order_id is not None and delivery.order_id != LATE:
+            inbox.want(tx, tenant, delivery.order_id, delivery.received_at)
     inbox.want(tx, tenant, inbox.mark_of("asks"), NOW)
     if tenant == A:  # done for the one, and still to be done for the other
         inbox.claim(tx, tenant, inbox.mark_of("asks"), run_id="z", executor="z", now=NOW)
@@ -285,12 +304,6 @@ def _to_inbox(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     inbox.claim(tx, tenant, DUE, run_id="z", executor="z", now=NOW)
     inbox.postpone(tx, tenant, DUE, "z", NOW + timedelta(hours=1), "STOPPED", NOW)
     inbox.set_cursor(tx, tenant, "orders", MARK[tenant])
-    late = inbox.Delivery(  # told of the one later than of the other, which has tried it and is done
-        tenant=tenant, webhook_id="late", topic="orders/edited", shop=MARK[tenant], body=b"", order_id=LATE,
-        received_at=NOW - timedelta(minutes=10 if tenant == A else 5),
-        triggered_at=NOW - timedelta(minutes=11 if tenant == A else 8),
-    )  # fmt: skip
-    inbox.record(tx, late, late.sealed_by(ctx.vault))
     inbox.want(tx, tenant, LATE, NOW)
     if tenant == A:
         inbox.claim(tx, tenant, LATE, run_id="late", executor="z", now=NOW)
