@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from ladenbuch import alarms, checkups, entitlements, grants, tenants
 from ladenbuch.checkups import Checkup
-from ladenbuch.db import Database, Store, Transaction
+from ladenbuch.db import Database, Transaction
 from ladenbuch.domain.compared import Change
 from ladenbuch.domain.connected import AREAS, Area, Finding
 from ladenbuch.entitlements import Known
 from ladenbuch.grants import Grant
 from ladenbuch.shopify.scopes import Switch, switched
+from ladenbuch.web.shops import each_shop
 from ladenbuch.workflows.lockout import SUBJECT
 from ladenbuch.workflows.tokens import reconnect_link
 
@@ -109,14 +110,7 @@ def connections(
         links = {name: reconnect_link(app_url, owner.shop, ",".join(found)) for name, found in asked.items() if found}
         return Connection(**{**vars(made), "links": links})
 
-    def read(tenant: str | None) -> Sequence[Connection]:
-        if tenant is not None:
-            door = database.tenant(tenant)
-            return [door.read(Store.BOOKS, lambda tx: of(tx, tenants.get(tx, tenant)))]
-        known = database.system("dashboard").read(Store.BOOKS, tenants.all)
-        return [database.tenant(one.id).read(Store.BOOKS, lambda tx, one=one: of(tx, one)) for one in known]  # type: ignore[misc]
-
-    return read
+    return lambda tenant: each_shop(database, tenant, of)
 
 
 def _any(found: Sequence[Finding], area: Area) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ladenbuch import reconciliations, tenants
-from ladenbuch.db import Database, Store, Transaction
+from ladenbuch.db import Database, Transaction
 from ladenbuch.domain.reconciling import Discrepancy, Item, Report
+from ladenbuch.web.shops import each_shop
 from ladenbuch.web.words import Language
 
 _Pair = tuple[str, str]
@@ -139,11 +140,4 @@ def reconciled(database: Database) -> Reconciliations:
         whole = max((one[1] for one in known[:2] if one is not None), key=lambda one: one.ended_at, default=None)
         return Reconciled(owner, whole, None if known[2] is None else known[2][1])
 
-    def read(tenant: str | None) -> Sequence[Reconciled]:
-        if tenant is not None:
-            door = database.tenant(tenant)
-            return [door.read(Store.BOOKS, lambda tx: of(tx, tenants.get(tx, tenant)))]
-        known = database.system("dashboard").read(Store.BOOKS, tenants.all)
-        return [database.tenant(one.id).read(Store.BOOKS, lambda tx, one=one: of(tx, one)) for one in known]  # type: ignore[misc]
-
-    return read
+    return lambda tenant: each_shop(database, tenant, of)
