@@ -434,7 +434,7 @@ def _order(fuzz: Fuzz) -> str:
 
 
 def _dead(fuzz: Fuzz) -> str:
-    kind, subject = fuzz.random.choice(("order", "letter", "event", "saga")), _order(fuzz)
+    kind, subject = fuzz.random.choice(("order", "letter", "event")), _order(fuzz)
     return fuzz.random.choice((f"{kind}:{subject}", f"{kind}:s", f"{kind}:t", f"{kind} {subject}", subject))
 
 

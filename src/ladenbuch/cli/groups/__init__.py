@@ -1,0 +1,1 @@
+"""Groups of commands, one a file: what can be typed, and nothing of what it does."""
