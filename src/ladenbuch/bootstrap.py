@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ladenbuch.web.health import Health
     from ladenbuch.web.ingest import TenantRef
     from ladenbuch.web.install import Door
+    from ladenbuch.workflows.backfill import Mover
     from ladenbuch.workflows.billing import Billing
     from ladenbuch.workflows.context import Context
     from ladenbuch.workflows.limits import Limits
@@ -608,39 +609,41 @@ class Ladenbuch:
 
         Raises UsageError: ENGINE-LOCKED, or RESTORED for stores that were put back from a backup.
         """
-        from ladenbuch import __version__
-        from ladenbuch.engine.reaper import Reaper
-        from ladenbuch.inbox import heard_in
         from ladenbuch.workflows.backfill import Mover
-        from ladenbuch.workflows.checkup import check_all
-        from ladenbuch.workflows.clock import ClockWatch
-        from ladenbuch.workflows.deliver import deliver_all
-        from ladenbuch.workflows.dispatch import SETTLE, dispatch, sweep, take_over
-        from ladenbuch.workflows.hearing import hear
-        from ladenbuch.workflows.lifecycle import HANDLERS as OF_LIFE
-        from ladenbuch.workflows.lifecycle import finish_all
-        from ladenbuch.workflows.outage import OutageWatch
-        from ladenbuch.workflows.poll import poll_all
-        from ladenbuch.workflows.privacy import HANDLERS as OF_PRIVACY
-        from ladenbuch.workflows.readiness import Mail
-        from ladenbuch.workflows.reconcile_turns import reconcile_all
-        from ladenbuch.workflows.restoring import note_stand, refuse_copy
-        from ladenbuch.workflows.retention import retain
-        from ladenbuch.workflows.scopes import HANDLERS as OF_SCOPES
-        from ladenbuch.workflows.settle import settle
-        from ladenbuch.workflows.silence import look_around
-        from ladenbuch.workflows.subscriptions import Watch, place
+        from ladenbuch.workflows.dispatch import SETTLE, take_over
+        from ladenbuch.workflows.restoring import refuse_copy
 
         refuse_copy(self.database, self.stand)
         # Made here, by one thread, before any run can ask for them.
-        ctx, work, tokens, limits, _, _ = self.context, self.worked, self.tokens, self.limits, self._http, self._vat_ids
-        workers, per_tenant = self.settings.workers, self.settings.tenant_workers
-        billing = self.billing
+        ctx, _, _, _, _ = self.context, self.tokens, self.limits, self._http, self._vat_ids
         # No more than half of a tenant's runs are a backfill's: the others are for what the shop tells now.
-        mover = Mover(ctx, max(1, min(workers, per_tenant) // 2))
-        handlers = {**OF_LIFE, **OF_SCOPES, **OF_PRIVACY, **(billing.handlers() if billing else {})}
+        mover = Mover(ctx, max(1, min(self.settings.workers, self.settings.tenant_workers) // 2))
+        engine.register(SETTLE, self._run_of(mover))
+        ticks = self._ticking(engine, mover, role)
+        for name, fn in ticks.items():
+            engine.every(name, self._ticks[name], self._once_ready(name, fn))
+        self.engine = engine
+        engine.launch()
+        # Only the holder of the executor's lock may take over what its predecessor held; runs start after that.
+        for name in take_over(ctx) - {ctx.executor}:
+            engine.forget(name)
+        self._ready.set()
+        for name in ticks:
+            engine.wake(name)
 
-        def settle_one(tenant: str, order_id: str, run_id: str) -> str:
+    def _run_of(self, mover: Mover) -> Callable[[str, str, str], str]:
+        """What the engine runs for a mark: an order is settled, news of anything else are heard."""
+        from ladenbuch.inbox import heard_in
+        from ladenbuch.workflows.hearing import hear
+        from ladenbuch.workflows.lifecycle import HANDLERS as OF_LIFE
+        from ladenbuch.workflows.privacy import HANDLERS as OF_PRIVACY
+        from ladenbuch.workflows.scopes import HANDLERS as OF_SCOPES
+        from ladenbuch.workflows.settle import settle
+
+        ctx, work = self.context, self.worked
+        handlers = {**OF_LIFE, **OF_SCOPES, **OF_PRIVACY, **(self.billing.handlers() if self.billing else {})}
+
+        def run(tenant: str, order_id: str, run_id: str) -> str:
             if not self._ready.is_set():
                 return "STALE-RUN"  # recovered by the engine; its mark is about to be due again
             work.moved(self.now())
@@ -654,59 +657,74 @@ class Ladenbuch:
                 self._wake("backfill")
             return code
 
-        engine.register(SETTLE, settle_one)
+        return run
 
-        monotonic = time.monotonic if self._clock is utc_now else lambda: self._clock().timestamp()
-        reaper = self._reaper = Reaper(
-            self.database, engine, ctx.executor, role, __version__, self.now,
-            monotonic=monotonic,
-            patience=_LOOKS * self._ticks["reap"], taken=lambda taken: self.metrics.took_over(taken.runs),
-        )  # fmt: skip
+    def _ticking(self, engine: Engine, mover: Mover, role: str) -> dict[str, Callable[[], object]]:
+        """What is done every so often, by the names of `TICKS`."""
+        from ladenbuch.workflows.checkup import check_all
+        from ladenbuch.workflows.clock import ClockWatch
+        from ladenbuch.workflows.deliver import deliver_all
+        from ladenbuch.workflows.dispatch import dispatch
+        from ladenbuch.workflows.lifecycle import finish_all
+        from ladenbuch.workflows.outage import OutageWatch
+        from ladenbuch.workflows.poll import poll_all
+        from ladenbuch.workflows.readiness import Mail
+        from ladenbuch.workflows.reconcile_turns import reconcile_all
+        from ladenbuch.workflows.retention import retain
+        from ladenbuch.workflows.silence import look_around
+        from ladenbuch.workflows.subscriptions import Watch, place
 
-        def swept() -> None:
-            sweep(ctx)
-            limits.tidy()
-            if self.database.is_sqlite:  # elsewhere the reaper's tick does it
-                reaper.give_up()
-            if self.stand is not None:
-                note_stand(self.database, self.stand)
-
+        ctx, settings, billing = self.context, self.settings, self.billing
+        reaper = self._reaper = self._reaper_of(engine, role)
         ticks: dict[str, Callable[[], object]] = {
-            "dispatch": lambda: dispatch(ctx, engine, workers, per_tenant),
+            "dispatch": lambda: dispatch(ctx, engine, settings.workers, settings.tenant_workers),
             "deliver": lambda: deliver_all(ctx),
             "poll": lambda: poll_all(ctx, timedelta(seconds=self._ticks["poll"])),
             "silence": lambda: look_around(ctx, self._fallen),
             "clock": ClockWatch(ctx),
-            "services": OutageWatch(ctx, self.calls.pulse, timedelta(seconds=self.settings.stall_seconds)),
-            "sweep": swept,
+            "services": OutageWatch(ctx, self.calls.pulse, timedelta(seconds=settings.stall_seconds)),
+            "sweep": lambda: self._sweep(reaper),
             "install": lambda: finish_all(ctx),
-            "tokens": tokens.keep_alive,
+            "tokens": self.tokens.keep_alive,
             "retention": lambda: retain(ctx),
             "backfill": mover.tick,
-            "checkup": lambda: check_all(ctx, Mail.of(self.settings)),
+            "checkup": lambda: check_all(ctx, Mail.of(settings)),
         }
         if not self.database.is_sqlite:
             ticks["reap"] = reaper.tick
         if billing is not None:
             ticks["billing"] = billing.tick
-        every = self.settings.reconcile_seconds
+        every = settings.reconcile_seconds
         if every:
             ticks["reconcile"] = lambda: reconcile_all(ctx, every)
-        here = place(self.settings)
+        here = place(settings)
         if here is not None:
             mended = self.metrics.webhook_subscriptions_mended_total.inc
             watch = Watch(ctx, here, timedelta(seconds=self._ticks["webhooks"]))
             ticks["webhooks"] = lambda: mended(watch())
-        for name, fn in ticks.items():
-            engine.every(name, self._ticks[name], self._once_ready(name, fn))
-        self.engine = engine
-        engine.launch()
-        # Only the holder of the executor's lock may take over what its predecessor held; runs start after that.
-        for name in take_over(ctx) - {ctx.executor}:
-            engine.forget(name)
-        self._ready.set()
-        for name in ticks:
-            engine.wake(name)
+        return ticks
+
+    def _reaper_of(self, engine: Engine, role: str) -> Reaper:
+        from ladenbuch import __version__
+        from ladenbuch.engine.reaper import Reaper
+
+        monotonic = time.monotonic if self._clock is utc_now else lambda: self._clock().timestamp()
+        return Reaper(
+            self.database, engine, self.settings.executor_id, role, __version__, self.now,
+            monotonic=monotonic,
+            patience=_LOOKS * self._ticks["reap"], taken=lambda taken: self.metrics.took_over(taken.runs),
+        )  # fmt: skip
+
+    def _sweep(self, reaper: Reaper) -> None:
+        from ladenbuch.workflows.dispatch import sweep
+        from ladenbuch.workflows.restoring import note_stand
+
+        sweep(self.context)
+        self.limits.tidy()
+        if self.database.is_sqlite:  # elsewhere the reaper's tick does it
+            reaper.give_up()
+        if self.stand is not None:
+            note_stand(self.database, self.stand)
 
     def announce(self) -> Ticker | None:
         """Say every few seconds that this process, which only serves pages and takes webhooks, lives; on PostgreSQL,
