@@ -271,12 +271,10 @@ def _of_the_rest() -> None:
     ask("audit.head", lambda w, tx, t: [audit.head(tx, t), nothing(int(audit.head(tx, "nobody"), 16))])
     ask("audit.export", lambda w, tx, t: audit.export(tx, t))
 
-    add = {"kind": "order", "subject": "s", "code": "N", "message": "n", "attempts": 2, "now": NOW}
-    ask("deadletters.add", lambda w, tx, t: deadletters.add(tx, t, **add))  # type: ignore[arg-type]
-    ask("deadletters.list", lambda w, tx, t: [deadletters.list(tx, t), deadletters.list(tx, t, None)])
     ask("deadletters.get", lambda w, tx, t: [deadletters.get(tx, t, "order", "s"), deadletters.get(tx, t, "x", "s")])
     fail = {"kind": "order", "subject": "s", "code": "N", "message": "n", "attempts": 2, "now": NOW, "again": LATER}
     ask("deadletters.failed", lambda w, tx, t: deadletters.failed(tx, t, **fail))  # type: ignore[arg-type]
+    ask("deadletters.failed", lambda w, tx, t: deadletters.failed(tx, t, **{**fail, "again": None}))  # type: ignore[arg-type]
     ask("deadletters.succeeded", lambda w, tx, t: [deadletters.succeeded(tx, t, "order", s) for s in ("s", "new")])
     ask("deadletters.find", lambda w, tx, t: deadletters.find(tx, deadletters.Which(t, "order", "C"), 5))
     ask("deadletters.count", lambda w, tx, t: deadletters.count(tx, deadletters.Which(t)))

@@ -23,7 +23,7 @@ from ladenbuch.db import Statement, Transaction, books_metadata, from_micros, to
 State = Literal["trying", "open", "redriven", "settled", "dropped"]
 STATES: tuple[State, ...] = ("trying", "open", "redriven", "settled", "dropped")
 #: What can give up. Few, so that they may be labels of a metric.
-KINDS = ("order", "letter", "event", "saga")
+KINDS = ("order", "letter", "event")
 #: How many of the last failures a row keeps.
 KEPT = 10
 
@@ -101,7 +101,8 @@ def failed(
     looked: datetime | None = None,
     trace: str | None = None,
 ) -> None:
-    """Note one more failure of its own, the `attempts`th in a row; it is open when `again` (the next try) is None.
+    """Note one more failure of its own, the `attempts`th in a row; it is open when `again` (the next try) is None. A
+    person's note stays.
 
     `looked`: when the attempt began; whatever was changed before that, it has seen.
     """
@@ -113,41 +114,6 @@ def failed(
         "next": None if again is None else again.isoformat(),
         "looked": None if looked is None else looked.isoformat(),
     }
-    state: State = "open" if again is None else "trying"
-    _put(tx, tenant, kind, subject, code, message, detail, attempts, now, state, None if known is None else known.note)
-
-
-def add(
-    tx: Transaction,
-    tenant: str,
-    *,
-    kind: str,
-    subject: str,
-    code: str,
-    message: str,
-    attempts: int,
-    now: datetime,
-    detail: Mapping[str, object] | None = None,
-) -> None:
-    """Note that something gave up after `attempts` tries; it is open, again if it was before. A note stays."""
-    known = get(tx, tenant, kind, subject)
-    note = None if known is None else known.note
-    _put(tx, tenant, kind, subject, code, message, detail or {}, attempts, now, "open", note)
-
-
-def _put(
-    tx: Transaction,
-    tenant: str,
-    kind: str,
-    subject: str,
-    code: str,
-    message: str,
-    detail: Mapping[str, object],
-    attempts: int,
-    now: datetime,
-    state: State,
-    note: str | None,
-) -> None:
     upsert(
         tx,
         dead_letters,
@@ -159,8 +125,8 @@ def _put(
         detail=json.dumps(detail, sort_keys=True, ensure_ascii=False),
         attempts=attempts,
         gave_up_at=to_micros(now),
-        state=state,
-        note=note,
+        state="open" if again is None else "trying",
+        note=None if known is None else known.note,
     )
 
 
@@ -187,13 +153,6 @@ def _close(tx: Transaction, letter: DeadLetter, state: State, note: str | None) 
     mine = (_c.tenant == letter.tenant) & (_c.kind == letter.kind) & (_c.subject == letter.subject)
     same = (_c.state == letter.state) & (_c.gave_up_at == to_micros(letter.gave_up_at))
     return tx.execute(sa.update(dead_letters).where(mine, same).values(state=state, note=note)).rowcount == 1
-
-
-def list(
-    tx: Transaction, tenant: str | None = None, state: State | None = "open", limit: int = 100
-) -> Sequence[DeadLetter]:
-    """The newest `limit` rows, of all tenants the door sees when None is given."""
-    return find(tx, Which(tenant, state=state), limit)
 
 
 def find(tx: Transaction, which: Which, limit: int = 1000, skip: int = 0) -> Sequence[DeadLetter]:

@@ -190,7 +190,9 @@ def test_s36_a_rate_spreads_them_and_what_cannot_be_tried_says_why() -> None:
         def give_up(tx: Any) -> None:
             for number in range(30):
                 gid = f"gid://shopify/Order/{900 + number}"
-                deadletters.add(tx, "s1", kind="order", subject=gid, code="BUG", message="x", attempts=6, now=now)
+                deadletters.failed(
+                    tx, "s1", kind="order", subject=gid, code="BUG", message="x", attempts=6, now=now, again=None
+                )
 
         day.database.tenant("s1").run(Store.BOOKS, give_up)
         steps = redriving.redrive(day.database, listed(day), actor="anna", now=now, rate=10)

@@ -29,13 +29,15 @@ def note(subject: str, tenant: str = "t1", attempts: int = 1) -> Any:
     """A small write: one dead letter."""
 
     def write(tx: Transaction) -> None:
-        deadletters.add(tx, tenant, kind="k", subject=subject, code="C", message="m", attempts=attempts, now=NOW)
+        deadletters.failed(
+            tx, tenant, kind="k", subject=subject, code="C", message="m", attempts=attempts, now=NOW, again=None
+        )
 
     return write
 
 
 def subjects(database: Database) -> set[str]:
-    rows = database.tenant("t1").read(Store.BOOKS, lambda tx: deadletters.list(tx, "t1", limit=10_000))
+    rows = database.tenant("t1").read(Store.BOOKS, lambda tx: deadletters.find(tx, deadletters.Which("t1"), 10_000))
     return {row.subject for row in rows}
 
 
@@ -82,10 +84,10 @@ def test_a_reader_sees_one_snapshot_and_does_not_wait_for_a_writer(database: Dat
         assert may_commit.wait(30)
 
     def look_twice(tx: Transaction) -> tuple[int, int]:
-        first = len(deadletters.list(tx, "t1"))
+        first = len(deadletters.find(tx, deadletters.Which("t1")))
         may_commit.set()
         writer.result(30)
-        return first, len(deadletters.list(tx, "t1"))
+        return first, len(deadletters.find(tx, deadletters.Which("t1")))
 
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(door.run, Store.BOOKS, slow)
@@ -135,7 +137,9 @@ def test_a_deadlock_is_run_again(postgresql_database: Database) -> None:
             deadletters.annotate(tx, known, first)
             if runs.count(first) == 1:
                 both_hold_one.wait()
-            deadletters.add(tx, "t1", kind="k", subject=second, code="C", message=first, attempts=2, now=NOW)
+            deadletters.failed(
+                tx, "t1", kind="k", subject=second, code="C", message=first, attempts=2, now=NOW, again=None
+            )
 
         door.run(Store.BOOKS, cross)
 
@@ -216,7 +220,9 @@ def test_disk_full_writes_nothing_and_says_so(sqlite_database: Database, tmp_pat
         tx.exec_driver_sql(f"PRAGMA max_page_count={tx.exec_driver_sql('PRAGMA page_count').scalar_one()}")
         note("first half")(tx)
         for i in range(1000):
-            deadletters.add(tx, "t1", kind="k", subject=f"big{i}", code="C", message="x" * 4000, attempts=1, now=NOW)
+            deadletters.failed(
+                tx, "t1", kind="k", subject=f"big{i}", code="C", message="x" * 4000, attempts=1, now=NOW, again=None
+            )
 
     with pytest.raises(Retryable) as caught:
         door.run(Store.BOOKS, fill)

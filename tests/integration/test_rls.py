@@ -31,7 +31,7 @@ def fill(tx: Transaction, tenant: str, database: Database) -> None:
     tenants.stop(tx, tenant, "why", NOW)
     Vault(KEYS, database).put_secret(tx, tenant, "token", "x", NOW)
     audit.append(tx, tenant, NOW, actor="a", event="e", subject="s", sentence="x")
-    deadletters.add(tx, tenant, kind="k", subject="s", code="C", message="m", attempts=1, now=NOW)
+    deadletters.failed(tx, tenant, kind="k", subject="s", code="C", message="m", attempts=1, now=NOW, again=None)
     evidence.record(
         tx, tenant, VatIdAnswer("FR40303265045", VALID, NOW, "Exemple SA"), lambda row, plain: ("k1", plain)
     )
@@ -110,7 +110,9 @@ def test_s42_writes_without_the_predicate_touch_no_foreign_row(two_tenants: Data
 def test_s42_inserting_or_moving_a_row_to_another_tenant_fails(two_tenants: Database) -> None:
     table = deadletters.dead_letters
     for write in (
-        lambda tx: deadletters.add(tx, "b", kind="k", subject="new", code="C", message="m", attempts=1, now=NOW),
+        lambda tx: deadletters.failed(
+            tx, "b", kind="k", subject="new", code="C", message="m", attempts=1, now=NOW, again=None
+        ),
         lambda tx: tx.execute(sa.update(table).values(tenant="b", subject="moved")),
         lambda tx: Vault(KEYS, two_tenants).put_secret(tx, "b", "token", "mine", NOW),
         lambda tx: Vault(KEYS, two_tenants).put_secret(tx, "c", "token", "mine", NOW),

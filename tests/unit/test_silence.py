@@ -10,7 +10,7 @@ from math import exp, sqrt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ladenbuch.domain.silence import DEFAULT, Change, few, overdue, short, unheard
+from ladenbuch.domain.silence import DEFAULT, Change, few, overdue, unheard
 
 NOW = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
 WEEK = 168
@@ -105,10 +105,9 @@ def test_few_ends_only_when_orders_come_again() -> None:
     assert "as it was" in said
 
 
-def test_overdue_and_short() -> None:
+def test_overdue() -> None:
     five = timedelta(minutes=5)
     assert overdue(ago(300), NOW, five) == ("off", 5)
     assert overdue(ago(301), NOW, five) == ("on", 5)
     assert overdue(ago(-60), NOW, five) == ("off", 0), "a clock that was set back"
-    assert short(3, 2) and not short(3, 3)
     assert isinstance(DEFAULT.polls, Decimal)

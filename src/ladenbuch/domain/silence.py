@@ -3,7 +3,6 @@
     unheard   changes of orders that the poll found and no webhook told of
     few       far fewer orders than in the same hours of earlier weeks
     overdue   something that should have happened by now
-    short     a bulk result of which not everything was read
 
 A detector knows no clock and no shop; what it says is raised and ended as an alarm by `workflows.silence`. Each has two
 thresholds, one to begin and a lower one to end, so that an alarm does not flicker.
@@ -133,8 +132,3 @@ def overdue(last: datetime, now: datetime, allowed: timedelta) -> tuple[Verdict,
     """Whether what happened last at `last` should have happened again; and the minutes since."""
     waited = now - last
     return "on" if waited > allowed else "off", max(0, waited // timedelta(minutes=1))
-
-
-def short(expected: int, read: int) -> bool:
-    """Whether a bulk result was read incompletely: Shopify counts its objects, so they must be as many."""
-    return expected != read

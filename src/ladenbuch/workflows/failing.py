@@ -25,7 +25,7 @@ from ladenbuch.workflows.context import Context
 log = logging.getLogger(__name__)
 
 #: What a dead letter is called where people read it.
-_NAMES: dict[str, str] = {"order": "Order", "letter": "Letter", "event": "Delivery", "saga": "Operation"}
+_NAMES: dict[str, str] = {"order": "Order", "letter": "Letter", "event": "Delivery"}
 _ALARM = "GAVE-UP"
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from ladenbuch import books, grants, inbox, tenants
 from ladenbuch.alarms import HOUSE, Alarm, end_alarm, open_alarms, raise_alarm
 from ladenbuch.db import Store, Transaction
-from ladenbuch.domain.silence import Change, Verdict, few, overdue, short, unheard
+from ladenbuch.domain.silence import Change, Verdict, few, overdue, unheard
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.workflows import lockout
 from ladenbuch.workflows.context import Context
@@ -69,17 +69,6 @@ def listened(ctx: Context, owner: tenants.Tenant, changes: Mapping[str, datetime
     found = unheard([Change(at, gid in told) for gid, at in heard_of.items()], last, now, ctx.thresholds)
     known = {(one.tenant, one.kind, one.subject) for one in door.read(Store.BOOKS, lambda tx: open_alarms(tx, tenant))}
     _say(ctx, tenant, "WEBHOOKS-SILENT", "", found.verdict, {"count": found.count}, known)
-
-
-def bulk_counted(ctx: Context, tenant: str, operation: str, expected: int, read: int) -> bool:
-    """Shopify counted `expected` objects in a bulk result and `read` were read: whether it is complete.
-
-    An incomplete one is an alarm until the same `operation` (any name that is the same next time) is read whole.
-    """
-    verdict: Verdict = "on" if short(expected, read) else "off"
-    facts = {"expected": expected, "read": read}
-    _say(ctx, tenant, "BULK-COUNT", operation, verdict, facts)
-    return verdict == "off"
 
 
 # -- the tick ----------------------------------------------------------------------------------------------------------
