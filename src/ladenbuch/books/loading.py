@@ -58,7 +58,7 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
             for row in of(money_lines)
             if f"gone:{row.key}" not in applied
         ),
-        bookings=tuple(Booked(row.key, row.payment_id, row.document_key, row.amount, True) for row in of(bookings)),
+        bookings=tuple(_booked(row) for row in of(bookings)),
         letters=frozenset(row.key for row in keys if row.kind == "letter" and row.done_at is not None),
         applied=applied,
         resolutions=answered,
@@ -74,6 +74,11 @@ def applied(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str,
     for row in tx.execute(sa.select(intents.c.order_id, intents.c.key).where(mine)):
         found.setdefault(row.order_id, set()).add(row.key)
     return {order_id: frozenset(keys) for order_id, keys in found.items()}
+
+
+def _booked(row: Any) -> Booked:
+    account = None if row.transaction_id else row.account  # without a line of ours sevdesk made one there
+    return Booked(row.key, row.payment_id, row.document_key, row.amount, True, account=account)
 
 
 def _hand(row: Any) -> Hand:

@@ -5,6 +5,8 @@ clearing+payouts, liability   a line of ours per transaction, `SHPTX <tx>`, that
 clearing-simple               booked on an offline account, where sevdesk makes the line
 feed                          the line a feed brought is found and linked, nothing is created
 bank, off                     nothing is booked from Shopify
+
+Which of these a transaction is in, its own instant says (`domain.modes`).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from ladenbuch.domain.facts import Facts, Problem, moved, moved_at
 from ladenbuch.domain.feed import FeedLine, Wanted, lines_of, look_again, still_open, wanted
 from ladenbuch.domain.gift_cards import CARD, GATEWAY, NO_CARDS, GiftCards
 from ladenbuch.domain.hands import paid_by_others
+from ladenbuch.domain.modes import Modes
 from ladenbuch.domain.order import Order, Payment
 from ladenbuch.domain.profile import LINED_MODES, MATCHED_MODES, OFFLINE_MODE, Gateway, Profile
 from ladenbuch.domain.reasons import Reason, because
@@ -74,26 +77,29 @@ def money(
     cards: GiftCards = NO_CARDS,
     feeds: Sequence[FeedLine] = (),
     now: datetime | None = None,
+    modes: Modes | None = None,
 ) -> Money:
     """Put every transaction on its account and link it, oldest first.
 
     `documents` are the invoices that stand (None: nothing is invoiced yet), `returned` what went back on which credit
     note. Never more is linked than an invoice carries; what is left over is OVERPAID, except what was given back
     meanwhile (`given_back`, minor units). `facts` are those of the order without the gift cards in `cards`. `feeds` are
-    the free lines that were looked up, `now` (aware UTC) tells how long one has been waited for.
+    the free lines that were looked up, `now` (aware UTC) tells how long one has been waited for. `modes` says how each
+    transaction is kept; without it `profile` counts for all of them.
     """
-    desk = _Desk(books, profile, now)
+    modes = modes or Modes((), profile, books)
+    desk = _Desk(books, profile, modes, now)
     made = desk.made
-    shares, over, covered = _shares(facts, books, profile, documents, given_back)
+    shares, over, covered = _shares(facts, books, profile, modes, documents, given_back)
     made.covered = covered
-    made.problems += _change_given(facts.order, profile)
+    made.problems += _change_given(facts.order, modes)
     for item in returned:
         shares.setdefault(item.payment_id, []).append((item.document_key, -item.amount))
     moving = [item for item in cards.payments or facts.order.payments if moved(item) and item.kind != "CHANGE"]
     moving = [item for item in moving if moved_at(item) is not None]
     matched = desk.matched(moving, shares, feeds)
     for payment in moving:
-        gateway = profile.gateway(payment.gateway, manual=payment.manual)
+        gateway = modes.gateway(payment)
         if gateway is None:
             made.problems.append(_unmapped(payment.gateway, payment.id))
             continue
@@ -136,7 +142,12 @@ def _unmapped(name: str | None, *facts: str) -> Problem:
 
 
 def _shares(
-    facts: Facts, books: Books, profile: Profile, documents: Sequence[PostedDocument] | None, given_back: int
+    facts: Facts,
+    books: Books,
+    profile: Profile,
+    modes: Modes,
+    documents: Sequence[PostedDocument] | None,
+    given_back: int,
 ) -> tuple[dict[str, list[Share]], dict[str, int], frozenset[str]]:
     """What each payment pays, those booked before first; how much too much each one is; which others have linked."""
     live = [item for item in documents or () if item.state != "cancelled"]
@@ -148,7 +159,7 @@ def _shares(
     theirs = paid_by_others(books)
     for document in live:
         open_rest[document.key] -= theirs.get(document.key, 0)
-    covered = _covered(facts, profile, shares, sum(theirs.get(item.key, 0) for item in live))
+    covered = _covered(facts, modes, shares, sum(theirs.get(item.key, 0) for item in live))
     if any(item.of_others for item in live):
         covered |= _before_us(facts, profile, shares)
     over: dict[str, int] = {}
@@ -157,7 +168,7 @@ def _shares(
         if payment.id in covered:
             continue
         back = change_of(facts.order, payment)
-        if back and not _by_design(profile, payment):
+        if back and not _by_design(modes, payment):
             continue  # a part of a line cannot be linked: it is asked about
         rest = payment.amount - back - sum(amount for _, amount in shares.get(payment.id, []))
         surplus = rest - sum(open_rest[item.key] for item in live)
@@ -173,9 +184,9 @@ def _shares(
     return shares, over, covered
 
 
-def _by_design(profile: Profile, payment: Payment) -> bool:
+def _by_design(modes: Modes, payment: Payment) -> bool:
     """Whether the money of a payment comes to sevdesk without us."""
-    gateway = profile.gateway(payment.gateway, manual=payment.manual)
+    gateway = modes.gateway(payment)
     return gateway is not None and gateway.mode in MATCHED_MODES
 
 
@@ -185,22 +196,22 @@ def change_of(order: Order, payment: Payment) -> int:
     return sum(item.amount for item in given if item.parent_id == payment.id)
 
 
-def _change_given(order: Order, profile: Profile) -> list[Problem]:
+def _change_given(order: Order, modes: Modes) -> list[Problem]:
     """CASH-ROUNDING where change came out of money that stands on an account of ours, or belongs to no payment.
 
     Where the money is booked by hand or by a bank's feed, the payment is simply smaller by it (facts 6).
     """
     known = {item.id for item in order.payments if moved(item) > 0}
     given = [item for item in order.payments if item.kind == "CHANGE" and moved(item)]
-    asked = [item for item in given if item.parent_id not in known or not _by_design(profile, item)]
+    asked = [item for item in given if item.parent_id not in known or not _by_design(modes, item)]
     ids = tuple(fact for item in asked for fact in (item.parent_id, item.id) if fact is not None)
     return [Problem("CASH-ROUNDING", "change was given in cash", ids, _BY_HAND)] if ids else []
 
 
-def _covered(facts: Facts, profile: Profile, shares: dict[str, list[Share]], theirs: int) -> frozenset[str]:
+def _covered(facts: Facts, modes: Modes, shares: dict[str, list[Share]], theirs: int) -> frozenset[str]:
     """The payments that somebody else has linked in sevdesk already (R14): those matched there by design first."""
     found = set()
-    for payment in sorted(facts.order.payments, key=lambda item: (not _by_design(profile, item), item.id)):
+    for payment in sorted(facts.order.payments, key=lambda item: (not _by_design(modes, item), item.id)):
         if moved(payment) > 0 and payment.id not in shares and 0 < payment.amount <= theirs:
             theirs -= payment.amount
             found.add(payment.id)
@@ -230,8 +241,8 @@ def _paid_twice(made: Money, books: Books, facts: Facts, payment: Payment) -> No
 class _Desk:
     """One order's money, transaction by transaction."""
 
-    def __init__(self, books: Books, profile: Profile, now: datetime | None) -> None:
-        self.books, self.profile, self.now = books, profile, now
+    def __init__(self, books: Books, profile: Profile, modes: Modes, now: datetime | None) -> None:
+        self.books, self.profile, self.modes, self.now = books, profile, modes, now
         self.made = Money()
         self.written = {item.payment_id: item for item in books.lines if item.done}
         self.booked = {item.key for item in books.bookings if item.done}
@@ -263,7 +274,8 @@ class _Desk:
 
         The account stands at minus the cards nobody has redeemed. It is no transfer yet: sevdesk's own are unproven.
         """
-        holder = self.profile.gateways.get(GATEWAY)
+        at = moved_at(payment)
+        holder = self.modes.at(GATEWAY, at) if at is not None else None
         part, key = f"{payment.id}/{CARD}", f"line:{payment.id.rsplit('/', 1)[-1]}:{CARD}"
         if holder is None or holder.mode != "liability":
             self.made.problems.append(_unmapped(GATEWAY, payment.id))
@@ -300,7 +312,7 @@ class _Desk:
         """The line of each payment a feed brought, of those that are not known yet; and which lines to look up."""
         accounts: dict[str, str] = {}
         for payment in payments:
-            gateway = self.profile.gateway(payment.gateway, manual=payment.manual)
+            gateway = self.modes.gateway(payment)
             known = payment.id in self.written or not shares.get(payment.id)
             if gateway is not None and gateway.mode == "feed" and gateway.account is not None and not known:
                 accounts[payment.id] = gateway.account

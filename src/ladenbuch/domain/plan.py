@@ -39,6 +39,7 @@ from ladenbuch.domain.hands import (
     strange_credit,
 )
 from ladenbuch.domain.later import beside_the_ledger, cancelled, changed_facts, later_facts, open_disputes, refund_money
+from ladenbuch.domain.modes import Modes
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.prepayment import partial_prepayment
 from ladenbuch.domain.profile import Profile, profile_at
@@ -110,9 +111,9 @@ def _planned(whole: Facts, books: Books, profiles: Sequence[Profile], now: datet
     basis = replace(basis, asked=taking.asked)
     if tax_point is None and books.invoice is None:
         early = basis if cards.settled else replace(basis, facts=whole)
-        return _before_tax_point(early, books, profile, timing, cards)
+        return _before_tax_point(early, books, profiles, profile, timing, cards)
     if cards.only:
-        return _only_cards(facts, books, profile, cards, tax_point)
+        return _only_cards(facts, books, profiles, profile, cards, tax_point)
     return _after_tax_point(basis, books, profiles, profile, cards)
 
 
@@ -143,7 +144,8 @@ def _after_tax_point(
     if not foreign:
         invoiced = standing if chain.documents and not theirs else None
         returned, feeds = chain.returned, basis.evidence.feeds
-        made = money(facts, books, profile, invoiced, returned, chain.overpaid_back, cards, feeds, basis.now)
+        modes = Modes.of(profiles, profile, books)
+        made = money(facts, books, profile, invoiced, returned, chain.overpaid_back, cards, feeds, basis.now, modes)
     waits = basis.asked is not None and basis.asked in attention  # then money may be for what is not invoiced yet
     attention += [item for item in made.problems if not (waits and item.code == "OVERPAID")]
     actions, still = _posting(books, profile, chain, standing, made, basis, theirs=bool(theirs))
@@ -184,11 +186,19 @@ def _strange_credits(books: Books, chain: Chain) -> list[Problem]:
     return [strange_credit(hand) for hand in found]
 
 
-def _only_cards(facts: Facts, books: Books, profile: Profile, cards: GiftCards, tax_point: TaxPoint | None) -> Plan:
+def _only_cards(
+    facts: Facts,
+    books: Books,
+    profiles: Sequence[Profile],
+    profile: Profile,
+    cards: GiftCards,
+    tax_point: TaxPoint | None,
+) -> Plan:
     """Nothing but multi-purpose gift cards was sold: their lines, and no document ever (2.5)."""
     order = facts.order
     attention = [*facts.problems, *foreign_money(order, profile)]
-    made = Money() if attention else money(facts, books, profile, cards=cards)
+    modes = Modes.of(profiles, profile, books)
+    made = Money() if attention else money(facts, books, profile, cards=cards, modes=modes)
     attention += made.problems + beside_the_ledger(order) + left_over(facts)
     said = () if finalised_by_hand(profile) else tuple(made.lines), tuple(open_disputes(order)), tuple(attention)
     excluded = None if attention else Problem("GIFT-CARDS-ONLY", ONLY_CARDS, (order.id,))
@@ -213,7 +223,9 @@ def _pinned(order: Order, books: Books, profiles: Sequence[Profile], dated: Prof
     return replace(pinned, gateways=gateways)
 
 
-def _before_tax_point(basis: Basis, books: Books, profile: Profile, when: Timed, cards: GiftCards) -> Plan:
+def _before_tax_point(
+    basis: Basis, books: Books, profiles: Sequence[Profile], profile: Profile, when: Timed, cards: GiftCards
+) -> Plan:
     """Nothing is taxed yet: wait. Money already received is written to its account at once (bookkeeping 4.2)."""
     facts, order = basis.facts, basis.facts.order
     attention = [item for item in facts.problems if item.code == "TEST-PAYMENT"]
@@ -227,7 +239,7 @@ def _before_tax_point(basis: Basis, books: Books, profile: Profile, when: Timed,
         if foreign:
             attention += foreign
         else:
-            made = money(facts, books, profile, cards=cards)
+            made = money(facts, books, profile, cards=cards, modes=Modes.of(profiles, profile, books))
             actions.extend(made.lines if not finalised_by_hand(profile) else ())
             attention += made.problems
         if order.cancelled_at is not None:

@@ -19,8 +19,9 @@ import sqlalchemy as sa
 
 from ladenbuch import books
 from ladenbuch.db import Store, Transaction, from_micros, to_micros
-from ladenbuch.domain.books import BESIDE
+from ladenbuch.domain.books import BESIDE, Books
 from ladenbuch.domain.certificate import MATCHED_THERE
+from ladenbuch.domain.modes import Modes
 from ladenbuch.domain.month import KnownOrder, ListedOrder, OurDocument, TheirDocument
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.reconciling import HANDS, KnownHand
@@ -367,6 +368,6 @@ def _matched(ctx: Context, tenant: str, profiles: Sequence[Profile], order_id: s
             raise
         return False  # how it was paid went with its buyer: what differs is said
     order = order_from_envelope(json.loads(envelope))
-    profile = profile_at(profiles, order.processed_at)
-    modes = [profile.gateway(item.gateway, manual=item.manual) for item in order.payments]
-    return all(mode is not None and mode.mode in _THEIRS for mode in modes)
+    modes = Modes.of(profiles, profile_at(profiles, order.processed_at), Books())
+    ways = [modes.gateway(item) for item in order.payments]
+    return all(way is not None and way.mode in _THEIRS for way in ways)
