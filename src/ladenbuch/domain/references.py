@@ -132,9 +132,8 @@ class Names:
         one, other = tokens[index], tokens[index + 1]
         if not re.fullmatch(r"[ .\n-]{1,2}", text[one.end() : other.start()]):
             return []
-        return [
-            (name, WEAK) for name in self._known.get(_digits(one[0] + other[0]), ()) if len(name.number) > _SHORTEST
-        ]
+        found = self._known.get(_digits(one[0] + other[0]), ())
+        return [(name, strength) for name in found if len(name.number) > _SHORTEST]
 
 
 def called_otherwise(text: str, known: Mapping[str, object] | Iterable[str] = ()) -> list[str]:
