@@ -8,6 +8,15 @@ the published one; what it enforces is the vendor's, with the figures of the pub
 from ladenbuch.simulators.shopify.served import create_app, deliver_forever
 from ladenbuch.simulators.shopify.simulator import ShopifySimulator
 from ladenbuch.simulators.shopify.webhooks import DEFAULT_TOPICS, Delivery
-from ladenbuch.simulators.shopify.world import DEFAULT_SCOPES, Shop
+from ladenbuch.simulators.shopify.world import DEFAULT_SCOPES, PAYMENT_SCOPES, Shop
 
-__all__ = ["DEFAULT_SCOPES", "DEFAULT_TOPICS", "Delivery", "Shop", "ShopifySimulator", "create_app", "deliver_forever"]
+__all__ = [
+    "DEFAULT_SCOPES",
+    "DEFAULT_TOPICS",
+    "PAYMENT_SCOPES",
+    "Delivery",
+    "Shop",
+    "ShopifySimulator",
+    "create_app",
+    "deliver_forever",
+]

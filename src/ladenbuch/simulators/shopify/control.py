@@ -6,6 +6,8 @@
 | GET deliveries  | the webhook log |
 | GET stats       | requests, throttled, max_requested_cost, points, deliveries by state |
 | GET exports     | the bulk operations of all shops |
+| POST payments   | ``{"shop", "terms"?, "fates"?: ["failed", …], "active"?}``: balance and payouts as they are |
+| POST adjust     | ``{"shop", "cents", "type"?, "fee"?, "reason"?}``: Shopify books something of its own |
 | POST lives      | ``[life, …]`` or ``{"lives": […]}`` |
 | POST advance    | ``{"until": instant, "stamp": false}`` |
 | POST play       | ``{"seconds": 20}``, served mode only: all loaded events spread over so many seconds |
@@ -89,6 +91,14 @@ def _charge(simulator: ShopifySimulator, body: dict[str, Any]) -> None:
         simulator.agree(body["shop"], body["charge"])
 
 
+def _payments(simulator: ShopifySimulator, body: dict[str, Any]) -> Any:
+    payments = simulator.payments(body["shop"])
+    payments.set_terms(**body.get("terms") or {})
+    payments.fates += [str(fate) for fate in body.get("fates") or []]
+    payments.active = bool(body.get("active", payments.active))
+    return payments.truth()
+
+
 _GET: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
     "truth": lambda s, _: s.truth(),
     "deliveries": lambda s, _: {"deliveries": s.deliveries()},
@@ -110,6 +120,8 @@ _POST: dict[str, Callable[[ShopifySimulator, Any], Any]] = {
     "consent": lambda s, b: _done(lambda: s.ask_consent(b["shop"], bool(b.get("asks", True)))),
     "link": lambda s, b: {"url": s.install_link(b["shop"], b["app_url"])},
     "lose": lambda s, b: _done(lambda: s.lose_grants(int(b.get("count", 0)), float(b.get("share", 0.0)))),
+    "payments": _payments,
+    "adjust": lambda s, b: _done(lambda: s.adjust(b.pop("shop"), int(b.pop("cents")), **b)),
     "refuse": lambda s, b: _done(
         lambda: s.refuse_next(
             b["shop"],

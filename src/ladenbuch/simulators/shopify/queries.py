@@ -34,6 +34,8 @@ GUARDED = {
     ("LineItem", "variant"): "read_products",
     ("Refund", "return"): "read_returns",
     ("ReturnAgreement", "return"): "read_returns",
+    ("QueryRoot", "shopifyPaymentsAccount"): "read_shopify_payments_payouts",
+    ("QueryRoot", "disputes"): "read_shopify_payments_disputes",
     ("Mutation", "orderMarkAsPaid"): "write_orders",
     ("Mutation", "orderCreateManualPayment"): "write_orders",
     ("Mutation", "tagsAdd"): "write_orders",
@@ -236,7 +238,8 @@ _STATES: dict[str, Callable[[Snapshot], bool]] = {
 }
 
 
-def _terms(query: str) -> Iterator[tuple[str, str, str]]:
+def search_terms(query: str) -> Iterator[tuple[str, str, str]]:
+    """Each term of a search as field, operator, value; raises GraphQLError for what the simulator does not know."""
     for match in _TERM.finditer(query):
         if match["or"]:
             raise GraphQLError("The simulator's order search knows AND only.", extensions={"code": "BAD_USER_INPUT"})
@@ -254,9 +257,9 @@ def _matcher(name: str, op: str, value: str) -> Callable[[Snapshot], bool] | Non
         except ValueError:
             raise GraphQLError(f"Invalid timestamp for query filter `{name}`.") from None
         key = _INSTANTS[name]
-        return lambda o: bool(o.get(key)) and _compare(to_instant(o[key]), op, bound)
+        return lambda o: bool(o.get(key)) and compared(to_instant(o[key]), op, bound)
     if name == "id":
-        return lambda o: _compare(gid_number(o["id"]) or 0, op, gid_number(value) or 0)
+        return lambda o: compared(gid_number(o["id"]) or 0, op, gid_number(value) or 0)
     if name in ("name", "default"):
         wanted = value.lstrip("#").lower()
         return lambda o: str(o.get("name", "")).lstrip("#").lower() == wanted
@@ -273,7 +276,8 @@ def _matcher(name: str, op: str, value: str) -> Callable[[Snapshot], bool] | Non
     return None
 
 
-def _compare(left: Any, op: str, right: Any) -> bool:
+def compared(left: Any, op: str, right: Any) -> bool:
+    """`left` op `right`; no operator means equal."""
     if op == ">=":
         return bool(left >= right)
     if op == "<=":
@@ -294,7 +298,7 @@ def found_orders(
     call: Call, query: str | None = None, sortKey: str = "PROCESSED_AT", reverse: bool = False
 ) -> list[Any]:
     """All orders a search finds and the app may see, sorted."""
-    terms = list(_terms(query or ""))
+    terms = list(search_terms(query or ""))
     tests = [] if any(name == "status" for name, _, _ in terms) else [_STATES["open"]]
     for name, op, value in terms:
         test = _matcher(name, op, value)

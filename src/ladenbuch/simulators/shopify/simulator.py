@@ -26,6 +26,8 @@ from ladenbuch.simulators.shopify.oauth import Grants
 from ladenbuch.simulators.shopify.partner import HOST as PARTNERS
 from ladenbuch.simulators.shopify.partner import Partners
 from ladenbuch.simulators.shopify.payloads import payloads
+from ladenbuch.simulators.shopify.payments import Payments
+from ladenbuch.simulators.shopify.payments_api import payments_resolvers
 from ladenbuch.simulators.shopify.queries import GUARDED, Call, guarded, query_resolvers, updated
 from ladenbuch.simulators.shopify.schema import Compiled, attach, compile_document, load_schema
 from ladenbuch.simulators.shopify.webhooks import DEFAULT_TOPICS, Delivery, Webhooks
@@ -47,7 +49,7 @@ VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
 def executable_schema() -> GraphQLSchema:
     """The subset schema with its resolvers and scope guards; built once per process."""
     schema = load_schema()
-    special = {**query_resolvers(), **mutation_resolvers(), **bulk_resolvers()}
+    special = {**query_resolvers(), **mutation_resolvers(), **bulk_resolvers(), **payments_resolvers()}
     attach(schema, special)
     for (kind, name), scope in GUARDED.items():
         named = schema.type_map.get(kind)
@@ -331,6 +333,7 @@ class ShopifySimulator:
         after = state.put(updated(step.snapshot, now) if stamp else step.snapshot)
         if "orders/delete" in step.topics:
             state.deleted.add(step.order_id)
+        state.payments.saw(before, after, now if stamp else min(step.at, now))
         state.fired_at.setdefault(step.order_id, {}).setdefault(step.index, now)
         self._emit(state, step.topics, before, after)
 
@@ -453,6 +456,20 @@ class ShopifySimulator:
         """The log of all deliveries: topic, order, headers' ids, state, attempts."""
         with self._lock:
             return [_delivery_row(d) for d in self._webhooks.log]
+
+    # -- Shopify Payments
+
+    def payments(self, shop: str) -> Payments:
+        """The shop's account as it is now: terms, entries, payouts, and the fates of payouts to come."""
+        with self._lock:
+            payments = self._states[shop].payments
+            payments.advance(self._clock())
+            return payments
+
+    def adjust(self, shop: str, cents: int, **more: Any) -> None:
+        """Shopify books something of its own on the shop's balance; see `Payments.adjust`."""
+        with self._lock:
+            self._states[shop].payments.adjust(self._clock(), cents, **more)
 
     # -- control
 

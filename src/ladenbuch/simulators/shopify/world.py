@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ladenbuch.simulators.shopify.cost import PLANS, Bucket
+from ladenbuch.simulators.shopify.payments import Payments
 
 Snapshot = dict[str, Any]
 Change = Callable[[Snapshot], Snapshot]
@@ -24,6 +25,8 @@ READ_SCOPES = (
     "read_fulfillments",
 )
 DEFAULT_SCOPES = (*READ_SCOPES, "write_orders")
+#: What an app asks for beside them to see payouts and disputes.
+PAYMENT_SCOPES = ("read_shopify_payments_payouts", "read_shopify_payments_disputes")
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class ShopState:
     index_lag: float = 0.0  # seconds for which a change is unknown to the search for orders
     throttle_next: list[tuple[int, float]] = field(default_factory=list)  # (status, Retry-After) of coming calls
     charges: Charges = field(default_factory=Charges)
+    payments: Payments = field(default_factory=Payments)
 
     def granted(self, scope: str) -> bool:
         """True when the shop granted `scope`; ``write_x`` implies ``read_x`` (facts 4.2)."""
@@ -171,7 +175,9 @@ def new_state(shop: Shop, now: datetime) -> ShopState:
     if shop.plan not in PLANS:
         raise ValueError(f"unknown plan {shop.plan!r}: one of {', '.join(PLANS)}")
     size, rate = PLANS[shop.plan]
-    return ShopState(shop, set(shop.scopes), Bucket(size, rate, float(size), now))
+    payments = Payments(shop.currency)
+    payments.advance(now)
+    return ShopState(shop, set(shop.scopes), Bucket(size, rate, float(size), now), payments=payments)
 
 
 def read_lives(lives: Iterable[Any]) -> list[tuple[str, Any, list[Step]]]:
