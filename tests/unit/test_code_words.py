@@ -29,6 +29,8 @@ NEVER = {
     "WEBHOOK-HEADERS": "a mark on a delivery, in the log",
     "WEBHOOK-XML": "a mark on a delivery, in the log",
     "WEBHOOK-SHOP": "an answer to whoever sent it",
+    "FEEDBACK-FORGED": "an answer to whoever sent it",
+    "FEEDBACK-SHAPE": "an answer to whoever sent it, or a command's",
     "API-VERSION": "a setting",
     "FILTER-SYNTAX": "a command's",
     "FILTER-UNSUPPORTED": "a command's",
