@@ -251,18 +251,16 @@ class Ladenbuch:
         """What workflows are given."""
         from ladenbuch.domain.retry import LADDERS
         from ladenbuch.domain.silence import Thresholds
-        from ladenbuch.mail.transport import Relays
         from ladenbuch.vat_rates import rate_table
         from ladenbuch.workflows.context import Context, Keeping, Timing, one_by_one
 
         settings = self.settings
-        urls = [url.get_secret_value() for url in settings.smtp_urls] or ["smtp://127.0.0.1:25"]
         return Context(
             database=self.database,
             vault=self.vault,
             shopify=self.shopify,
             sevdesk=self.sevdesk,
-            relays=self._relays or Relays(urls, track=self.calls.of("mail")),
+            relays=self._relays or self._make_relays(),
             clock=self.now,
             sleep=self._sleep,
             new_id=self._new_id,
@@ -291,6 +289,20 @@ class Ladenbuch:
             api_version=self.api_version,
             clock_off=self.clocks.off,
             vat_ids=(lambda vat_id, now: self._vat_ids.check(vat_id, now)) if settings.vies_url else None,
+        )
+
+    def _make_relays(self) -> Relays:
+        from ladenbuch.mail.transport import Relays
+
+        urls = [url.get_secret_value() for url in self.settings.smtp_urls] or ["smtp://127.0.0.1:25"]
+        speaks_http = any(not url.startswith(("smtp://", "smtps://")) for url in urls)
+        return Relays(
+            urls,
+            track=self.calls.of("mail"),
+            http=self._http if speaks_http else None,
+            turns=self.limits.relay,
+            clock=self.now,
+            sleep=self._sleep,
         )
 
     @cached_property

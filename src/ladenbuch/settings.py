@@ -104,7 +104,9 @@ class Settings(BaseSettings):
         description="The seller's own VAT id, if all shops are one seller's: then VIES gives a consultation number.",
     )
     smtp_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        (), description="Mail relays in order of preference, comma separated: smtp://user:password@host:port."
+        (),
+        description="Mail relays in order of preference, comma separated: smtp://user:password@host:port, or an "
+        "account with SendGrid, Mailgun, Amazon SES or Postmark.",
     )
     data_dir: Path = Field(
         Path("data"),
@@ -244,8 +246,9 @@ class Settings(BaseSettings):
     @field_validator("smtp_urls")
     @classmethod
     def _relays(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if any(not u.get_secret_value().startswith(("smtp://", "smtps://")) for u in value):
-            raise ValueError("each relay must start with smtp:// or smtps://")
+        known = ("smtp", "smtps", "sendgrid", "mailgun", "ses", "postmark")
+        if any(u.get_secret_value().partition("://")[0] not in known for u in value):
+            raise ValueError(f"each relay must start with one of {', '.join(f'{name}://' for name in known)}")
         return value
 
     @field_validator("database_url")

@@ -11,12 +11,14 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
 
 from ladenbuch.errors import UsageError
+from ladenbuch.mail.smtp import patience
 from ladenbuch.mail.transport import Accepted, Refused, Relay, Relays, TryLater, Uncertain, without_addresses
 
 Answer = str | None  # None: hang up without a word
@@ -384,3 +386,85 @@ def test_a_wrong_relay_url_names_the_setting_and_not_the_password(url: str) -> N
 
 def test_reasons_are_one_line_without_addresses() -> None:
     assert without_addresses("550 <a.b@example.org>\r\n unknown") == "550 <…> unknown"
+
+
+# -- order of preference, health, greylisting, rate -------------------------------------------------------------------
+
+
+class Clock:
+    """Stands still until it is moved; `sleep` moves it."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+def give(relays: Relays, **options: str) -> object:
+    return relays.send(letter(), "laden@example.org", "anna@example.org", lambda: None, **options)
+
+
+def test_s67_a_greylisting_server_gets_its_time_and_no_other_relay_is_asked(server: Callable[..., Server]) -> None:
+    grey, other = server(RCPT="451 4.7.1 Greylisted, please try again in 120 seconds"), server()
+    outcome, before = send(grey, other)
+    assert isinstance(outcome, TryLater) and outcome.stay and outcome.after == 120
+    assert outcome.code == "LETTER-DELAYED" and before.calls == 0
+    assert other.connections == 0, "there the wait would begin anew"
+    relays = Relays([other.url, grey.url], timeout=5)
+    del grey.script["RCPT"]
+    assert isinstance(give(relays, first=outcome.relay), Accepted)
+    assert (len(grey.stored), other.connections) == (1, 0), "asked where it was greylisted"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("Greylisted", 300), ("greylisting, wait 5 minutes", 300), ("Graylisted for 00:04:00", 300), ("60s", 60),
+     ("come back in 9999 seconds", 900), ("try in 1 min", 60)],
+)  # fmt: skip
+def test_patience_is_what_the_server_says_within_reason(said: str, seconds: float) -> None:
+    assert patience(said) == seconds
+
+
+def test_s67_a_dead_relay_costs_two_letters_a_moment_and_the_rest_nothing(server: Callable[..., Server]) -> None:
+    dead, alive, clock = server(greeting="421 4.3.2 shutting down"), server(), Clock()
+    relays = Relays([dead.url, alive.url], timeout=5, clock=clock, sleep=clock.sleep)
+    for _ in range(6):
+        assert isinstance(give(relays), Accepted)
+    assert (dead.connections, len(alive.stored)) == (2, 6), "left alone after two failures in a row"
+    clock.sleep(5.1)
+    assert isinstance(give(relays), Accepted)
+    assert dead.connections == 3, "one letter tries it"
+    clock.sleep(5.1)
+    assert isinstance(give(relays), Accepted)
+    assert dead.connections == 3, "it rests twice as long"
+    del dead.script["greeting"]
+    clock.sleep(6)
+    for _ in range(3):
+        assert isinstance(give(relays), Accepted)
+    assert len(dead.stored) == 3, "back in its turn"
+
+
+def test_s67_a_relay_that_takes_letters_and_never_answers_makes_two_uncertain_and_no_more(
+    server: Callable[..., Server],
+) -> None:
+    mute, alive = server(final=None, store_before_cut=True), server()
+    relays = Relays([mute.url, alive.url], timeout=5)
+    outcomes = [give(relays) for _ in range(5)]
+    assert [type(one).__name__ for one in outcomes] == ["Uncertain", "Uncertain", "Accepted", "Accepted", "Accepted"]
+    assert (len(mute.stored), len(alive.stored)) == (2, 3)
+
+
+def test_s67_no_relay_is_given_more_a_second_than_its_rate(server: Callable[..., Server]) -> None:
+    slow, next_, clock = server(), server(), Clock()
+    relays = Relays([f"{slow.url}?rate=0.5", next_.url], timeout=5, clock=clock, sleep=clock.sleep)
+    for _ in range(4):
+        assert isinstance(give(relays), Accepted)
+    assert (len(slow.stored), len(next_.stored)) == (1, 3), "who has no turn within a second goes on"
+    alone = Relays([f"{slow.url}?rate=0.1"], timeout=5, clock=clock, sleep=clock.sleep)
+    assert isinstance(give(alone), Accepted)
+    outcome = give(alone)
+    assert isinstance(outcome, TryLater) and outcome.after is not None and 8 < outcome.after <= 10

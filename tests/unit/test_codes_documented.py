@@ -21,6 +21,7 @@ NOT_CODES = {
     "AES-256-GCM": "a cipher",
     "ISO-8859-1": "an encoding",
     "CRAM-MD5": "an SMTP mechanism",
+    "AWS4-HMAC-SHA256": "Amazon's name of its signature",
 }
 
 

@@ -19,7 +19,8 @@ from ladenbuch import db
 from ladenbuch.domain import failures
 from ladenbuch.domain.failures import OTHER, TABLE, Failure
 from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable
-from ladenbuch.mail import transport
+from ladenbuch.mail import smtp, transport
+from ladenbuch.mail.providers.api import Answer, judged
 from ladenbuch.sevdesk.calls import Caller
 from ladenbuch.shopify.admin import Admin
 from ladenbuch.shopify.oauth import parse_token_response
@@ -257,10 +258,40 @@ def test_s31_smtp_replies(row: Failure, value: int | str) -> None:
     number = int((said or "4")[0] + "51") if len(said) != 3 else int(said)
     text = f"{said}1 x" if said.count(".") == 2 else "x"
     relay = transport.Relay.parse("smtp://relay.invalid")
-    outcome = transport._refusal(number, text, stage, relay)
+    outcome = smtp._refusal(number, text, stage, relay)
     assert isinstance(outcome, transport.TryLater | transport.Refused)
     assert outcome.code == row.code
     assert (isinstance(outcome, transport.Refused) and outcome.permanent) == (row.verdict == "never")
+
+
+@pytest.mark.parametrize(("row", "value"), rows("mail"))
+def test_s31_mail_providers(row: Failure, value: int | str) -> None:
+    from ladenbuch.mail.providers import mailgun, postmark, sendgrid, ses
+    from ladenbuch.mail.transport import Refused, TryLater, Uncertain
+
+    if row.sign == "exception":
+        assert failures.by_exception("mail", exception(str(value))) is row
+        return
+    text = str(value)
+    if row.sign == "status":
+        way, answer = postmark.WAY, Answer(status_of(value), {}, {"Message": "x"})
+    elif isinstance(value, int):
+        way, answer = postmark.WAY, Answer(422, {}, {"ErrorCode": value, "Message": "x"})
+    elif text in ("field to", "field message"):
+        way, answer = mailgun.WAY, Answer(400, {}, {"message": f"'{text[6:]}' parameter is wrong"})
+    elif text.startswith("field "):
+        way, answer = sendgrid.WAY, Answer(400, {}, {"errors": [{"field": f"{text[6:]}.0", "message": "x"}]})
+    elif text == "not verified":
+        said = {"message": "Email address is not verified."}
+        way, answer = ses.WAY, Answer(400, {"x-amzn-errortype": "MessageRejected:http://x"}, said)
+    else:
+        way, answer = ses.WAY, Answer(400, {}, {"__type": f"com.amazonaws#{text}", "message": "x"})
+    outcome = judged(way, answer, "relay", NOW)
+    if row.verdict == "ask":
+        assert isinstance(outcome, Uncertain)
+    else:
+        assert isinstance(outcome, TryLater | Refused) and outcome.code == row.code
+        assert (isinstance(outcome, Refused) and outcome.permanent) == (row.verdict == "never")
 
 
 def test_s31_smtp_the_relay_is_nobodys_letter() -> None:

@@ -86,6 +86,10 @@ async def _serve(world: World, ports: Mapping[str, int], ca: Path) -> None:
         from ladenbuch.simulators.vies import create_app as vies_app
 
         apps["vies"] = vies_app(clock=_wall, invalid=world.invalid, weather=Weather(world.faults, world.seed + 4))
+    if "post" in ports:
+        from ladenbuch.simulators.mail_providers import Post
+
+        apps["post"] = asgi(Post(_wall), Weather(world.faults, world.seed + 5))
     if "mail" in ports:
         mail = MailSimulator(port=ports["mail"], weather=Weather(world.faults, world.seed + 2), clock=_wall)
         try:

@@ -21,7 +21,7 @@ from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable, Usa
 
 Verdict = Literal["later", "never", "ask"]
 Fault = Literal["order", "tenant", "service"]
-Service = Literal["shopify", "oauth", "partner", "sevdesk", "smtp", "database", "ours"]
+Service = Literal["shopify", "oauth", "partner", "sevdesk", "smtp", "mail", "database", "ours"]
 #: What is looked at: an HTTP status, the service's own error code, words, the class of an exception, a named condition
 #: of the answer, a reply of SMTP after its stage, a result of SQLite, a state of PostgreSQL; `raised`: by us, as it is.
 Sign = Literal["status", "code", "words", "exception", "answer", "reply", "sqlite", "sqlstate", "raised"]
@@ -214,6 +214,27 @@ SMTP = (
             "the relay had the whole letter and its answer never came"),
 )  # fmt: skip
 
+#: SendGrid, Mailgun, Amazon SES and Postmark. `code`: the provider's own where it has one (numbers are Postmark's,
+#: names Amazon's), and the field SendGrid or Mailgun complain about. None of them documents a key that makes a repeated
+#: request harmless, and letters were seen to go out although a 5xx was answered: only 503 says that nothing was taken.
+MAIL = (
+    _later("mail", "exception", ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError",
+           "UnsupportedProtocol"), "LETTER-RELAY", "no connection to the provider; nothing was sent"),
+    Failure("mail", "exception", ("HTTPError",), "ask", "LETTER-UNCERTAIN", "order",
+            "the connection broke before the provider answered"),
+    _later("mail", "status", (408, 429, 503), "LETTER-RELAY", "the provider asks to wait, or is away"),
+    Failure("mail", "status", (500, 501, 502, *range(504, 600)), "ask", "LETTER-UNCERTAIN", "order",
+            "the provider failed while it had the whole letter"),
+    _never("mail", "status", (413,), "LETTER-REFUSED", "the letter is too large", fault="order"),
+    _later("mail", "status", (OTHER,), "LETTER-RELAY", "the provider refuses us, and every letter"),
+    _later("mail", "code", ("ThrottlingException", "TooManyRequestsException", "LimitExceededException", 100),
+           "LETTER-RELAY", "the provider asks to wait"),
+    _never("mail", "code", (300, 406, 411, "MessageRejected", "field personalizations", "field content",
+           "field attachments", "field subject", "field to", "field message"), "LETTER-REFUSED",
+           "the provider refuses this letter or its recipient", fault="order"),
+    _later("mail", "code", ("not verified",), "LETTER-RELAY", "the provider does not know the sender as ours"),
+)  # fmt: skip
+
 _UNWRITABLE = (
     "free disk space or make the data folder writable; nothing was half-written, work goes on by itself afterwards"
 )
@@ -268,7 +289,7 @@ OURS = (
            "PAYMENT-NOT-LINKED TAX-THRESHOLD"),
 )  # fmt: skip
 
-TABLE: tuple[Failure, ...] = (*SHOPIFY, *OAUTH, *PARTNER, *SEVDESK, *SMTP, *DATABASE, *OURS)
+TABLE: tuple[Failure, ...] = (*SHOPIFY, *OAUTH, *PARTNER, *SEVDESK, *SMTP, *MAIL, *DATABASE, *OURS)
 
 #: A wrong setting (`UsageError`), whatever its code.
 SETTING = next(row for row in OURS if row.code == "SETTING")
@@ -330,6 +351,7 @@ _TITLES: Mapping[Service, str] = {
     "partner": "Shopify's Partner API",
     "sevdesk": "sevdesk",
     "smtp": "Mail relays",
+    "mail": "Mail providers by HTTP",
     "database": "Our databases",
     "ours": "Raised by us",
 }

@@ -72,6 +72,10 @@ class Limits:
         """The requests of a client of Shopify's Partner API: never more than four arrive in a second."""
         return self._pace("partner", client_id, PARTNER_RATE, burst=1.0)
 
+    def relay(self, name: str, rate: float) -> Bucket:
+        """The letters a second a mail relay is given, by all of us together."""
+        return self._pace("mail", name, rate).bucket
+
     def breaker(self, service: str, tenant: str) -> Breaker:
         """The circuit breaker of a tenant's calls to a service (shopify, sevdesk)."""
         with self._lock:

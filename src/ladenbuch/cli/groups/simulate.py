@@ -82,6 +82,14 @@ def simulate_mail(
     run(World(seed, 0, "domestic", faults), {"mail": port, "inbox": control_port})
 
 
+@group.command("post")
+def simulate_post(port: Port = 9006, seed: Seed = 7, faults: Faults = "calm") -> None:
+    """Stand-ins for SendGrid, Mailgun, Amazon SES and Postmark, each below its name; what they took under /_control."""
+    from ladenbuch.cli.simulate import World, run
+
+    run(World(seed, 0, "domestic", faults), {"post": port})
+
+
 @group.command("vies")
 def simulate_vies(
     port: Port = 9005,
