@@ -247,6 +247,9 @@ def _of_letters() -> None:
         ask("retry", lambda w, tx, t, k=key: outbox.retry(tx, t, k, RUN, NOW, due_at=LATER, reason="why"))
         ask("failed", lambda w, tx, t, k=key: outbox.failed(tx, t, k, RUN, NOW, "why"))
         ask("redrive", lambda w, tx, t, k=key: outbox.redrive(tx, t, k, NOW, LATER))
+        ask("send_after_all", lambda w, tx, t, k=key: outbox.send_after_all(tx, t, k, NOW, LATER))
+        ask("arrived", lambda w, tx, t, k=key: outbox.arrived(tx, t, k, NOW, said="yes"))
+        ask("ask_later", lambda w, tx, t, k=key: outbox.ask_later(tx, t, k, LATER))
         ask("promise", lambda w, tx, t, k=key: outbox.promise(
             tx, t, key=k, kind="i", order_id=OPEN, document_id=None, sealed_payload=_SEALED, now=NOW))  # fmt: skip
     ask("withdraw", lambda w, tx, t: outbox.withdraw(tx, t, w.ids["order"], NOW, "why"))
@@ -254,6 +257,7 @@ def _of_letters() -> None:
     ask("erase_all", lambda w, tx, t: outbox.erase_all(tx, t))
     ask("of_order", lambda w, tx, t: outbox.of_order(tx, t, w.ids["order"]))
     ask("counts", lambda w, tx, t: outbox.counts(tx, t))
+    ask("doubts", lambda w, tx, t: [one for one in outbox.doubts(tx, NOW, 100) if one.tenant == t], system=True)
     ask("due", lambda w, tx, t: [one for one in outbox.due(tx, NOW, 100) if one.tenant == t], system=True)
 
 

@@ -5,7 +5,8 @@
         └─────── retry ───────┴──────── retry (refused for now) ─┘  └───> uncertain   nobody knows
 
 `sending` is committed before the last moment at which the relay may take the letter. A row found in `sending`
-by another run is uncertain (LETTER-UNCERTAIN): it may have gone out, so it is never sent again by itself.
+by another run is uncertain (LETTER-UNCERTAIN): it may have gone out, so it is never sent again by itself. A person says
+that it arrived or sends it after all; where the relay can be asked, `due_at` of an uncertain letter is when it is.
 Every step is a compare-and-set on the run that holds the letter; False tells a run that it holds it no more.
 """
 
@@ -97,7 +98,7 @@ _CLAIM = _step(
     claimed_at=sa.bindparam("now"),
 )
 _ABANDON = _step((_c.state == "sending") & (_c.run_id != sa.bindparam("r")), state="uncertain", reason=_ABANDONED)
-_SEND = _step((_c.state == "promised") & _MINE, state="sending")
+_SEND = _step((_c.state == "promised") & _MINE, state="sending", message_id=sa.bindparam("id", type_=sa.Text))
 _ACCEPT = _step(
     sa.or_(_c.state == "sending", _c.state == "uncertain") & _MINE,
     state="accepted",
@@ -106,9 +107,24 @@ _ACCEPT = _step(
     reply=sa.bindparam("said"),
     reason=None,
 )
-_UNSURE = _step(_SENDING, state="uncertain", reason=_REASON)
-_RETRY = _step(_HELD, state="promised", due_at=sa.bindparam("due"), reason=_REASON, **_FREE)
+_BY = sa.bindparam("by", type_=sa.Text)
+_UNSURE = _step(_SENDING, state="uncertain", reason=_REASON, relay=_BY, due_at=sa.bindparam("due"))
+_RETRY = _step(_HELD, state="promised", due_at=sa.bindparam("due"), reason=_REASON, relay=_BY, **_FREE)
 _FAIL = _step(_HELD, state="failed", reason=_REASON)
+_DOUBTFUL = _c.state == "uncertain"
+_SEND_AFTER_ALL = _step(_DOUBTFUL, state="promised", due_at=sa.bindparam("due"), relay=None, **_FREE)
+_ARRIVED = _step(_DOUBTFUL, state="accepted", reason=None, reply=sa.bindparam("said"))
+_ASK_LATER = Statement(
+    sa.update(letters)
+    .where(_c.tenant == sa.bindparam("t"), _c.key == sa.bindparam("k"), _DOUBTFUL)
+    .values(due_at=sa.bindparam("due"))
+)
+_DOUBTS = Statement(
+    sa.select(letters)
+    .where(_DOUBTFUL, _c.due_at <= sa.bindparam("now"))
+    .order_by(_c.due_at, _c.tenant, _c.key)
+    .limit(sa.bindparam("n", type_=sa.Integer))
+)
 _REDRIVE = _step(_c.state == "failed", state="promised", due_at=sa.bindparam("due"), **_FREE)
 _RELEASE_EXECUTOR = _release(_c.executor == sa.bindparam("e"))
 _RELEASE_STALE = _release(_c.claimed_at < sa.bindparam("before"))
@@ -189,9 +205,12 @@ def claim(
     return None
 
 
-def sending(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime) -> bool:
-    """From here on the letter may go out. Commit this before the relay can accept; only on True go on."""
-    return _SEND.change(tx, t=tenant, k=letter_id, r=run_id, now=to_micros(now)) == 1
+def sending(
+    tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, message_id: str | None = None
+) -> bool:
+    """From here on the letter may go out, under this Message-ID. Commit this before the relay can accept; only on True
+    go on."""
+    return _SEND.change(tx, t=tenant, k=letter_id, r=run_id, now=to_micros(now), id=message_id) == 1
 
 
 def accepted(
@@ -210,10 +229,22 @@ def accepted(
     return _ACCEPT.change(tx, t=tenant, k=letter_id, r=run_id, now=to_micros(now), **answer) == 1
 
 
-def uncertain(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, reason: str) -> bool:
-    """The connection broke after the last ambiguous moment: a person decides, nobody sends again."""
+def uncertain(
+    tx: Transaction,
+    tenant: str,
+    letter_id: str,
+    run_id: str,
+    now: datetime,
+    reason: str,
+    *,
+    relay: str | None = None,
+    ask_at: datetime | None = None,
+) -> bool:
+    """The connection broke after the last ambiguous moment: a person decides, nobody sends again. `ask_at`: when to ask
+    `relay` whether it has it."""
     which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
-    return _UNSURE.change(tx, **which, reason_=_without_addresses(reason)) == 1
+    due = to_micros(ask_at or now)
+    return _UNSURE.change(tx, **which, reason_=_without_addresses(reason), by=relay, due=due) == 1
 
 
 def retry(
@@ -225,16 +256,38 @@ def retry(
     *,
     due_at: datetime,
     reason: str,
+    relay: str | None = None,
 ) -> bool:
-    """Certainly not sent: promised again, due at `due_at`. Never call it when the outcome is unknown."""
+    """Certainly not sent: promised again, due at `due_at`, to be given to `relay` first. Never call it when the outcome
+    is unknown."""
     which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
-    return _RETRY.change(tx, **which, due=to_micros(due_at), reason_=_without_addresses(reason)) == 1
+    return _RETRY.change(tx, **which, due=to_micros(due_at), reason_=_without_addresses(reason), by=relay) == 1
 
 
 def failed(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, reason: str) -> bool:
     """Refused for good."""
     which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
     return _FAIL.change(tx, **which, reason_=_without_addresses(reason)) == 1
+
+
+def send_after_all(tx: Transaction, tenant: str, letter_id: str, now: datetime, due_at: datetime) -> bool:
+    """An uncertain letter is promised anew, whether it arrived or not; False when it is not uncertain any more."""
+    return _SEND_AFTER_ALL.change(tx, t=tenant, k=letter_id, now=to_micros(now), due=to_micros(due_at)) == 1
+
+
+def arrived(tx: Transaction, tenant: str, letter_id: str, now: datetime, *, said: str) -> bool:
+    """An uncertain letter was accepted after all, as `said` tells; False when it is not uncertain any more."""
+    return _ARRIVED.change(tx, t=tenant, k=letter_id, now=to_micros(now), said=_without_addresses(said)) == 1
+
+
+def doubts(tx: Transaction, now: datetime, limit: int) -> list[Letter]:
+    """Uncertain letters whose relay is to be asked now, of every tenant the door shows."""
+    return [_letter(row) for row in _DOUBTS.rows(tx, now=to_micros(now), n=limit)]
+
+
+def ask_later(tx: Transaction, tenant: str, letter_id: str, due_at: datetime) -> bool:
+    """The relay of an uncertain letter is to be asked again at `due_at`."""
+    return _ASK_LATER.change(tx, t=tenant, k=letter_id, due=to_micros(due_at)) == 1
 
 
 def redrive(tx: Transaction, tenant: str, letter_id: str, now: datetime, due_at: datetime) -> bool:

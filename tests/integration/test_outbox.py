@@ -114,6 +114,32 @@ def test_a_letter_found_in_sending_by_another_run_is_uncertain_and_never_sent_ag
     assert state(database) == "accepted"
 
 
+def test_s67_a_person_says_that_a_doubtful_letter_arrived_or_sends_it_after_all(database: Database) -> None:
+    def doubtful(tx: Transaction, key: str) -> None:
+        promise(tx, key=key)
+        outbox.claim(tx, "t1", key, f"r-{key}", NOW)
+        outbox.sending(tx, "t1", key, f"r-{key}", NOW, message_id=f"<{key}@x>")
+        outbox.uncertain(tx, "t1", key, f"r-{key}", NOW, "no answer", relay="postmark", ask_at=NOW + MINUTE)
+
+    for key in ("came", "lost"):
+        run(database, lambda tx, key=key: doubtful(tx, key))
+    seen = database.system("deliver").read(Store.BOOKS, lambda tx: outbox.doubts(tx, NOW + MINUTE, 10))
+    assert [(one.id, one.relay, one.message_id) for one in seen] == [
+        ("came", "postmark", "<came@x>"), ("lost", "postmark", "<lost@x>")]  # fmt: skip
+    assert run(database, lambda tx: outbox.ask_later(tx, "t1", "lost", NOW + 2 * MINUTE))
+    assert len(database.system("deliver").read(Store.BOOKS, lambda tx: outbox.doubts(tx, NOW + MINUTE, 10))) == 1
+    assert run(database, lambda tx: outbox.arrived(tx, "t1", "came", NOW + MINUTE, said="postmark has it"))
+    assert run(database, lambda tx: outbox.send_after_all(tx, "t1", "lost", NOW + MINUTE, NOW + MINUTE))
+    assert (state(database, "came"), state(database, "lost")) == ("accepted", "promised")
+    assert [one.id for one in run(database, lambda tx: outbox.due(tx, NOW + MINUTE, 10))] == ["lost"]
+    for again in (outbox.arrived, outbox.send_after_all):
+        more = {"said": "x"} if again is outbox.arrived else {"due_at": NOW}
+        assert not run(database, lambda tx, again=again, more=more: again(tx, "t1", "came", NOW, **more))
+    assert not run(database, lambda tx: outbox.accepted(tx, "t1", "lost", "r-lost", NOW + MINUTE, **ACCEPTED)), (
+        "the run that lost it holds it no more"
+    )
+
+
 def test_what_a_dead_executor_held_is_released_or_uncertain(database: Database) -> None:
     def held(tx: Transaction) -> None:
         for key, executor in (("unsent", "dead"), ("sent", "dead"), ("alive", "other")):
