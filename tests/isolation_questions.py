@@ -67,6 +67,7 @@ from ladenbuch.web.given_up import GivenUp
 from ladenbuch.web.reads import SqlReads
 from ladenbuch.workflows import (
     certify,
+    double_money,
     exporting,
     leaving,
     lifecycle,
@@ -610,6 +611,8 @@ def _of_work() -> None:
     ask("month_books.matched", lambda w, tx, t: [
         month_books._matched(w.ctx, t, w.ctx.profiles(t), one) for one in (*w.ids["orders"], "none")])  # fmt: skip
     ask("month_books.linked_lines", lambda w, tx, t: month_books.linked_lines(w.ctx, t, period(w, t), LATER))
+    ask("double_money.ours", lambda w, tx, t: double_money._ours(w.ctx, t, period(w, t), _Every()))
+    ask("double_money.expected", lambda w, tx, t: sorted(double_money._expected(w.ctx, t, set(range(5000))).items()))
     ask("month_books.known_hands", lambda w, tx, t: month_books.known_hands(w.ctx, t))
     ask("month_books.read_orders", lambda w, tx, t: orders_read(w, t))
     ask("certify.unsettled", lambda w, tx, t: certify.unsettled(w.ctx, t, [OPEN, HELD, DUE, w.ids["order"]]))
@@ -641,6 +644,13 @@ def _of_work() -> None:
         w.database.tenant(t), t, _question(OPEN), "exclude", actor="me", now=NOW), writes=True)  # fmt: skip
     ask("profile_change.store", lambda w, tx, t: profile_change.store(
         w.ctx, t, version(w, t), profile_change.effect(w.ctx, t, version(w, t))), writes=True)  # fmt: skip
+
+
+class _Every:
+    """Every account."""
+
+    def __contains__(self, account: object) -> bool:
+        return True
 
 
 def _replayed(w: World, tenant: str) -> Any:

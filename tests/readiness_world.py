@@ -82,6 +82,7 @@ class Office:
     ) -> None:
         self.now = datetime.now(UTC)
         self.sevdesk = SevdeskSimulator(lambda: datetime.now(UTC), DEFAULT_TOKEN, **switches)
+        self.sevdesk.world.accounts[self.sevdesk.account_id("Bank")].auto_map = False  # nothing to be said of it
         sold = replace(Shop(SHOP, plan="plus", client_id=TENANT), **(shop or {}))
         self.shopify = ShopifySimulator(lambda: datetime.now(UTC), client_secret=_SECRET, shops=[sold])
         if orders:

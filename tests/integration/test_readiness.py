@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from ladenbuch import audit, tenants
 from ladenbuch.cli.app import app
-from ladenbuch.cli.demo import GATEWAYS, SHOP, TENANT
+from ladenbuch.cli.demo import GATEWAYS, PROFILE, SHOP, TENANT
 from ladenbuch.db import Store
 from ladenbuch.domain.connected import AREAS, Finding
 from ladenbuch.domain.readiness import missing
@@ -353,6 +353,29 @@ def test_4_2_money_that_comes_twice_stops_the_start(open_office: Callable[..., O
     direct = {**GATEWAYS, "klarna": {"mode": "clearing+payouts", "account": bank}}
     third = open_office(profile={"gateways": direct}, orders=0)
     assert only(third.examine(), "DOUBLE-FEED").about == "klarna"
+
+
+def test_4_2_what_sevdesk_matches_on_its_own_is_said_of_their_accounts_too(open_office: Callable[..., Office]) -> None:
+    """autoMapTransaction is off on ours, and warned about where it is on at theirs."""
+    office = open_office()
+    ours = [item for item in office.sevdesk.world.accounts.values() if item.name.endswith("nicht importieren)")]
+    assert ours and not any(item.auto_map for item in ours)
+    office.sevdesk.world.accounts[office.sevdesk.account_id("Bank")].auto_map = True
+    found = only(office.examine(), "ACCOUNT-AUTO-MAP")
+    assert (found.level, found.about) == ("warn", "Bank")
+    office.human("archive", account=office.sevdesk.account_id("Bank"))
+    assert bad(office.examine()) == {}
+
+
+def test_4_2_a_version_that_is_not_in_force_yet_is_looked_at_too(open_office: Callable[..., Office]) -> None:
+    """DOUBLE-FEED from next month on keeps from starting today: nobody will look then."""
+    office = open_office()
+    office.human("connect", name="Bank zwei", bank_server="FINAPI")
+    twice = {**GATEWAYS, "bank_deposit": {"mode": "clearing+payouts"}}
+    data = {**json.loads(json.dumps(PROFILE)), "shop_key": TENANT, "gateways": twice}
+    start = office.now + timedelta(days=30)
+    office.database.tenant(TENANT).run(Store.BOOKS, lambda tx: tenants.add_profile(tx, TENANT, data, start, office.now))
+    assert only(office.examine(), "DOUBLE-FEED").about == "bank_deposit"
 
 
 def test_a_feed_needs_somebody_who_feeds_it_and_no_assignment_of_its_own(open_office: Callable[..., Office]) -> None:

@@ -64,7 +64,8 @@ def readiness(
         found += ready_taxes.of_account(the_account, profile)
         found += ready_seller.of_account(the_account, profile)
         found += ready_connection.of_others(tenancy)
-    found += ready_money.of_both(the_shop, the_account, profile)
+    later = [item for item in versions if item.effective_from > tenancy.now]
+    found += ready_money.of_both(the_shop, the_account, profile, later)
     found += ready_profile.of_profile(versions, the_shop, tenancy)
     found += ready_profile.of_letters(profile, tenancy)
     return _in_order(found)

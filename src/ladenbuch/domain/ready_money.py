@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from ladenbuch.domain.connected import AccountRead, Finding, PaymentAccount, ShopRead
 from ladenbuch.domain.profile import LINED_MODES, OFFLINE_MODE, Gateway, Profile
@@ -43,17 +43,25 @@ _DULL = frozenset(
 _BY_TRANSFER = re.compile(r"bank|vorkasse|überweisung|ueberweisung|rechnung|invoice|money.?order|wire", re.IGNORECASE)
 
 
-def of_both(shop: ShopRead | None, account: AccountRead | None, profile: Profile) -> Iterator[Finding]:
-    """The gateways of profile and shop, against the payment accounts."""
+def of_both(
+    shop: ShopRead | None, account: AccountRead | None, profile: Profile, later: Sequence[Profile] = ()
+) -> Iterator[Finding]:
+    """The gateways of profile and shop, against the payment accounts; what versions in force `later` change of them."""
     manual = _manual(shop, profile)
     if shop is not None:
         yield from _unmapped(shop, profile)
     if account is None:
         return
-    for name, gateway in _gateways(profile):
-        twice = _double_feed(account, name, gateway, manual=name in manual or _BY_TRANSFER.search(name) is not None)
-        yield twice or _account(account, name, gateway)
-        yield from _settings(account, name, gateway)
+    known: set[tuple[str, Gateway]] = set()
+    for version in (profile, *later):
+        for name, gateway in _gateways(version):
+            if (name, gateway) in known:
+                continue
+            known.add((name, gateway))
+            by_transfer = name in manual or _BY_TRANSFER.search(name) is not None
+            yield _double_feed(account, name, gateway, manual=by_transfer) or _account(account, name, gateway)
+            yield from _settings(account, name, gateway)
+    yield from _theirs(account, {gateway.account for _, gateway in known})
 
 
 def _gateways(profile: Profile) -> Iterator[tuple[str, Gateway]]:
@@ -196,6 +204,24 @@ def _double_feed(account: AccountRead, name: str, gateway: Gateway, *, manual: b
         " beenden",
         name,
     )
+
+
+def _theirs(account: AccountRead, ours: Collection[str | None]) -> Iterator[Finding]:
+    """Accounts no gateway names, whose lines sevdesk matches on its own: a payout or a transfer may pay any invoice
+    of that amount. What it matched is taken as payment (R14), so it is only said."""
+    for item in account.accounts:
+        if item.fed and item.active and item.auto_map and item.id not in ours:
+            yield Finding(
+                "warn",
+                "ACCOUNT-AUTO-MAP",
+                "money",
+                f"sevdesk matches the lines of {item.name!r} on its own and may pick another invoice of that amount",
+                f"sevdesk ordnet die Zeilen von {item.name!r} selbst zu und trifft womöglich eine andere Rechnung mit"
+                " diesem Betrag",
+                "switch off automatic assignment for this account in sevdesk, or look over what it assigned",
+                "Die automatische Zuordnung für dieses Konto in sevdesk abschalten oder nachsehen, was sie zuordnet",
+                item.name,
+            )
 
 
 def _names(account: PaymentAccount, words: list[str]) -> bool:

@@ -52,6 +52,7 @@ CASES: Mapping[str, Case] = {
     "PAYMENT-GONE": Case("unlinked", LOOK, True),
     "LINE-OFF": Case("elsewhere", NOTHING, True),
     "LINE-LOST": Case("elsewhere", NOTHING, True),
+    "MONEY-TWICE": Case("twice", NOTHING, True),
     "PAID-BY-HAND": Case("paid", LOOK, False),
     "DOCUMENT-DOUBLE": Case("doubled", BESIDE, True),
     "FACT-DOUBLE": Case("doubled", NOTHING, True),
@@ -69,7 +70,7 @@ CASES: Mapping[str, Case] = {
 SORTS = tuple(dict.fromkeys(case.sort for case in CASES.values()))
 #: What is named after the document in sevdesk: it has no other name.
 _THEIRS = frozenset(
-    {"LINE-OFF", "LINE-LOST", "DOCUMENT-DOUBLE", "DOCUMENT-STRANGER", "DOCUMENT-UNBOOKED", "DRAFT-LEFT"}
+    {"LINE-OFF", "LINE-LOST", "MONEY-TWICE", "DOCUMENT-DOUBLE", "DOCUMENT-STRANGER", "DOCUMENT-UNBOOKED", "DRAFT-LEFT"}
 )
 #: Hands our books know -> the code of the finding, and that of the question about it.
 HANDS: Mapping[str, tuple[str, str]] = {

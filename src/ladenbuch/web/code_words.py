@@ -46,6 +46,10 @@ BY_CODE: dict[str, tuple[str, str]] = {
         "Eine von uns verknüpfte Zahlung steht nicht mehr auf ihrem Konto.",
         "A payment we linked is not on its account any more.",
     ),
+    "MONEY-TWICE": (
+        "Dasselbe Geld steht auf einem Konto von uns und auf einem anderen, oder es sind zwei gleiche Zahlungen.",
+        "The same money stands on an account of ours and on another one, or there are two equal payments.",
+    ),
     "VAT-ID-MISSING": (
         "Einer Firma in der EU wurde keine Steuer berechnet, und ihre USt-IdNr. fehlt.",
         "A company in the EU was charged no tax and gave no VAT id.",

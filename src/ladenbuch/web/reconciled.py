@@ -23,6 +23,7 @@ TITLES: Mapping[str, _Pair] = {
     "cancelled": ("Von Hand storniert", "Cancelled by hand"),
     "unlinked": ("Gelöste Zahlungen", "Payments taken off"),
     "elsewhere": ("Anders bezahlt", "Paid otherwise"),
+    "twice": ("Dasselbe Geld auf zwei Konten", "The same money on two accounts"),
     "paid": ("Von Hand bezahlt", "Paid by hand"),
     "doubled": ("Doppelte Belege", "Doubled documents"),
     "foreign": ("Fremde Belege", "Foreign documents"),
@@ -45,6 +46,10 @@ SENTENCES: Mapping[str, _Pair] = {
         "another payment stands in the place of ours, which lies unlinked beside it",
     ),
     "LINE-LOST": ("unsere Zahlung dazu steht nicht mehr auf dem Konto", "the payment we linked is not on the account"),
+    "MONEY-TWICE": (
+        "derselbe Betrag steht innerhalb von zwei Tagen auf unserem Konto und noch einmal daneben",
+        "the same amount stands on our account and once more beside it, within two days",
+    ),
     "PAID-BY-HAND": ("wurde in sevdesk von Hand bezahlt", "was paid in sevdesk by hand"),
     "DOCUMENT-DOUBLE": ("steht mit demselben Vermerk neben unserem Beleg", "stands beside our document, with its note"),
     "FACT-DOUBLE": ("belegt etwas, das schon belegt ist", "documents what is documented already"),

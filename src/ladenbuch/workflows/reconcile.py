@@ -46,6 +46,7 @@ from ladenbuch.sevdesk.documents import content_hash
 from ladenbuch.sevdesk.listing import Kind, ListedDocument
 from ladenbuch.workflows.certify import Theirs, Told, month_of, patiently
 from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.double_money import still_twice, twice
 from ladenbuch.workflows.month_books import Kept, known_hands, linked_lines, read_orders, whose_money, with_ids
 from ladenbuch.workflows.preview import Period, follow, period_of, want
 
@@ -55,6 +56,10 @@ _BY = "reconcile"
 #: Days listed where sevdesk does not say what changed lately.
 _LATELY = timedelta(days=3)
 _KINDS: tuple[Kind, ...] = ("Invoice", "CreditNote")
+#: Sorts about lines on accounts, not about documents.
+_LINES = ("elsewhere", "twice")
+#: Pairs of lines that a look at changes asks for again; more are left to the night.
+_ASKED_AGAIN = 20
 #: How long a difference is looked at with every look at changes; later every night, and when its question is answered.
 _FRESH = timedelta(hours=1)
 
@@ -96,6 +101,8 @@ def reconcile(
         found = discrepancies(month, made, hands)
         told("payments in sevdesk")
         found += _lines(ctx, tenant, period, {item.key for item in found if item.key is not None})
+        told("money on other accounts")
+        found += twice(ctx, tenant, period)
         for item in found:
             look.found.setdefault(item.mark, item)
         look.orders += len(made.orders)
@@ -203,7 +210,7 @@ def _again(ctx: Context, tenant: str, seen: Sequence[Sighting]) -> dict[str, Dis
     """Which of these are still there: their orders and documents are read anew, by id."""
     marks = {item.discrepancy.mark for item in seen}
     orders = {item.discrepancy.order_id for item in seen if item.discrepancy.order_id is not None}
-    held = {one.held for one in (item.discrepancy for item in seen) if one.held and one.sort != "elsewhere"}
+    held = {one.held for one in (item.discrepancy for item in seen) if one.held and one.sort not in _LINES}
     look = _look_at(ctx, tenant, (), orders, held)
     still = {mark: item for mark, item in look.found.items() if mark in marks}
     settled = _settled(ctx, tenant, orders)
@@ -215,6 +222,8 @@ def _again(ctx: Context, tenant: str, seen: Sequence[Sighting]) -> dict[str, Dis
             there = not _number_exists(ctx, tenant, one.document or "")
         elif one.sort == "unlisted":
             there = _is_hidden(ctx, tenant, one.order_id or "")
+        elif one.sort == "twice":
+            there = still_twice(ctx, tenant, one)
         elif one.sort == "elsewhere":
             there = (_status(ctx, tenant, (one.held or "").partition("/")[2]) or 0) < LINKED
         else:
@@ -284,10 +293,12 @@ def _carried(ctx: Context, tenant: str, missed: Sequence[Sighting]) -> list[Sigh
     about it since, neither by us nor, as far as our books know, by a person."""
     now = ctx.clock()
     answered = {of_hand(hand).mark for hand in known_hands(ctx, tenant) if not hand.asked}
+    many = sum(item.discrepancy.sort == "twice" for item in missed) > _ASKED_AGAIN
     return [
         item
         for item in missed
-        if now - (item.cured_at or item.first_seen) > _FRESH and item.discrepancy.mark not in answered
+        if (many and item.discrepancy.sort == "twice")
+        or (now - (item.cured_at or item.first_seen) > _FRESH and item.discrepancy.mark not in answered)
     ]
 
 
