@@ -13,30 +13,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ladenbuch.errors import Rejected
-from ladenbuch.mail.letters import InvoiceLetter, invoice_letter, language_of, mailbox, plain
+from ladenbuch.mail.addresses import mailbox, plain
+from ladenbuch.mail.letters import Attached, Brand, Letter, file_name, language_of, write
 
 WHEN = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
-LETTER = InvoiceLetter(
-    letter_key="letter:tenant-1:inv:gid://shopify/Order/1001",
+BRAND = Brand(shop_name="Teeladen Müller", sender="rechnung@teeladen.example", reply_to="hallo@teeladen.example")
+LETTER = Letter(
+    key="letter:tenant-1:inv:gid://shopify/Order/1001",
+    kind="invoice",
     to_email="anna.beispiel@example.org",
     to_name="Anna Beispiel",
     locale="de-DE",
-    shop_name="Teeladen Müller",
-    sender="rechnung@teeladen.example",
-    reply_to="hallo@teeladen.example",
-    invoice_number="RE-1001",
-    order_name="#1001",
-    invoice_date=date(2026, 11, 5),
-    gross_minor=123456,
+    number="RE-1001",
+    order="#1001",
+    issued=date(2026, 11, 5),
+    amount=123456,
     currency="EUR",
     paid=True,
 )
+#: Fields of the branding, which the tests change with those of the letter.
+BRANDING = {field.name for field in dataclasses.fields(Brand)}
+Both = tuple[Letter, Brand]
 
 
-def received(letter: InvoiceLetter, pdf: bytes | None = b"%PDF-1.7 test") -> EmailMessage:
+def received(both: Both | Letter, pdf: bytes | None = b"%PDF-1.7 test") -> EmailMessage:
     """The letter as a mail program sees it: written to bytes and parsed again."""
-    raw = invoice_letter(letter, pdf, WHEN).as_bytes()
-    message = message_from_bytes(raw, policy=policy.default)
+    letter, brand = (both, BRAND) if isinstance(both, Letter) else both
+    files = [] if pdf is None else [Attached(file_name(letter.number), pdf)]
+    message = message_from_bytes(write(letter, brand, WHEN, files).as_bytes(), policy=policy.default)
     assert isinstance(message, EmailMessage)
     return message
 
@@ -47,8 +51,10 @@ def part(message: EmailMessage, kind: str) -> str:
     return str(body.get_content()).replace("\xa0", " ")
 
 
-def changed(**fields: object) -> InvoiceLetter:
-    return dataclasses.replace(LETTER, **fields)  # type: ignore[arg-type]
+def changed(**fields: object) -> Both:
+    brand = {name: value for name, value in fields.items() if name in BRANDING}
+    letter = {name: value for name, value in fields.items() if name not in BRANDING}
+    return dataclasses.replace(LETTER, **letter), dataclasses.replace(BRAND, **brand)  # type: ignore[arg-type]
 
 
 def test_german_letter() -> None:
@@ -85,8 +91,8 @@ def test_unpaid_letter_asks_for_the_transfer() -> None:
 
 
 def test_amounts_follow_the_currency() -> None:
-    assert "12.345 ¥" in part(received(changed(gross_minor=12345, currency="JPY")), "plain")
-    assert "0,07 €" in part(received(changed(gross_minor=7)), "plain")
+    assert "12.345 ¥" in part(received(changed(amount=12345, currency="JPY")), "plain")
+    assert "0,07 €" in part(received(changed(amount=7)), "plain")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +111,7 @@ def test_language(locale: str, language: str) -> None:
     assert language_of(locale) == language
 
 
-def test_the_pdf_is_attached_under_the_invoice_number() -> None:
+def test_the_pdf_is_attached_under_the_number() -> None:
     (attached,) = received(LETTER).iter_attachments()
     assert attached.get_filename() == "RE-1001.pdf"
     assert attached.get_content_type() == "application/pdf"
@@ -120,7 +126,7 @@ def test_without_a_pdf_no_attachment_is_promised() -> None:
 
 @pytest.mark.parametrize("number", ["../../etc/passwd", "RE/2026\\1", "a\r\nb", '"x"; filename="y.exe"', "…"])
 def test_the_attachment_name_is_always_a_plain_file_name(number: str) -> None:
-    (attached,) = received(changed(invoice_number=number)).iter_attachments()
+    (attached,) = received(changed(number=number)).iter_attachments()
     name = attached.get_filename() or ""
     assert name.endswith(".pdf")
     assert not set(name) & set('/\\\r\n"; ')
@@ -128,13 +134,13 @@ def test_the_attachment_name_is_always_a_plain_file_name(number: str) -> None:
 
 
 def test_the_message_id_belongs_to_the_key_not_to_the_attempt() -> None:
-    first = invoice_letter(LETTER, b"one", WHEN)
-    again = invoice_letter(changed(gross_minor=1), b"two", datetime(2027, 1, 1, tzinfo=UTC))
-    other = invoice_letter(changed(letter_key="another"), b"one", WHEN)
+    first = write(LETTER, BRAND, WHEN, [Attached("a.pdf", b"one")])
+    again = write(*changed(amount=1), datetime(2027, 1, 1, tzinfo=UTC), [Attached("a.pdf", b"two")])
+    other = write(*changed(key="another"), WHEN)
     assert first["Message-ID"] == again["Message-ID"] != other["Message-ID"]
     assert first["X-Ladenbuch-Letter"] == again["X-Ladenbuch-Letter"] != other["X-Ladenbuch-Letter"]
     assert first["X-Ladenbuch-Letter"] in first["Message-ID"]
-    assert LETTER.letter_key not in first.as_string(), "the key may name internal things"
+    assert LETTER.key not in first.as_string(), "the key may name internal things"
 
 
 def test_same_input_same_words() -> None:
@@ -143,14 +149,14 @@ def test_same_input_same_words() -> None:
 
 def test_a_correction_tells_what_was_refunded_and_asks_for_nothing() -> None:
     """The word is Rechnungskorrektur (§14 (2), (4) no. 10 UStG)."""
-    german = received(changed(correction=True, invoice_number="GU-1007", paid=False))
+    german = received(changed(kind="correction", number="GU-1007", paid=False))
     assert german["Subject"] == "Ihre Rechnungskorrektur GU-1007 zur Bestellung #1001"
     for kind in ("plain", "html"):
         text = part(german, kind)
         assert "Rechnungskorrektur" in text and "GU-1007" in text and "1.234,56" in text
         assert "erstattet" in text and "überweisen" not in text
     assert next(german.iter_attachments()).get_filename() == "GU-1007.pdf"
-    english = received(changed(correction=True, invoice_number="GU-1007", locale="en"))
+    english = received(changed(kind="correction", number="GU-1007", locale="en"))
     assert english["Subject"] == "Correction GU-1007 of your invoice for order #1001"
     assert "Refunded" in part(english, "plain") and "transfer" not in part(english, "html")
 
@@ -159,7 +165,7 @@ def test_never_gutschrift_and_always_sie() -> None:
     """bookkeeping.md 3.3 no. 8: the word means self-billing in UStG § 14 (2)."""
     for paid, correction in ((True, False), (False, False), (True, True)):
         for pdf in (b"x", None):
-            message = received(changed(paid=paid, correction=correction), pdf)
+            message = received(changed(paid=paid, kind="correction" if correction else "invoice"), pdf)
             text = message["Subject"] + part(message, "plain") + part(message, "html")
             assert "gutschrift" not in text.lower()
             assert " du " not in text.lower()
@@ -167,10 +173,10 @@ def test_never_gutschrift_and_always_sie() -> None:
             assert "Ihre" in text
 
 
-TEXT_FIELDS = ("to_name", "shop_name", "invoice_number", "order_name")
+TEXT_FIELDS = ("to_name", "shop_name", "number", "order")
 
 
-@pytest.mark.parametrize("field", [*TEXT_FIELDS, "locale", "letter_key"])
+@pytest.mark.parametrize("field", [*TEXT_FIELDS, "locale", "key"])
 @pytest.mark.parametrize("breaker", ["\r\n", "\n", "\r", "\u2028", "\x85", "\x0b", "\0\r\n"])
 def test_a_line_break_in_a_field_adds_no_header(field: str, breaker: str) -> None:
     hostile = f"x{breaker}Bcc: eve@example.net{breaker}{breaker}Hello"
@@ -244,7 +250,7 @@ def test_real_names_survive(name: str) -> None:
 )  # fmt: skip
 def test_an_address_that_cannot_stand_on_an_envelope_is_rejected(address: str) -> None:
     with pytest.raises(Rejected) as caught:
-        invoice_letter(changed(to_email=address), None, WHEN)
+        write(*changed(to_email=address), WHEN)
     assert caught.value.code == "LETTER-ADDRESS"
     assert "anna" not in str(caught.value), "no personal data in an exception"
 
@@ -265,7 +271,7 @@ def test_usable_addresses(given_: str, wire: str) -> None:
 @pytest.mark.parametrize("field", ["sender", "reply_to"])
 def test_a_broken_branding_is_named_as_such(field: str) -> None:
     with pytest.raises(Rejected) as caught:
-        invoice_letter(changed(**{field: "no address\r\nBcc: eve@example.net"}), None, WHEN)
+        write(*changed(**{field: "no address\r\nBcc: eve@example.net"}), WHEN)
     assert caught.value.code == "LETTER-SENDER"
     assert field in str(caught.value)
 
@@ -288,7 +294,7 @@ def test_plain_is_one_line_and_idempotent(text: str) -> None:
     assert plain(line) == line
 
 
-@given(st.fixed_dictionaries({field: st.text(max_size=60) for field in TEXT_FIELDS}))
+@given(st.fixed_dictionaries({field: st.text(max_size=60).map("x".__add__) for field in TEXT_FIELDS}))
 def test_any_text_makes_a_well_formed_letter(fields: dict[str, str]) -> None:
     message = received(changed(**fields))
     assert not message.defects

@@ -214,7 +214,8 @@ def posted(books: Books) -> dict[str, Any]:
         ],
         "lines": {(item.key, item.amount, item.account, item.value_date) for item in books.lines},
         "bookings": {(item.key, item.document_key, item.amount) for item in books.bookings},
-        # The letter of an invoice that was cancelled later goes out live and is pointless late.
+        # The letter of an invoice that was cancelled later goes out live (and then the one about that) and is
+        # pointless late.
         "letters": {key for key in books.letters if not _cancelled(books, key)},
         "keys": {key for key in books.applied if not _cancelled(books, key)},
     }  # fmt: skip
@@ -222,7 +223,7 @@ def posted(books: Books) -> dict[str, Any]:
 
 def _cancelled(books: Books, key: str) -> bool:
     gone = {item.key for item in books.documents if item.state == "cancelled"}
-    return key.startswith("mail:") and key.removeprefix("mail:") in gone
+    return key.startswith("mail:") and key.removeprefix("mail:").removesuffix(":cancelled") in gone
 
 
 def test_live_late_and_skipping_schedules_post_the_same() -> None:

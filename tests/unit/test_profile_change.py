@@ -241,6 +241,8 @@ def test_every_choice_of_a_profile_is_told_when_it_changes() -> None:
             "default_gateway": Gateway("off", "9"),
             "eu_sales": {2026: 1},
             "retry": {"order": LADDERS["letter"]},
+            "letters_also": ("payment",),
+            "letters_texts": {"invoice.de.subject": "{number}"},
         }.get(name, new)
         if not changed_fields(LIVE, replace(LIVE, **{name: new})):  # type: ignore[arg-type]
             silent.add(name)

@@ -16,11 +16,21 @@ from ladenbuch.domain.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A letter that is due: which document it carries, to whom, in which language."""
+    """A letter that is due: which document it is about ('': none), to whom, in which language.
+
+    `kind` is invoice, correction, cancellation, payment or refund (`domain.lettering`). `at` (aware UTC) is when the
+    money moved: that of an invoice in full, where it is there. `amount` is in minor units of `currency`.
+    """
 
     document_key: str
     to: str = field(repr=False)
     locale: str = "de"
+    kind: str = "invoice"
+    at: datetime | None = None
+    amount: int = 0
+    currency: str = ""
+    order: str = ""  # its name and its buyer's, where no document says them
+    name: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ class Action:
             data |= {"account": self.booking.account} if self.booking.account is not None else {}
         if self.letter is not None:
             data |= {"document": self.letter.document_key, "locale": self.letter.locale}
+            data |= {} if self.letter.kind in ("invoice", "correction") else {"letter": self.letter.kind}
         return data
 
 
@@ -127,7 +138,7 @@ class Plan:
 
 def without_letter_address(item: Action) -> Action:
     """The action as it may be logged: no personal data."""
-    return replace(item, letter=replace(item.letter, to="")) if item.letter else item
+    return replace(item, letter=replace(item.letter, to="", name="")) if item.letter else item
 
 
 def finalise_key(document_key: str) -> str:

@@ -39,6 +39,7 @@ from ladenbuch.domain.hands import (
     strange_credit,
 )
 from ladenbuch.domain.later import beside_the_ledger, cancelled, changed_facts, later_facts, open_disputes, refund_money
+from ladenbuch.domain.lettering import of_cancellation, of_document, of_payments, of_refunds, paid_at
 from ladenbuch.domain.modes import Modes
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.prepayment import partial_prepayment
@@ -148,7 +149,7 @@ def _after_tax_point(
         made = money(facts, books, profile, invoiced, returned, chain.overpaid_back, cards, feeds, basis.now, modes)
     waits = basis.asked is not None and basis.asked in attention  # then money may be for what is not invoiced yet
     attention += [item for item in made.problems if not (waits and item.code == "OVERPAID")]
-    actions, still = _posting(books, profile, chain, standing, made, basis, theirs=bool(theirs))
+    actions, still = _posting(books, profiles, profile, chain, standing, made, basis, theirs=bool(theirs))
     waiting += still
     flap = [item for item in actions if item.key in books.applied]
     if flap:
@@ -240,7 +241,8 @@ def _before_tax_point(
             attention += foreign
         else:
             made = money(facts, books, profile, cards=cards, modes=Modes.of(profiles, profile, books))
-            actions.extend(made.lines if not finalised_by_hand(profile) else ())
+            posted = [*made.lines, *of_refunds(books, profiles, order)]
+            actions.extend(posted if not finalised_by_hand(profile) else ())
             attention += made.problems
         if order.cancelled_at is not None:
             attention.append(cancelled(order))
@@ -287,6 +289,7 @@ def finalised_by_hand(profile: Profile) -> bool:
 
 def _posting(
     books: Books,
+    profiles: Sequence[Profile],
     profile: Profile,
     chain: Chain,
     standing: list[PostedDocument],
@@ -304,6 +307,7 @@ def _posting(
         return actions, waiting
     now, order = basis.now, basis.facts.order
     cancels = {item.document_key: item for item in chain.cancels}
+    letters: list[Action] = []
     for document in (item for item in chain.documents if item.kind != "credit_note"):
         done, still = _document_actions(document, profile, now, chain.replaces.get(document.key, ()))
         actions += done
@@ -312,6 +316,8 @@ def _posting(
         if cancel is not None and cancel.key not in books.applied:
             after = (finalise_key(document.key),)
             actions.append(Action("cancel", cancel.key, because("cancel"), cancel.covers, after, document=document))
+        if cancel is not None:
+            letters += of_cancellation(document, cancel.key, books, profile, order)
     actions += made.payments
     for document in credits:
         assert isinstance(document.draft, CreditNoteDraft)
@@ -324,10 +330,12 @@ def _posting(
         actions += done
         waiting += still
     actions += made.refunds
+    paid_in_full = paid_at(standing, basis.facts.items)
     for document in (*standing, *credits):
         proof = _proof(document, books)
-        actions += [*proof, *_letter(document, books, profile, order, tuple(item.key for item in proof))]
-    return actions, waiting
+        keys, when = tuple(item.key for item in proof), paid_in_full.get(document.key)
+        actions += [*proof, *of_document(document, books, profile, order, keys, when)]
+    return [*actions, *letters, *of_payments(standing, books, profiles, order, paid_in_full)], waiting
 
 
 def _adoption(document: PostedDocument, books: Books) -> list[Action]:
@@ -376,22 +384,3 @@ def _proof(document: PostedDocument, books: Books) -> list[Action]:
         return []
     reason = because("xml")
     return [Action("xml", key, reason, (), (finalise_key(document.key),), document=document)]
-
-
-def _letter(
-    document: PostedDocument, books: Books, profile: Profile, order: Order, proof: tuple[str, ...] = ()
-) -> list[Action]:
-    """One letter per document, when the buyer has an address for it: pinned, and not erased in the shop since."""
-    key = f"mail:{document.key}"
-    to = document.draft.party.email
-    erased = not order.email and not (order.customer is not None and order.customer.email)
-    if not profile.letters or not to or erased or key in books.letters or document.state == "cancelled":
-        return []
-    if document.made_by == "adopted":
-        return []  # who wrote or finalised it also sent it
-    letter = Letter(document.key, to, document.draft.party.locale)
-    paper, paper_de = ("invoice", "Die Rechnung")
-    if document.kind == "credit_note":
-        paper, paper_de = ("credit note", "Die Rechnungskorrektur")
-    reason = because("letter", paper=paper, paper_de=paper_de)
-    return [Action("letter", key, reason, (), (finalise_key(document.key), *proof), letter=letter)]

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ladenbuch.domain import branding
 from ladenbuch.domain.retry import Ladder, ladder_of
 from ladenbuch.errors import Rejected
 
@@ -73,6 +74,17 @@ class Profile:
     draft_only: bool = True
     include_pos: bool = False
     letters: bool = True
+    letters_also: tuple[str, ...] = ()  # payment | refund: letters beyond those of documents
+    letters_by: str = "us"  # us | sevdesk: whose mail service hands documents over
+    letters_from: str = ""  # '' gives the installation's LADENBUCH_MAIL_FROM
+    letters_reply_to: str = ""
+    letters_bcc: str = ""  # the merchant's archive: gets a copy of each accepted letter
+    letters_colour: str = ""
+    letters_footer: str = ""  # what the law wants below business letters (§35a GmbHG, §37a HGB)
+    letters_account: str = ""  # where buyers are to transfer money to
+    letters_texts: Mapping[str, str] = field(default_factory=dict)  # the merchant's own words, see `branding`
+    alerts_to: str = ""  # whom the digest of what is wrong goes to
+    alerts_language: str = "de"
     e_invoices: str = "off"  # off | business: companies in Germany get an e-invoice
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
     default_gateway: Gateway | None = None
@@ -148,6 +160,8 @@ class Profile:
             values["default_gateway"] = _gateway("default_gateway", values["default_gateway"])
         values["eu_sales"] = _eu_sales(values.get("eu_sales", {}))
         values["retry"] = _retry(values.get("retry", {}))
+        values["letters_also"] = branding.also_of(values.get("letters_also", ()))
+        values["letters_texts"] = branding.texts_of(values.get("letters_texts", {}))
         profile = cls(**values)
         profile._check()
         return profile
@@ -163,8 +177,10 @@ class Profile:
                 value = value.isoformat()
             elif name in ("gateways", "retry"):
                 value = {key: item.as_json() for key, item in value.items()}
-            elif name == "eu_sales":
+            elif name in ("eu_sales", "letters_texts"):
                 value = dict(value)
+            elif name == "letters_also":
+                value = list(value)
             elif isinstance(value, Gateway):
                 value = value.as_json()
             data[name] = value
@@ -199,6 +215,7 @@ class Profile:
         for name in ("draft_only", "include_pos", "letters", "reverse_charge", "offline_refunds"):
             if not isinstance(getattr(self, name), bool):
                 raise Rejected("PROFILE", f"{name} must be true or false")
+        branding.check(self)
         days = self.dispatch_days
         if days is not None and (isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= 366):
             raise Rejected("PROFILE", "dispatch_days must be a number of days up to 366, or null")

@@ -160,6 +160,26 @@ _TABLE: Mapping[str, tuple[str, str, str, str, str, str]] = {
         "{paper_de} hat ihre Nummer: Der Käufer bekommt sie einmal.",
         "Without an address nothing would be sent.", "Ohne Adresse würde nichts verschickt.",
     ),
+    "letter_cancelled": (
+        "R5", "§14 (1), §14c UStG",
+        "The buyer was mailed the invoice, so they are told that it is cancelled.",
+        "Der Käufer hat die Rechnung bekommen, also erfährt er, dass sie storniert ist.",
+        "Had the invoice not been mailed, nobody would be written to.",
+        "Wäre die Rechnung nicht verschickt worden, würde niemandem geschrieben.",
+    ),
+    "letter_paid": (
+        "R20", "",
+        "The invoice was sent unpaid and is paid in full now: the buyer is thanked once.",
+        "Die Rechnung ging unbezahlt hinaus und ist jetzt ganz bezahlt: Der Käufer bekommt einmal Dank.",
+        "Paid before the invoice had its number, the invoice itself says so.",
+        "Vor der Rechnung bezahlt, sagt es die Rechnung selbst.",
+    ),
+    "letter_refund": (
+        "R3", "",
+        "Money went back and there is no document to correct: the buyer is told once.",
+        "Geld ging zurück, und es gibt keinen Beleg zu berichtigen: Der Käufer erfährt es einmal.",
+        "With an invoice its correction would say so.", "Mit einer Rechnung sagte es deren Korrektur.",
+    ),
 }  # fmt: skip
 
 

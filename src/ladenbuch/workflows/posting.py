@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 from ladenbuch import books, privacy
 from ladenbuch.db import Transaction
-from ladenbuch.domain.actions import Action
+from ladenbuch.domain.actions import Action, Letter
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.document import CreditNoteDraft
 from ladenbuch.errors import NotYet
+from ladenbuch.mail.letters import LetterKind
 from ladenbuch.workflows import booking, correcting, einvoice, foreign, invoicing, lettering
 from ladenbuch.workflows.clock import AGAIN, KIND
 from ladenbuch.workflows.contacts import contact_of
@@ -94,9 +96,10 @@ def _promise_letter(run: Run, action: Action) -> None:
     assert letter is not None
     if run.recovering:
         raise Unfound
-    document = document_of(run, letter.document_key)
-    sent = may_be_sent(run, document)
-    payload = {"to": letter.to, "locale": letter.locale, "document": letter.document_key}
+    document = document_of(run, letter.document_key) if letter.document_key else None
+    about = letter.kind if document is None else document.number
+    sent = document is not None and may_be_sent(run, document)
+    payload = _payload(run, letter)
     now = run.ctx.clock()
 
     def promise(tx: Transaction) -> None:
@@ -112,26 +115,39 @@ def _promise_letter(run: Run, action: Action) -> None:
         )
         if known.done:
             return
+        books.done(tx, run.tenant, action.key, now)
         if privacy.redacted(tx, run.tenant, run.order_id):
-            books.done(tx, run.tenant, action.key, now)
-            run.say(tx, "no-letter", f"No letter for {document.number}: the buyer's data was erased.")
+            run.say(tx, "no-letter", f"No letter for {about}: the buyer's data was erased.")
             return
         if sent:
-            books.done(tx, run.tenant, action.key, now)
-            run.say(tx, "no-letter", f"No letter for {document.number}: a person says that it was sent before.")
+            run.say(tx, "no-letter", f"No letter for {about}: a person says that it was sent before.")
             return
-        lettering.promise(
+        promised = lettering.promise(
             run.ctx,
             tx,
             run.tenant,
-            "correction" if document.kind == "credit_note" else "invoice",
+            cast("LetterKind", letter.kind),
             action.key,
             order_id=run.order_id,
-            document_id=document.sevdesk_id,
+            document_id=None if document is None else document.sevdesk_id,
             payload=payload,
+            since=letter.at if document is None else None,
         )
-        books.done(tx, run.tenant, action.key, now)
-        run.say(tx, "promised", f"The letter for {document.number} was promised.")
+        if promised:
+            run.say(tx, "promised", f"The letter for {about} was promised.")
 
     run.write(promise)
     run.ctx.wake("deliver")
+
+
+def _payload(run: Run, letter: Letter) -> dict[str, Any]:
+    """What of a letter is sealed until it goes out (see `lettering`)."""
+    said: dict[str, Any] = {"to": letter.to, "locale": letter.locale}
+    if letter.kind == "invoice" and letter.at is not None:
+        said["paid"] = True
+    if letter.kind in ("payment", "refund") and letter.at is not None:
+        day = run.ctx.profiles(run.tenant)[-1].local_date(letter.at)
+        said |= {"amount": letter.amount, "currency": letter.currency, "on": day.isoformat()}
+    if letter.document_key:
+        return said | {"document": letter.document_key}
+    return said | {"order": letter.order, "name": letter.name}
