@@ -99,7 +99,9 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.outbox",
         "ladenbuch.privacy",
         "ladenbuch.reconciliations",
+        "ladenbuch.suppressions",
         "ladenbuch.tenants",
+        "ladenbuch.used_signatures",
         "ladenbuch.vault",
     ),
 }
@@ -118,6 +120,7 @@ SYSTEM_REASONS = frozenset(
         "demo",  # the simulated day reads its result
         "dispatch",  # which marks of whom are due
         "doctor",  # the operator's self-check
+        "feedback",  # whose letter a mail provider tells of
         "health",  # live and ready checks
         "ingest",  # one group commit holds the webhooks of many shops
         "keep alive",  # whose refresh tokens nobody used for a week

@@ -1,31 +1,40 @@
 """Letters: promised in the transaction that makes them due, sent once, never two.
 
-    promised ──claim──> promised (held by a run) ──sending──> sending ──> accepted
+    promised ──claim──> promised (held by a run) ──sending──> sending ──> accepted ──> delivered | bounced | complained
         ^                     │                                  │  ├───> failed      refused for good
         └─────── retry ───────┴──────── retry (refused for now) ─┘  └───> uncertain   nobody knows
+                              └──> suppressed   its address gets no letters (`suppressions`)
 
 `sending` is committed before the last moment at which the relay may take the letter. A row found in `sending`
 by another run is uncertain (LETTER-UNCERTAIN): it may have gone out, so it is never sent again by itself. A person says
 that it arrived or sends it after all; where the relay can be asked, `due_at` of an uncertain letter is when it is.
+What relays tell later (`told`) comes twice, late and in any order, also before we wrote down that they took the letter,
+or of one that is uncertain; the strongest word holds (`domain.feedback.strength`).
 Every step is a compare-and-set on the run that holds the letter; False tells a run that it holds it no more.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
 from ladenbuch.db import Sealed, Statement, Store, Transaction, books_metadata, from_micros, insert_new, to_micros
+from ladenbuch.domain.feedback import Bounce, What, mark_of, strength
+from ladenbuch.errors import Retryable
 from ladenbuch.sealed import SealedColumn
 from ladenbuch.telemetry.trace import current
 
-State = Literal["promised", "sending", "accepted", "uncertain", "failed"]
-STATES: tuple[State, ...] = ("promised", "sending", "accepted", "uncertain", "failed")
+State = Literal[
+    "promised", "sending", "accepted", "delivered", "bounced", "complained", "uncertain", "failed", "suppressed"
+]
+STATES: tuple[State, ...] = get_args(State)
+#: A relay has it, whatever it told since.
+TAKEN: tuple[State, ...] = ("accepted", "delivered", "bounced", "complained")
 
 letters = sa.Table(
     "letters",
@@ -50,8 +59,14 @@ letters = sa.Table(
     sa.Column("reply", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("trace", sa.Text),  # of the run that promised it
+    sa.Column("mark", sa.Text),  # how it is named outside; NULL where an older process promised it meanwhile
+    sa.Column("recipient", sa.Text),  # the keyed hash of its address, since a relay was first asked
+    sa.Column("bounce", sa.Text),  # soft, refused, invalid; of a suppressed one, why its address is on the list
+    sa.Column("told_at", sa.BigInteger),  # when that happened of which a relay told
     sa.Index(None, "state", "due_at"),
     sa.Index(None, "tenant", "order_id"),
+    sa.Index(None, "mark"),
+    sa.Index(None, "tenant", "recipient"),
 )
 #: To whom a letter goes: the buyer's, so it goes when the order is forgotten.
 PAYLOADS = SealedColumn(
@@ -98,10 +113,18 @@ _CLAIM = _step(
     claimed_at=sa.bindparam("now"),
 )
 _ABANDON = _step((_c.state == "sending") & (_c.run_id != sa.bindparam("r")), state="uncertain", reason=_ABANDONED)
-_SEND = _step((_c.state == "promised") & _MINE, state="sending", message_id=sa.bindparam("id", type_=sa.Text))
+_SEND = _step(
+    (_c.state == "promised") & _MINE,
+    state="sending",
+    message_id=sa.bindparam("id", type_=sa.Text),
+    recipient=sa.bindparam("to", type_=sa.Text),
+)
+_UNANSWERED = sa.or_(_c.state == "sending", _c.state == "uncertain")
+_TOLD = sa.or_(_c.state == "delivered", _c.state == "bounced", _c.state == "complained")
 _ACCEPT = _step(
-    sa.or_(_c.state == "sending", _c.state == "uncertain") & _MINE,
-    state="accepted",
+    sa.or_(_UNANSWERED, _TOLD) & _MINE,
+    # A relay may tell of it before we have written down that it took it.
+    state=sa.case((_UNANSWERED, "accepted"), else_=_c.state),
     message_id=sa.bindparam("id"),
     relay=sa.bindparam("by"),
     reply=sa.bindparam("said"),
@@ -124,6 +147,32 @@ _DOUBTS = Statement(
     .where(_DOUBTFUL, _c.due_at <= sa.bindparam("now"))
     .order_by(_c.due_at, _c.tenant, _c.key)
     .limit(sa.bindparam("n", type_=sa.Integer))
+)
+_SUPPRESS = _step(
+    (_c.state == "promised") & _MINE,
+    state="suppressed",
+    recipient=sa.bindparam("to", type_=sa.Text),
+    bounce=sa.bindparam("why", type_=sa.Text),
+    reason=_REASON,
+    **_FREE,
+)
+_STRENGTH = sa.case(
+    (_c.state == "complained", strength("complained")),
+    (_c.state == "delivered", strength("delivered")),
+    ((_c.state == "bounced") & (_c.bounce == "soft"), strength("bounced", "soft")),
+    ((_c.state == "bounced") & (_c.bounce == "invalid"), strength("bounced", "invalid")),
+    (_c.state == "bounced", strength("bounced", "refused")),
+    else_=0,
+)
+# A promised letter that a run holds is about to be sent: whoever calls looks again.
+_WAITING = (_c.state == "promised") & _c.run_id.is_(None)
+_OUTSIDE = sa.or_(_UNANSWERED, _TOLD, _c.state == "accepted", _c.state == "failed", _WAITING)
+_TELL = _step(
+    _OUTSIDE & (sa.bindparam("strength_", type_=sa.Integer) > _STRENGTH),
+    state=sa.bindparam("what", type_=sa.Text),
+    bounce=sa.bindparam("bounce_", type_=sa.Text),
+    told_at=sa.bindparam("at", type_=sa.BigInteger),
+    reason=_REASON,
 )
 _REDRIVE = _step(_c.state == "failed", state="promised", due_at=sa.bindparam("due"), **_FREE)
 _RELEASE_EXECUTOR = _release(_c.executor == sa.bindparam("e"))
@@ -153,6 +202,32 @@ class Letter:
     reply: str | None
     reason: str | None
     trace: str | None = None
+    recipient: str | None = None
+    bounce: str | None = None
+    told_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A letter as somebody outside named it: whose it is, and to whom it went (keyed hash; None: not known)."""
+
+    tenant: str
+    id: str
+    mark: str
+    order_id: str
+    recipient: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """So many letters that came equally far. `old`: long enough ago to be judged; `relay`: who took them."""
+
+    state: State
+    bounce: str | None
+    relay: str | None
+    reason: str | None
+    old: bool
+    number: int
 
 
 def promise(
@@ -183,6 +258,7 @@ def promise(
         promised_at=to_micros(now),
         changed_at=to_micros(now),
         trace=current(),
+        mark=mark_of(key),
     )
 
 
@@ -206,11 +282,18 @@ def claim(
 
 
 def sending(
-    tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, message_id: str | None = None
+    tx: Transaction,
+    tenant: str,
+    letter_id: str,
+    run_id: str,
+    now: datetime,
+    message_id: str | None = None,
+    recipient: str | None = None,
 ) -> bool:
     """From here on the letter may go out, under this Message-ID. Commit this before the relay can accept; only on True
-    go on."""
-    return _SEND.change(tx, t=tenant, k=letter_id, r=run_id, now=to_micros(now), id=message_id) == 1
+    go on. `recipient`: the keyed hash of its address."""
+    which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
+    return _SEND.change(tx, **which, id=message_id, to=recipient) == 1
 
 
 def accepted(
@@ -288,6 +371,82 @@ def doubts(tx: Transaction, now: datetime, limit: int) -> list[Letter]:
 def ask_later(tx: Transaction, tenant: str, letter_id: str, due_at: datetime) -> bool:
     """The relay of an uncertain letter is to be asked again at `due_at`."""
     return _ASK_LATER.change(tx, t=tenant, k=letter_id, due=to_micros(due_at)) == 1
+
+
+def suppressed(
+    tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, *, recipient: str, why: str, reason: str
+) -> bool:
+    """Not sent: its address gets no letters, because of `why` (`domain.feedback.Cause`)."""
+    which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
+    return _SUPPRESS.change(tx, **which, to=recipient, why=why, reason_=reason) == 1
+
+
+def named(tx: Transaction, marks: Iterable[str]) -> list[Named]:
+    """The letters of these marks, of every tenant the door shows."""
+    columns = (_c.tenant, _c.key, _c.mark, _c.order_id, _c.recipient)
+    rows = tx.execute(sa.select(*columns).where(_c.mark.in_(sorted(set(marks)))).order_by(_c.tenant, _c.key))
+    return [Named(row.tenant, row.key, row.mark, row.order_id, row.recipient) for row in rows]
+
+
+def told(
+    tx: Transaction,
+    tenant: str,
+    letter_id: str,
+    now: datetime,
+    *,
+    what: What,
+    bounce: Bounce | None = None,
+    at: datetime,
+    reason: str | None = None,
+) -> bool:
+    """A relay tells what became of a letter; False when it is known already, weaker than what is known, or not ours.
+
+    Raises Retryable("STALE-RUN") while a run holds the letter and has not handed it over: tell it again.
+    """
+    which = {"t": tenant, "k": letter_id, "now": to_micros(now), "what": what, "bounce_": bounce, "at": to_micros(at)}
+    said = None if reason is None else _without_addresses(reason)
+    if _TELL.change(tx, **which, strength_=strength(what, bounce), reason_=said) == 1:
+        return True
+    row = _GET.first(tx, t=tenant, k=letter_id)
+    if row is not None and row.state == "promised" and row.run_id is not None:
+        raise Retryable("STALE-RUN", "a run is about to send this letter")
+    return False
+
+
+def of_recipient(tx: Transaction, tenant: str, recipient: str, limit: int = 10) -> list[tuple[str, str | None]]:
+    """State and bounce of the letters to one address (its keyed hash), the newest first."""
+    mine = (_c.tenant == tenant) & (_c.recipient == recipient)
+    query = sa.select(_c.state, _c.bounce).where(mine).order_by(_c.promised_at.desc(), _c.key).limit(limit)
+    return [(row.state, row.bounce) for row in tx.execute(query)]
+
+
+def again(tx: Transaction, tenant: str, recipient: str, now: datetime) -> int:
+    """An address gets letters again: those that were suppressed are promised anew, due now; how many."""
+    mine = (_c.tenant == tenant) & (_c.recipient == recipient) & (_c.state == "suppressed")
+    values = {"state": "promised", "due_at": to_micros(now), "changed_at": to_micros(now), "attempts": 0}
+    done = tx.execute(sa.update(letters).where(mine).values(**values, reason=None, bounce=None, **_FREE))
+    return int(done.rowcount)
+
+
+def forget_recipients(tx: Transaction, tenant: str, order_id: str) -> None:
+    """An order is forgotten: to whom its letters went is not even known as a hash any more."""
+    mine = (_c.tenant == tenant) & (_c.order_id == order_id) & _c.recipient.is_not(None)
+    tx.execute(sa.update(letters).where(mine).values(recipient=None))
+
+
+def tallies(tx: Transaction, tenant: str, since: datetime, judged: datetime) -> list[Tally]:
+    """The letters promised since an instant, counted by how far they came.
+
+    Old are those that were taken before `judged`, or promised where no relay has them.
+    """
+    failed_why = sa.case((_c.state == "failed", _c.reason), else_=None).label("why")
+    begun = sa.case((_c.state == "accepted", _c.changed_at), else_=_c.promised_at)
+    old = sa.case((begun < to_micros(judged), 1), else_=0).label("old")
+    kinds = (_c.state, _c.bounce, _c.relay, failed_why, old)
+    query = sa.select(*kinds, sa.func.count().label("number"))
+    query = query.where(_c.tenant == tenant, _c.promised_at >= to_micros(since)).group_by(*kinds)
+    rows = tx.execute(query).all()
+    return [Tally(row.state, row.bounce, row.relay, row.why, bool(row.old), int(row.number)) for row in rows]
 
 
 def redrive(tx: Transaction, tenant: str, letter_id: str, now: datetime, due_at: datetime) -> bool:
@@ -379,4 +538,7 @@ def _letter(row: Any) -> Letter:
         reply=row.reply,
         reason=row.reason,
         trace=row.trace,
+        recipient=row.recipient,
+        bounce=row.bounce,
+        told_at=None if row.told_at is None else from_micros(row.told_at),
     )

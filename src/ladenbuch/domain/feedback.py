@@ -15,6 +15,9 @@ row that only bounced softly; never because a relay refuses us.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import hmac
 from collections.abc import Iterable
 from typing import Literal
 
@@ -32,6 +35,23 @@ SOFT_BOUNCES = 3
 _INVALID = ("5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1", "5.4.4")
 #: For good by its class, and yet for now: the mailbox is full, the list is closed, the system is busy.
 _FOR_NOW = ("5.2.2", "5.3.1", "5.3.2", "5.4.5")
+
+
+def mark_of(letter_key: str) -> str:
+    """How a letter is named outside: in its Message-ID, its X-Ladenbuch-Letter, and in what providers give back."""
+    return hashlib.sha256(letter_key.encode()).hexdigest()[:32]
+
+
+def address_mark(secret: str, address: str) -> str:
+    """An address as the books know it: a keyed hash, of one tenant's secret. Capital letters make no other address.
+
+    A domain in its own script and in ASCII is the same.
+    """
+    local, at, domain = address.strip().rpartition("@")
+    with contextlib.suppress(UnicodeError):
+        domain = domain.encode("idna").decode()
+    plain = f"{local}{at}{domain}".casefold()
+    return hmac.new(secret.encode(), plain.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
 def bounce_of(status: str, *, final: bool = True) -> Bounce:

@@ -112,7 +112,7 @@ class SqlReads:
                 excluded=counts["excluded"],
                 attention=counts["attention"],
                 paid_minor=int(tx.execute(_of(paid, books.bookings, tenant)).scalar_one()),
-                letters_accepted=letters["accepted"],
+                letters_accepted=sum(letters[state] for state in outbox.TAKEN),
                 letters_uncertain=letters["uncertain"],
                 letters_failed=letters["failed"],
                 queue_depth=waiting,

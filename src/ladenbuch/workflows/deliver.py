@@ -17,6 +17,7 @@ from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.mail.transport import Accepted, Uncertain
 from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound
+from ladenbuch.workflows import suppressing
 from ladenbuch.workflows.composing import compose
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.failing import Failed, failed, follow, settled
@@ -75,6 +76,9 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
     tenant, door = letter.tenant, ctx.door(letter.tenant)
     composed = compose(ctx, letter)
     message = composed.message
+    address = suppressing.look_up(ctx, tenant, composed.to)
+    if suppressing.spare(ctx, letter, run_id, address):
+        return 0
 
     begun = False
 
@@ -83,7 +87,8 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
         if begun:
             return  # the first relay said no after all; the row already says `sending`
         begun = True
-        if not door.run(Store.BOOKS, lambda tx: outbox.sending(tx, tenant, letter.id, run_id, ctx.clock())):
+        which = (tenant, letter.id, run_id, ctx.clock())
+        if not door.run(Store.BOOKS, lambda tx: outbox.sending(tx, *which, recipient=address.recipient)):
             raise Retryable("STALE-RUN", "another run has this letter")
 
     outcome = ctx.relays.send(message, composed.sender, composed.to, before_data)
@@ -110,6 +115,7 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
         what = Failed("letter", letter.id, failure, outcome.code, failure.text, letter.attempts - 1, now)
         follows = follow(ctx, tenant, what)
         _remember(ctx, lambda: _again(ctx, letter, run_id, follows.at, reason))
+        suppressing.refused(ctx, letter, address, reason)
     return 0
 
 

@@ -21,6 +21,7 @@ from ladenbuch import (
     outbox,
     privacy,
     reconciliations,
+    suppressions,
     tenants,
 )
 from ladenbuch.db import Sealed, Store, Transaction
@@ -53,6 +54,7 @@ def redact(ctx: Context, tenant: str, *, by: str, why: str) -> str:
         for order_id in orders:
             redaction.empty(ctx, tx, tenant, order_id, why, now, erased)
         outbox.erase_all(tx, tenant)
+        suppressions.forget(tx, tenant)
         books.forget_contacts(tx, tenant)
         books.drop_questions(tx, tenant)
         books.drop_leases_of(tx, tenant)

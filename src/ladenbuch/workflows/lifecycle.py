@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from ladenbuch import alarms, audit, grants, inbox, tenants
+from ladenbuch import alarms, audit, grants, inbox, suppressions, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.workflows.context import Context
@@ -265,7 +265,7 @@ def uninstall(ctx: Context, tenant: str, *, by: str) -> bool:
         tenants.set_state(tx, tenant, "uninstalled", now, f"the app was uninstalled by {by}")
         tenants.set_step(tx, tenant, None)
         alone_with_tokens(tx, tenant)  # a refresh that is under way finds them gone, and keeps nothing
-        gone = ctx.vault.delete_secrets(tx, tenant, keep=(*_TO_VERIFY, MARKS))
+        gone = ctx.vault.delete_secrets(tx, tenant, keep=(*_TO_VERIFY, MARKS, suppressions.SECRET))
         grants.forget(tx, tenant)
         for one in alarms.open_alarms(tx, tenant):  # nobody is to do anything about a tenant that left
             alarms.end_alarm(tx, tenant, one.kind, one.subject, now)

@@ -279,6 +279,7 @@ def _erase_order(
     fresh = privacy.redact(tx, tenant, order_id, request, now)
     envelope = snapshot_of(ctx, tx, tenant, order_id)
     withdrawn = outbox.withdraw(tx, tenant, order_id, now, NOT_SENT)
+    outbox.forget_recipients(tx, tenant, order_id)
     until, kept = _hold(ctx, tx, tenant, order_id, now)
     _within_reach(ctx, tx, tenant, order_id)
     ctx.vault.forget_subject(tx, tenant, order_id)
