@@ -41,6 +41,7 @@ from ladenbuch import (
     outbox,
     privacy,
     reconciliations,
+    suppressions,
     tenants,
 )
 from ladenbuch.breaker import Circuit
@@ -58,6 +59,7 @@ from ladenbuch.domain.connected import Finding
 from ladenbuch.domain.entitlement import Entitlement
 from ladenbuch.domain.evidence import VALID, VatIdAnswer
 from ladenbuch.domain.facts import Problem
+from ladenbuch.domain.feedback import mark_of
 from ladenbuch.domain.month import ListedOrder
 from ladenbuch.domain.reconciling import Discrepancy, Report
 from ladenbuch.errors import Rejected
@@ -260,6 +262,29 @@ def _of_letters() -> None:
     ask("counts", lambda w, tx, t: outbox.counts(tx, t))
     ask("doubts", lambda w, tx, t: [one for one in outbox.doubts(tx, NOW, 100) if one.tenant == t], system=True)
     ask("due", lambda w, tx, t: [one for one in outbox.due(tx, NOW, 100) if one.tenant == t], system=True)
+    for key in ("mail:0", "mail:1", "mail:2", "mail:4", "new"):
+        ask("told", lambda w, tx, t, k=key: outbox.told(tx, t, k, NOW, what="bounced", bounce="soft", at=NOW))
+        ask("suppressed", lambda w, tx, t, k=key: outbox.suppressed(
+            tx, t, k, RUN, NOW, recipient="r1", why="soft", reason="why"))  # fmt: skip
+    ask("of_recipient", lambda w, tx, t: outbox.of_recipient(tx, t, "r1"))
+    ask("again", lambda w, tx, t: [
+        outbox.suppressed(tx, t, "mail:1", RUN, NOW, recipient="r1", why="soft", reason="why"),
+        outbox.again(tx, t, "r1", NOW)])  # fmt: skip
+    ask("forget_recipients", lambda w, tx, t: outbox.forget_recipients(tx, t, w.ids["order"]))
+    ask("tallies", lambda w, tx, t: outbox.tallies(tx, t, AGO, LATER))
+    marks = [mark_of("mail:0"), mark_of("mail:2")]
+    ask("named", lambda w, tx, t: [one for one in outbox.named(tx, marks) if one.tenant == t], system=True)
+
+    def of_list(name: str, call: Any) -> None:
+        _ask(BOOKS, f"suppressions.{name}", call)
+
+    for who in ("r1", "r2", "new"):
+        of_list("add", lambda w, tx, t, r=who: suppressions.add(tx, t, r, "operator", NOW, actor="me"))
+        of_list("remove", lambda w, tx, t, r=who: suppressions.remove(tx, t, r))
+        of_list("cause_of", lambda w, tx, t, r=who: suppressions.cause_of(tx, t, r))
+    of_list("listed", lambda w, tx, t: suppressions.listed(tx, t))
+    of_list("count", lambda w, tx, t: suppressions.count(tx, t))
+    of_list("forget", lambda w, tx, t: suppressions.forget(tx, t))
 
 
 def _of_the_rest() -> None:

@@ -47,6 +47,7 @@ from ladenbuch import (
     outbox,
     privacy,
     reconciliations,
+    suppressions,
     tenants,
 )
 from ladenbuch.bootstrap import Ladenbuch
@@ -195,7 +196,9 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
         )  # fmt: skip
     for number, run in ((1, RUN), (2, RUN), (3, "y:run")):
         outbox.claim(tx, tenant, f"mail:{number}", run, then, run[0])
-    outbox.sending(tx, tenant, "mail:2", RUN, then)
+    outbox.sending(tx, tenant, "mail:2", RUN, then, recipient="r1")
+    suppressions.add(tx, tenant, "r1", "invalid", NOW, actor="feedback", letter="mail:2", note=mark)
+    suppressions.add(tx, tenant, "r2", "complaint" if tenant == A else "soft", NOW, actor="feedback")
     outbox.sending(tx, tenant, "mail:3", "y:run", then)
     outbox.claim(tx, tenant, "mail:4", RUN, then, "x")
     outbox.sending(tx, tenant, "mail:4", RUN, then)

@@ -29,6 +29,7 @@ from ladenbuch import (
     outbox,
     privacy,
     reconciliations,
+    suppressions,
     tenants,
 )  # fmt: skip
 from ladenbuch.db import Database, Store
@@ -101,13 +102,14 @@ OF_NOBODY = {
     "outbox": {"release_executor", "release_stale"},
     "privacy": {"subject_of"},
     "reconciliations": {"all_turns"},
+    "suppressions": set(),
     "tenants": {"add", "all", "by_shop", "by_shop_gid", "in_force", "states", "stops"},
 }
 
 
 OWNERS = (
     alarms, audit, backfills, books, checkups, deadletters, entitlements, evidence, grants, inbox, outbox, privacy,
-    reconciliations, tenants,
+    reconciliations, suppressions, tenants,
 )  # fmt: skip
 
 

@@ -57,6 +57,12 @@ RULES: dict[str, Rule] = {
         Rule("proof", "kept, on the hold list", "with the documents it decided", f"{LAW}; § 6a (1) no. 4 UStG"),
         Rule("order", "erased at once", "on request; else with the documents of the order", "Art. 17 (1) GDPR"),
         Rule("letter", "erased at once; what was not sent yet is not sent", "on request", "Art. 17 (1) GDPR"),
+        Rule(
+            "objection",
+            "kept as a keyed hash, so that nobody is written to again",
+            "with the tenant, or taken off the list by hand",
+            "Art. 21 (3), 17 (3) e GDPR",
+        ),
         Rule("delivery", "erased at once", "on request; else after LADENBUCH_INBOX_DAYS", "Art. 5 (1) e GDPR"),
         Rule("contact", "erased at once", "on request; sevdesk has it", "Art. 17 (1) GDPR"),
         Rule(

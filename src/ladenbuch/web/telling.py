@@ -211,9 +211,11 @@ class _Teller:
     def _mailed(self) -> Iterable[Entry]:
         for row in self._life.letters:
             detail = {}
-            if row.state == "accepted":
+            if row.state in ("accepted", "delivered"):
                 detail = {self._t("tell.relay"): row.relay or "", self._t("tell.reply"): row.reply or ""}
-            elif row.state in ("uncertain", "failed"):
+            elif row.state in ("bounced", "complained"):
+                detail = {self._t("tell.relay"): row.relay or "", self._t("tell.why"): row.reason or ""}
+            elif row.state in ("uncertain", "failed", "suppressed"):
                 detail = {self._t("tell.why"): row.reason or "", "Message-ID": row.message_id or ""}
             shown = {label: value for label, value in detail.items() if value}
             what = self._t(f"tell.letter.{'correction' if row.kind == 'correction' else 'invoice'}")

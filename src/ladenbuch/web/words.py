@@ -528,6 +528,19 @@ WORDS: dict[str, tuple[str, str]] = {
         "Der Brief mit {what} wurde vom Postausgang angenommen.",
         "The letter with {what} was accepted by the mail relay.",
     ),
+    "tell.letter.delivered": ("Der Brief mit {what} wurde zugestellt.", "The letter with {what} was delivered."),
+    "tell.letter.bounced": (
+        "Der Brief mit {what} kam zurück: Er hat den Käufer nicht erreicht.",
+        "The letter with {what} came back: it did not reach the buyer.",
+    ),
+    "tell.letter.complained": (
+        "Der Käufer hat den Brief mit {what} als Spam gemeldet.",
+        "The buyer reported the letter with {what} as spam.",
+    ),
+    "tell.letter.suppressed": (
+        "Der Brief mit {what} wurde nicht verschickt: Diese Adresse bekommt keine Briefe.",
+        "The letter with {what} was not sent: this address gets no letters.",
+    ),
     "tell.letter.uncertain": (
         "Ob der Brief hinausging, ist ungewiss. Er wird nicht von selbst noch einmal verschickt.",
         "Nobody knows whether the letter went out. It is not sent again by itself.",

@@ -209,8 +209,8 @@ TABLES: dict[str, Table] = {
         "letters and how far they came",
         "letter",
         none="tenant key kind key_id state due_at attempts run_id executor claimed_at promised_at changed_at "
-        "message_id relay reply reason trace",
-        pseudonym="order_id document_id",
+        "message_id relay reply reason trace mark bounce told_at",
+        pseudonym="order_id document_id recipient",
         personal="payload",
     ),
     "books.money_lines": Table(
@@ -279,6 +279,13 @@ TABLES: dict[str, Table] = {
     "books.subject_keys": Table(
         "the trees the keys of orders are computed from", "key", none="tenant key_id part", secret="wrapped"
     ),
+    "books.suppressions": Table(
+        "addresses that get no letters, as keyed hashes, and why",
+        "objection",
+        none="tenant cause since note",
+        pseudonym="recipient letter",
+        staff="actor",
+    ),
     "books.tenants": Table(
         "shops we keep books for",
         "tenant",
@@ -286,6 +293,11 @@ TABLES: dict[str, Table] = {
         "installed_step restored_at",
     ),
     "books.used_states": Table("links of installations that were used", "machine", none="digest until"),
+    "books.used_signatures": Table(
+        "requests of mail providers that were taken, as digests, so that none is taken for another",
+        "machine",
+        none="provider digest body at",
+    ),
     "books.vat_checks": Table(
         "what was asked about a VAT id, and answered",
         "proof",
