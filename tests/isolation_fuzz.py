@@ -438,6 +438,10 @@ def _dead(fuzz: Fuzz) -> str:
     return fuzz.random.choice((f"{kind}:{subject}", f"{kind}:s", f"{kind}:t", f"{kind} {subject}", subject))
 
 
+def _letter(fuzz: Fuzz) -> str:
+    return fuzz.random.choice(("mail:2", "mail:3", "mail:4", f"mail:{_order(fuzz)}", fuzz.word()))
+
+
 def _dead_ones(fuzz: Fuzz) -> list[str]:
     return fuzz.random.choice(([_dead(fuzz), _dead(fuzz)], ["--all"], ["--code", "C", "--preview"]))
 
@@ -480,6 +484,9 @@ COMMANDS: dict[str, _Arguments] = {
     "billing charge": lambda fuzz, folder: [
         "--period", "2026-11", "--amount", "1.00", "--description", "d", *_tenant(fuzz)],
     "keys rotate": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
+    "letters doubtful": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
+    "letters arrived": lambda fuzz, folder: [_letter(fuzz), *_tenant(fuzz), "--json"],
+    "letters send": lambda fuzz, folder: [_letter(fuzz), *_tenant(fuzz), "--json"],
     "dead-letters list": lambda fuzz, folder: ["--state", "all", *_tenant(fuzz), "--json"],
     "dead-letters show": lambda fuzz, folder: [_dead(fuzz), *_tenant(fuzz), "--json"],
     "dead-letters annotate": lambda fuzz, folder: [_dead(fuzz), "--note", "n", *_tenant(fuzz), "--json"],

@@ -260,6 +260,7 @@ def _of_letters() -> None:
     ask("erase_all", lambda w, tx, t: outbox.erase_all(tx, t))
     ask("of_order", lambda w, tx, t: outbox.of_order(tx, t, w.ids["order"]))
     ask("counts", lambda w, tx, t: outbox.counts(tx, t))
+    ask("uncertain_ones", lambda w, tx, t: outbox.uncertain_ones(tx, t))
     ask("doubts", lambda w, tx, t: [one for one in outbox.doubts(tx, NOW, 100) if one.tenant == t], system=True)
     ask("due", lambda w, tx, t: [one for one in outbox.due(tx, NOW, 100) if one.tenant == t], system=True)
     for key in ("mail:0", "mail:1", "mail:2", "mail:4", "new"):

@@ -61,6 +61,7 @@ _SECRET_AGE = timedelta(seconds=5)
 TICKS = {
     "dispatch": 0.25,
     "deliver": 0.5,
+    "doubts": 15.0,
     "sweep": 10.0,
     "reap": 2.0,
     "install": 20.0,
@@ -677,6 +678,7 @@ class Ladenbuch:
         from ladenbuch.workflows.clock import ClockWatch
         from ladenbuch.workflows.deliver import deliver_all
         from ladenbuch.workflows.dispatch import dispatch
+        from ladenbuch.workflows.doubting import ask_relays
         from ladenbuch.workflows.lifecycle import finish_all
         from ladenbuch.workflows.outage import OutageWatch
         from ladenbuch.workflows.poll import poll_all
@@ -691,6 +693,7 @@ class Ladenbuch:
         ticks: dict[str, Callable[[], object]] = {
             "dispatch": lambda: dispatch(ctx, engine, settings.workers, settings.tenant_workers),
             "deliver": lambda: deliver_all(ctx),
+            "doubts": lambda: ask_relays(ctx),
             "poll": lambda: poll_all(ctx, timedelta(seconds=self._ticks["poll"])),
             "silence": lambda: look_around(ctx, self._fallen),
             "clock": ClockWatch(ctx),

@@ -368,6 +368,12 @@ def doubts(tx: Transaction, now: datetime, limit: int) -> list[Letter]:
     return [_letter(row) for row in _DOUBTS.rows(tx, now=to_micros(now), n=limit)]
 
 
+def uncertain_ones(tx: Transaction, tenant: str) -> list[Letter]:
+    """The letters of a tenant that nobody is sure of, the oldest doubt first."""
+    mine = sa.select(letters).where(_c.tenant == tenant, _DOUBTFUL).order_by(_c.changed_at, _c.key)
+    return [_letter(row) for row in tx.execute(mine)]
+
+
 def ask_later(tx: Transaction, tenant: str, letter_id: str, due_at: datetime) -> bool:
     """The relay of an uncertain letter is to be asked again at `due_at`."""
     return _ASK_LATER.change(tx, t=tenant, k=letter_id, due=to_micros(due_at)) == 1

@@ -211,7 +211,7 @@ def test_s35_a_mailbox_that_never_takes_a_letter_ends_and_is_sent_once_when_it_d
         relay = day.house.context.relays
         through, full = relay.send, TryLater("recipient: 452 4.2.2 full", "sim", "LETTER-DELAYED")
 
-        def send(message: Any, sender: str, to: str, before_data: Callable[[], None]) -> Any:
+        def send(message: Any, sender: str, to: str, before_data: Callable[[], None], first: Any = None) -> Any:
             tried.append(to)
             return full if len(tried) <= 12 else through(message, sender, to, before_data)
 

@@ -51,6 +51,7 @@ from ladenbuch.simulators.weather import Weather
 from ladenbuch.vault import KeyRing, Vault
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
 from migrated import migrated
+from relay import Always
 
 SHOP = "chaos.myshopify.com"
 START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
@@ -165,13 +166,15 @@ class MortalTransport(SimTransport):
 
 
 @dataclass
-class SocketlessRelays:
+class SocketlessRelays(Always):
     """The mail simulator without a socket; the outcomes are those of a real conversation."""
 
     mail: MailSimulator
     death: Death
 
-    def send(self, message: Any, envelope_from: str, envelope_to: str, before_data: Callable[[], None]) -> Any:
+    def send(
+        self, message: Any, envelope_from: str, envelope_to: str, before_data: Callable[[], None], first: Any = None
+    ) -> Any:
         before_data()
         self.death.maybe()
         fate = self.mail.deliver(envelope_from, [envelope_to], message.as_bytes())

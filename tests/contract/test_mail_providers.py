@@ -207,3 +207,21 @@ def test_an_account_is_spoken_to_over_tls_and_named_without_its_key() -> None:
     assert (account.base, account.key, account.rate) == ("https://email.eu-west-1.amazonaws.com", "a/b+,c", 14.0)
     assert account.name == "ses eu-west-1" and "a/b" not in repr(account)
     assert Account.parse("postmark://s:t@127.0.0.1:1/p").base == "http://127.0.0.1:1/p", "a stand-in"
+
+
+def test_s113_who_can_be_asked_says_whether_it_has_a_letter_nobody_is_sure_of(post: Post, name: str) -> None:
+    post.all[name].fault("lost")
+    outcome, _ = send(post, name)
+    assert isinstance(outcome, Uncertain)
+    made = relays(post, URLS[name])
+    said = made.ask(outcome.relay, MESSAGE_ID)
+    if name in ("mailgun", "postmark"):
+        assert (said.answer, said.relay) == ("has it", outcome.relay)
+        assert made.ask(None, MESSAGE_ID).answer == "has it", "whoever it was"
+        other = MESSAGE_ID.replace("0123", "ffff")
+        assert made.ask(outcome.relay, other).answer == "has not"
+        post.all[name].key = "another"
+        assert made.ask(outcome.relay, MESSAGE_ID).answer == "cannot say"
+    else:
+        assert said.answer == "cannot say"
+    assert made.ask(None, "<somebody@elsewhere>").answer == "cannot say"

@@ -41,6 +41,12 @@ class Health:
         """Whether letters go to it in its turn."""
         return self._until is None
 
+    @property
+    def resting(self) -> float:
+        """Seconds of rest that are left; 0.0: none, or a probe may be made."""
+        until = self._until
+        return 0.0 if until is None else max(0.0, (until - self._clock()).total_seconds())
+
     def rest(self) -> float:
         """0.0: give it the letter. Else the seconds after which to ask again."""
         with self._lock:

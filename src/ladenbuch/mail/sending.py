@@ -136,6 +136,13 @@ class Sender(Protocol):
     name: str
     rate: float | None
 
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether it can say afterwards if it has a letter."""
+
+    def knows(self, reference: str, message_id: str) -> bool | None:
+        """Whether it has the letter; None: it does not say. A no may be too early."""
+
     def attempt(self, parcel: Parcel, before_data: Callable[[], None]) -> Outcome:
         """Try once. `before_data` is called right before the relay could have all of it; what it raises passes
         through, and then nothing was sent."""

@@ -142,6 +142,12 @@ class SmtpSender:
         self._hostname = hostname
         self._tls_context = tls_context
 
+    can_be_asked = False
+
+    def knows(self, reference: str, message_id: str) -> bool | None:
+        """SMTP has no question for that."""
+        return None
+
     def attempt(self, parcel: Parcel, before_data: Callable[[], None]) -> Outcome:
         """See `Sender`."""
         wire = PERIOD_REGEX.sub(b"..", normalize_message_line_endings(parcel.mime))

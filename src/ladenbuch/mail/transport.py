@@ -14,10 +14,10 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from ladenbuch.bucket import Bucket, TooLong
@@ -39,19 +39,28 @@ from ladenbuch.telemetry.calls import Track, untracked
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Accepted", "Outcome", "Refused", "Relay", "Relays", "TryLater", "Uncertain", "without_addresses"]
+__all__ = ["Accepted", "Inquiry", "Outcome", "Refused", "Relay", "Relays", "TryLater", "Uncertain", "without_addresses"]
 
 #: Seconds a letter waits for its turn at a relay before the next one is asked.
 _PATIENCE = 1.0
 
 #: What may stand between < and > on an envelope: one ASCII mailbox, nothing that could end it or add a
 #: parameter.
+_MARKED = re.compile(r"<ladenbuch\.([0-9a-f]{32})@[^<>\s]+>\Z")
 _ENVELOPE = re.compile(r"[!-~]+@[!-~]+\Z")
 _UNSAFE = frozenset('<>()[],;:\\"')
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What relays say of a letter nobody is sure of, and which one has it."""
+
+    answer: Literal["has it", "has not", "cannot say"]
+    relay: str = ""
 
 
 class Relays:
@@ -138,6 +147,31 @@ class Relays:
     def well(self) -> dict[str, bool]:
         """The relays in order, and whether each is asked in its turn."""
         return {name: health.well for name, health in self._health.items()}
+
+    def rest(self) -> float:
+        """Seconds until a relay may be asked; 0.0: one may be now. While all rest, no letter need be taken up."""
+        return min(health.resting for health in self._health.values())
+
+    def ask(self, relay: str | None, message_id: str) -> Inquiry:
+        """Whether a relay has the letter of this Message-ID; of no relay in particular: whether any has.
+
+        A no may come too early: a provider's search knows a letter some moments after the provider does.
+        """
+        reference = _MARKED.match(message_id)
+        asked = [one for one in self.senders if one.can_be_asked and relay in (None, one.name)]
+        if reference is None or not asked:
+            return Inquiry("cannot say")
+        answers: list[bool | None] = []
+        for sender in asked:
+            with self._track("look up"):
+                answers.append(sender.knows(reference[1], message_id))
+            if answers[-1]:
+                return Inquiry("has it", sender.name)
+        return Inquiry("cannot say" if None in answers else "has not")
+
+    def can_be_asked(self, relay: str | None) -> bool:
+        """Whether `ask` can ever say more than that it cannot."""
+        return any(one.can_be_asked and relay in (None, one.name) for one in self.senders)
 
     def _give(self, sender: Sender, parcel: Parcel, before_data: Callable[[], None]) -> Outcome:
         health, turns = self._health[sender.name], self._turns.get(sender.name)

@@ -10,6 +10,7 @@ Sentences are built from data; the audit chain's sentences are the log for the a
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -217,6 +218,9 @@ class _Teller:
                 detail = {self._t("tell.relay"): row.relay or "", self._t("tell.why"): row.reason or ""}
             elif row.state in ("uncertain", "failed", "suppressed"):
                 detail = {self._t("tell.why"): row.reason or "", "Message-ID": row.message_id or ""}
+            if row.state == "uncertain":
+                for what in ("arrived", "send"):
+                    detail[self._t(f"tell.letter.{what}")] = f"ladenbuch letters {what} {shlex.quote(row.key)}"
             shown = {label: value for label, value in detail.items() if value}
             what = self._t(f"tell.letter.{'correction' if row.kind == 'correction' else 'invoice'}")
             yield Entry(from_micros(row.changed_at), "mailed", self._t(f"tell.letter.{row.state}", what=what), shown)

@@ -545,6 +545,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "Ob der Brief hinausging, ist ungewiss. Er wird nicht von selbst noch einmal verschickt.",
         "Nobody knows whether the letter went out. It is not sent again by itself.",
     ),
+    "tell.letter.arrived": ("Er ist angekommen", "It arrived"),
+    "tell.letter.send": (
+        "Doch noch einmal senden (er kommt dann vielleicht doppelt an)",
+        "Send it after all (it may arrive twice)",
+    ),
     "tell.letter.failed": ("Der Brief wurde endgültig abgelehnt.", "The letter was refused for good."),
     "tell.running": ("Wird gerade bearbeitet.", "Is being worked on."),
     "tell.calendar": ("Wird am {when} wieder angesehen.", "Looked at again on {when}."),

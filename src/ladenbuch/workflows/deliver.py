@@ -1,7 +1,8 @@
 """Promised letters -> a relay, each accepted once or listed as uncertain; never two.
 
 The row says `sending` on disk before the moment from which a relay may hold the letter. A process that dies after
-that leaves a letter nobody can be sure of: it is listed `LETTER-UNCERTAIN` and not sent again by us.
+that leaves a letter nobody can be sure of: it is listed `LETTER-UNCERTAIN` and not sent again by us, unless it is of a
+kind of which two are better than none (`domain.letter_policy`). What becomes of it: `workflows.doubting`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from ladenbuch import audit, outbox, tenants
 from ladenbuch.db import Store, Transaction
-from ladenbuch.domain import failures
+from ladenbuch.domain import failures, letter_policy
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
-from ladenbuch.mail.transport import Accepted, Uncertain
+from ladenbuch.mail.transport import Accepted, TryLater, Uncertain
 from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound
 from ladenbuch.workflows import suppressing
@@ -24,22 +26,36 @@ from ladenbuch.workflows.failing import Failed, failed, follow, settled
 
 log = logging.getLogger(__name__)
 
-_BATCH = 20
+#: Letters taken up at once, and as often as there are more, so many times before others have their turn.
+_BATCH, _ROUNDS = 40, 5
+#: Seconds until a relay is first asked whether it has a letter that nobody is sure of.
+_ASK_AFTER = 30.0
 #: Seconds between attempts to write down what a relay said.
 _RECORD_AGAIN = (0.2, 1.0, 5.0)
 
 
 def deliver_all(ctx: Context) -> int:
-    """Send what is due; returns how many letters were handed over. One letter's trouble does not stop the others."""
-    now = ctx.clock()
+    """Send what is due, side by side; returns how many letters were handed over. One letter's trouble does not stop the
+    others. While every relay rests, none is taken up: a letter is no attempt older for it.
+    """
     system = ctx.database.system("deliver")
     sent = 0
-    for letter in system.read(Store.BOOKS, lambda tx: outbox.due(tx, now, _BATCH)):
-        run_id = f"{ctx.executor}:{ctx.new_id()}"
-        about = {"tenant": letter.tenant, "order": letter.order_id}
-        with bound(trace=letter.trace or run_id, letter=letter.id, **about), span("letter", **about):
-            sent += _deliver(ctx, letter, run_id)
+    for _ in range(_ROUNDS):
+        if ctx.relays.rest() > 0:
+            break
+        now = ctx.clock()
+        letters = system.read(Store.BOOKS, partial(outbox.due, now=now, limit=_BATCH))
+        sent += sum(ctx.spread([partial(_one, ctx, letter) for letter in letters]))
+        if len(letters) < _BATCH:
+            break
     return sent
+
+
+def _one(ctx: Context, letter: outbox.Letter) -> int:
+    run_id = f"{ctx.executor}:{ctx.new_id()}"
+    about = {"tenant": letter.tenant, "order": letter.order_id}
+    with bound(trace=letter.trace or run_id, letter=letter.id, **about), span("letter", **about):
+        return _deliver(ctx, letter, run_id)
 
 
 def _deliver(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
@@ -75,11 +91,10 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
     """Hand one claimed letter to a relay; 1 when it was accepted."""
     tenant, door = letter.tenant, ctx.door(letter.tenant)
     composed = compose(ctx, letter)
-    message = composed.message
+    message, message_id = composed.message, str(composed.message["Message-ID"])
     address = suppressing.look_up(ctx, tenant, composed.to)
     if suppressing.spare(ctx, letter, run_id, address):
         return 0
-
     begun = False
 
     def before_data() -> None:
@@ -87,14 +102,14 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
         if begun:
             return  # the first relay said no after all; the row already says `sending`
         begun = True
-        which = (tenant, letter.id, run_id, ctx.clock())
+        which = (tenant, letter.id, run_id, ctx.clock(), message_id)
         if not door.run(Store.BOOKS, lambda tx: outbox.sending(tx, *which, recipient=address.recipient)):
             raise Retryable("STALE-RUN", "another run has this letter")
 
-    outcome = ctx.relays.send(message, composed.sender, composed.to, before_data)
+    outcome = ctx.relays.send(message, composed.sender, composed.to, before_data, letter.relay)
     now = ctx.clock()
     if isinstance(outcome, Accepted):
-        relay, reply, message_id = outcome.relay, outcome.reply, str(message["Message-ID"])
+        relay, reply = outcome.relay, outcome.reply
 
         def accepted(tx: Transaction) -> None:
             outbox.accepted(tx, tenant, letter.id, run_id, now, message_id=message_id, relay=relay, reply=reply)
@@ -107,14 +122,17 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
         log.info("letter accepted", extra={"relay": relay})
         return 1
     log.warning("letter not accepted", extra={"outcome": type(outcome).__name__, "relay": outcome.relay})
-    reason = outcome.reason
-    if isinstance(outcome, Uncertain):
-        _remember(ctx, lambda: _uncertain(ctx, letter, run_id, reason))
-    else:
-        failure = failures.known(outcome.code)
-        what = Failed("letter", letter.id, failure, outcome.code, failure.text, letter.attempts - 1, now)
-        follows = follow(ctx, tenant, what)
-        _remember(ctx, lambda: _again(ctx, letter, run_id, follows.at, reason))
+    reason, relay = outcome.reason, outcome.relay
+    if isinstance(outcome, Uncertain) and letter_policy.unsure(letter.kind) == "ask":
+        _remember(ctx, lambda: _uncertain(ctx, letter, run_id, reason, relay))
+        return 0
+    code = "LETTER-UNCERTAIN" if isinstance(outcome, Uncertain) else outcome.code
+    after, stays = (outcome.after, outcome.stay) if isinstance(outcome, TryLater) else (None, False)
+    failure = failures.known(code)
+    what = Failed("letter", letter.id, failure, code, failure.text, letter.attempts - 1, now, after)
+    follows = follow(ctx, tenant, what)
+    _remember(ctx, lambda: _again(ctx, letter, run_id, follows.at, reason, relay if stays else None))
+    if not isinstance(outcome, Uncertain):
         suppressing.refused(ctx, letter, address, reason)
     return 0
 
@@ -136,21 +154,26 @@ def _remember(ctx: Context, record: Callable[[], object]) -> None:
         log.error("outcome of a letter not recorded", extra={"code": error.code})
 
 
-def _uncertain(ctx: Context, letter: outbox.Letter, run_id: str, reason: str) -> bool:
-    """A relay may have it: a person decides. False when it certainly has nothing."""
-    now = ctx.clock()
-    return ctx.door(letter.tenant).run(
-        Store.BOOKS, lambda tx: outbox.uncertain(tx, letter.tenant, letter.id, run_id, now, reason=reason)
+def _uncertain(ctx: Context, letter: outbox.Letter, run_id: str, reason: str, relay: str | None = None) -> bool:
+    """A relay may have it: a person decides, or the relay says so when it is asked. False when it certainly has
+    nothing."""
+    tenant, key, now, ask_at = letter.tenant, letter.id, ctx.clock(), ctx.until(_ASK_AFTER)
+    return ctx.door(tenant).run(
+        Store.BOOKS,
+        lambda tx: outbox.uncertain(tx, tenant, key, run_id, now, reason=reason, relay=relay, ask_at=ask_at),
     )
 
 
-def _again(ctx: Context, letter: outbox.Letter, run_id: str, at: datetime | None, reason: str) -> None:
-    """Certainly not sent: promised anew, due at `at`, or failed where that was the last attempt."""
+def _again(
+    ctx: Context, letter: outbox.Letter, run_id: str, at: datetime | None, reason: str, relay: str | None = None
+) -> None:
+    """Not sent, or better twice than never: promised anew, due at `at`, or failed where that was the last attempt.
+    `relay` is asked first then."""
     tenant, key, now = letter.tenant, letter.id, ctx.clock()
 
     def note(tx: Transaction) -> bool:
         if at is None:
             return outbox.failed(tx, tenant, key, run_id, now, reason=reason)
-        return outbox.retry(tx, tenant, key, run_id, now, due_at=at, reason=reason)
+        return outbox.retry(tx, tenant, key, run_id, now, due_at=at, reason=reason, relay=relay)
 
     ctx.door(tenant).run(Store.BOOKS, note)

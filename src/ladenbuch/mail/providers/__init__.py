@@ -6,7 +6,9 @@
                  how each wants the letter, and how it says yes and no
 
 A request has the same ambiguous moment as SMTP, only wider: from its first byte on, a lost answer is `Uncertain`. None
-of the four documents a key under which a repeated request would be one letter, so nothing is repeated unasked.
+of the four documents a key under which a repeated request would be one letter, so nothing is repeated unasked. Mailgun
+and Postmark can be asked afterwards whether they have a letter; SendGrid sells that apart and does not say which letter
+it found, and SES cannot be asked.
 """
 
 from __future__ import annotations

@@ -45,13 +45,17 @@ class Way:
     """How a provider wants a letter, and how it answers.
 
     `letter` makes the request. `receipt` is its own name for what it took. `signs` are the `code`s of `failures` an
-    answer shows, the most telling first; one of them outweighs the status. `words` are for people.
+    answer shows, the most telling first; one of them outweighs the status. `words` are for people. `search` asks
+    whether a letter (reference, Message-ID without brackets) was taken, where the provider can be asked, and `found`
+    reads the answer: it believes only what names the letter.
     """
 
     letter: Callable[[Account, Parcel, datetime], httpx2.Request]
     receipt: Callable[[Answer], str]
     signs: Callable[[Answer], Iterable[int | str]]
     words: Callable[[Answer], str]
+    search: Callable[[Account, str, str], httpx2.Request] | None = None
+    found: Callable[[Answer, str, str], bool] = lambda answer, reference, message_id: False
 
 
 class ApiSender:
@@ -90,6 +94,24 @@ class ApiSender:
                 return Uncertain(f"{how} after the letter was sent", self.name)
             return TryLater(f"connect: {type(error).__name__}", self.name, failure.code)
         return judged(self._way, answer, self.name, self._clock())
+
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether the provider has a search that finds a letter by our own name for it."""
+        return self._way.search is not None
+
+    def knows(self, reference: str, message_id: str) -> bool | None:
+        """Whether the provider took a letter; None where it cannot be asked or does not say. A no may be too early."""
+        if self._way.search is None:
+            return None
+        bare = message_id.strip("<> ")
+        request = self._way.search(self.account, reference, bare)
+        request.extensions = {**request.extensions, **self._extensions}
+        try:
+            answer = self._ask(request)
+        except httpx2.HTTPError:
+            return None
+        return self._way.found(answer, reference, bare) if 200 <= answer.status < 300 else None
 
     def _ask(self, request: httpx2.Request) -> Answer:
         response = self._http.send(request, stream=True, follow_redirects=False)

@@ -45,8 +45,27 @@ def letter(account: Account, parcel: Parcel, now: datetime) -> httpx2.Request:
         body["ReplyTo"] = str(message["Reply-To"].addresses[0])
     if parcel.reference:
         body["Metadata"] = {REFERENCE: parcel.reference}
-    known = {"X-Postmark-Server-Token": account.key, "Accept": "application/json", "Content-Type": "application/json"}
+    known = _known(account) | {"Content-Type": "application/json"}
     return httpx2.Request("POST", f"{account.base}/email", headers=known, content=as_json(body))
+
+
+def _known(account: Account) -> dict[str, str]:
+    return {"X-Postmark-Server-Token": account.key, "Accept": "application/json"}
+
+
+def _search(account: Account, reference: str, message_id: str) -> httpx2.Request:
+    """`GET /messages/outbound`, by metadata."""
+    asked = {"count": "1", "offset": "0", f"metadata_{REFERENCE}": reference}
+    return httpx2.Request("GET", f"{account.base}/messages/outbound", headers=_known(account), params=asked)
+
+
+def _found(answer: Answer, reference: str, message_id: str) -> bool:
+    rows: Any = answer.said.get("Messages") if isinstance(answer.said, dict) else None
+    for one in rows if isinstance(rows, list) else []:
+        metadata = one.get("Metadata") if isinstance(one, dict) else None
+        if isinstance(metadata, dict) and metadata.get(REFERENCE) == reference:
+            return True
+    return False
 
 
 def _receipt(answer: Answer) -> str:
@@ -63,4 +82,4 @@ def _words(answer: Answer) -> str:
     return field(answer.said, "Message")
 
 
-WAY = Way(letter, _receipt, _signs, _words)
+WAY = Way(letter, _receipt, _signs, _words, _search, _found)

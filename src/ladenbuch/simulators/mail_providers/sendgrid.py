@@ -1,19 +1,16 @@
-"""SendGrid as it takes letters: v3 Mail Send, and the activity feed one can buy."""
+"""SendGrid as it takes letters: v3 Mail Send."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-import re
-from collections.abc import Callable
 from typing import Any
 
 from ladenbuch.simulators.http import SimRequest, SimResponse, json_response
 from ladenbuch.simulators.mail_providers.taking import (
     ADDRESS,
     ProviderSimulator,
-    Taken,
     as_object,
     decoded,
 )
@@ -30,10 +27,9 @@ _SENDGRID_RESERVED = {
 
 
 class SendGridSimulator(ProviderSimulator):
-    """`POST /v3/mail/send`; `GET /v3/messages` for accounts that bought the activity feed (`activity`)."""
+    """`POST /v3/mail/send`."""
 
     name = "sendgrid"
-    activity = True
 
     def take(self, request: SimRequest) -> SimResponse:
         """202 and X-Message-Id, or the errors as SendGrid lists them."""
@@ -98,21 +94,9 @@ class SendGridSimulator(ProviderSimulator):
         answer = _sendgrid_errors(status, ({429: "too many requests"}.get(status, "internal error"), None))
         return SimResponse(status, answer.headers | headers, answer.body)
 
-    def search(self, request: SimRequest) -> Callable[[Taken], bool] | SimResponse:
-        """By a custom argument: `unique_args['name']="value"`."""
-        if request.headers.get("authorization") != f"Bearer {self.key}" or not self.activity:
-            return _sendgrid_errors(403 if not self.activity else 401, ("access forbidden", None))
-        asked = dict(request.query).get("query", "")
-        found = re.fullmatch(r"unique_args\['([^']+)'\]=\"([^\"]*)\"", asked)
-        if request.path != "/v3/messages" or found is None:
-            return _sendgrid_errors(400, ("invalid filter", "query"))
-        return lambda one: one.arguments.get(found[1]) == found[2]
-
-    def found(self, letters: list[Taken]) -> SimResponse:
-        """The abridged messages."""
-        rows = [{"msg_id": f"{one.id}.filter", "from_email": one.mail_from, "subject": one.subject,
-                 "to_email": one.to, "status": "processed"} for one in letters]  # fmt: skip
-        return json_response({"messages": rows})
+    def search(self, request: SimRequest) -> SimResponse:
+        """The activity feed is sold apart, and this account has not bought it."""
+        return _sendgrid_errors(403, ("access forbidden", None))
 
 
 def _sendgrid_content(body: dict[str, Any]) -> SimResponse | None:

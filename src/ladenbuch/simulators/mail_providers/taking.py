@@ -123,7 +123,7 @@ class ProviderSimulator:
         raise NotImplementedError
 
     def found(self, letters: list[Taken]) -> SimResponse:
-        """How it lists them."""
+        """How it lists them, where it can be asked."""
         raise NotImplementedError
 
     # -- inside ----------------------------------------------------------------------------------------------------

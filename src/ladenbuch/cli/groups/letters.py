@@ -1,0 +1,38 @@
+"""Letters: what can be typed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ladenbuch.cli.options import Json, TenantOption
+
+group = typer.Typer(help="Letters: those nobody is sure of, and what becomes of them.")
+
+Key = Annotated[str, typer.Argument(help="The letter as `doubtful` prints it.")]
+As = Annotated[str | None, typer.Option("--as", help="Who says so; default: the user of this machine.")]
+
+
+@group.command("doubtful")
+def letters_doubtful(tenant: TenantOption = None, as_json: Json = False) -> None:
+    """Letters a relay may have or not (LETTER-UNCERTAIN), the oldest first; exit 1 while there are any."""
+    from ladenbuch.cli.letters import show_doubtful
+
+    raise typer.Exit(show_doubtful(tenant, as_json=as_json))
+
+
+@group.command("arrived")
+def letters_arrived(key: Key, tenant: TenantOption = None, actor: As = None, as_json: Json = False) -> None:
+    """Say that a doubtful letter arrived: the relay's log has it, or its reader."""
+    from ladenbuch.cli.letters import say_arrived
+
+    raise typer.Exit(say_arrived(key, tenant, actor, as_json=as_json))
+
+
+@group.command("send")
+def letters_send(key: Key, tenant: TenantOption = None, actor: As = None, as_json: Json = False) -> None:
+    """Send a doubtful letter after all, under the same Message-ID; it may arrive twice."""
+    from ladenbuch.cli.letters import send_again
+
+    raise typer.Exit(send_again(key, tenant, actor, as_json=as_json))
