@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from ladenbuch.errors import Rejected
 from ladenbuch.mail.addresses import mailbox, plain
-from ladenbuch.mail.letters import Attached, Brand, Letter, file_name, language_of, write
+from ladenbuch.mail.letters import Attached, Brand, Letter, file_name, language_of
+from ladenbuch.mail.writing import write
 
 WHEN = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
 BRAND = Brand(shop_name="Teeladen Müller", sender="rechnung@teeladen.example", reply_to="hallo@teeladen.example")

@@ -1,6 +1,6 @@
-"""Which words go to the buyer: every kind of letter, in German or English, as text and HTML, with its files.
+"""What letters say: every kind of them, to buyers in German or English, in a merchant's branding, as values.
 
-Pure: what comes in is a value, what goes out is an `EmailMessage`; no clock, no network, no settings.
+`wording` makes words of them, `writing` messages; all three are pure: no clock, no network, no settings.
 
 Everything in a `Letter` may have been typed by a stranger at a checkout. Therefore
   - control characters, line breaks and direction overrides become spaces before anything else happens (no
@@ -19,16 +19,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date as Date
-from datetime import datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.utils import format_datetime
 from typing import Literal, get_args
 
-from ladenbuch.mail.addresses import POLICY, branded, header, mailbox, plain, unlinked
+from ladenbuch.mail.addresses import plain
 
 #: What a letter is about. `correction` is a credit note, `cancellation` sevdesk's own of an unpaid invoice, `payment`
 #: a payment that came in, `refund` money that went back without a document, `reminder` a payment that did not come,
@@ -100,53 +96,27 @@ class Attached:
     kind: str = "application/pdf"
 
 
-def write(letter: Letter, brand: Brand, date: datetime, files: Sequence[Attached] = ()) -> EmailMessage:
-    """Write the letter; `date` (aware) becomes the Date header.
+@dataclass(frozen=True)
+class Copy:
+    """An accepted letter once more, for the merchant's archive `to`: a message of its own, with its own `key`."""
 
-    Raises `Rejected("LETTER-ADDRESS")` when the buyer's address is missing, malformed or could not be written
-    on an envelope safely, and `Rejected("LETTER-SENDER")` when the tenant's sender or reply address is
-    unusable. Neither message repeats the address.
-    """
-    from ladenbuch.mail.wording import worded
-
-    recipient = mailbox(letter.to_email)
-    branded(brand.sender, brand.shop_name, "sender")
-    words = worded(letter, brand, language_of(letter.locale), with_pdf=bool(files))
-    to = Address(unlinked(letter.to_name), addr_spec=recipient)
-    return assembled(letter.key, to, words.subject, words.text, words.html, words.language, brand, date, files)
+    key: str
+    to: str = field(repr=False)
 
 
-def assembled(
-    key: str,
-    to: Address,
-    subject: str,
-    text: str,
-    html: str,
-    language: Language,
-    brand: Brand,
-    date: datetime,
-    files: Sequence[Attached] = (),
-) -> EmailMessage:
-    """The message around its words: headers, both bodies, files. `subject` is one plain line."""
-    sender = branded(brand.sender, brand.shop_name, "sender")
-    key_hash = hashlib.sha256(key.encode()).hexdigest()[:32]
-    message = EmailMessage(policy=POLICY)
-    message["From"] = header("From", brand.sender, brand.shop_name, "sender")
-    message["To"] = to
-    if brand.reply_to:
-        message["Reply-To"] = header("Reply-To", brand.reply_to, brand.shop_name, "reply_to")
-    message["Subject"] = subject
-    message["Date"] = format_datetime(date)
-    message["Message-ID"] = f"<ladenbuch.{key_hash}@{sender.domain}>"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps out-of-office answers from answering
-    message["X-Ladenbuch-Letter"] = key_hash
-    message.set_content(text)
-    message.add_alternative(html, subtype="html")
-    for file in files:
-        main, _, sub = file.kind.partition("/")
-        message.add_attachment(file.content, maintype=main, subtype=sub, filename=file.name)
-    message["Content-Language"] = language  # last: parts take earlier Content- headers along
-    return message
+@dataclass(frozen=True)
+class Words:
+    """A letter in words: one plain line of subject, and the same as text and as HTML."""
+
+    language: Language
+    subject: str
+    text: str
+    html: str
+
+
+def reference_of(key: str) -> str:
+    """What a letter is known by outside: nothing of the key can be read from it."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def language_of(locale: str) -> Language:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date as Date
 from decimal import Decimal
 from functools import cache
@@ -24,7 +23,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ladenbuch.domain.branding import filled
 from ladenbuch.domain.money import to_decimal
 from ladenbuch.mail.addresses import lines, plain, unlinked
-from ladenbuch.mail.letters import Brand, Language, Letter
+from ladenbuch.mail.letters import Brand, Language, Letter, Words
 
 _REGION: dict[Language, str] = {"de": "de_DE", "en": "en_GB"}
 #: A space at which no line ends.
@@ -80,6 +79,7 @@ _LABELS = {
     "on": ("Datum", "Date"),
     "account": ("Konto", "Account"),
 }
+_COPY = ("Kopie für Ihr Archiv. Der Brief ging an {to}.", "Copy for your archive. The letter went to {to}.")
 #: What stands in every letter to a buyer.
 _FRAME = {
     "greeting": ("Guten Tag", "Hello"),
@@ -91,18 +91,8 @@ _FRAME = {
 }
 
 
-@dataclass(frozen=True)
-class Words:
-    """A letter in words."""
-
-    language: Language
-    subject: str
-    text: str
-    html: str
-
-
-def worded(letter: Letter, brand: Brand, language: Language, *, with_pdf: bool) -> Words:
-    """Everything a letter says."""
+def worded(letter: Letter, brand: Brand, language: Language, *, with_pdf: bool, copied_from: str = "") -> Words:
+    """Everything a letter says; `copied_from` is whom the letter went to that this is the archive's copy of."""
     values = _values(letter, brand, language)
     slot = _slot(letter)
     said = {
@@ -122,6 +112,7 @@ def worded(letter: Letter, brand: Brand, language: Language, *, with_pdf: bool) 
         "with_pdf": with_pdf,
         "prepaid": not letter.number,
         "part_paid": 0 < letter.open < letter.amount,
+        "preface": _COPY[language == "en"].format(to=copied_from) if copied_from else "",
     }
     return rendered(f"{letter.kind}.{language}", words, brand, language, subject)
 

@@ -53,6 +53,15 @@ class Room:
         path, body = f"/{kind}/{checked(id_)}/sendBy", {"sendType": "VPDF", "sendDraft": False}
         return self._calls.json("PUT", f"/{kind}/{{id}}/sendBy", path, body=body)
 
+    def mail_document(self, kind: str, id_: str, to: str, subject: str, text: str) -> None:
+        """Have sevdesk mail a finalised Invoice or CreditNote with its PDF. `text` is HTML; `to` one plain address.
+
+        A repeated call mails again (facts 6.1): look at the document's `send_type` before and after.
+        """
+        body = {"toEmail": to, "subject": subject, "text": text}
+        path = f"/{kind}/{checked(id_)}/sendViaEmail"
+        self._calls.json("POST", f"/{kind}/{{id}}/sendViaEmail", path, body=body)
+
     def _pdf(self, kind: str, id_: str, untitled: str) -> Pdf:
         query = [("download", "true"), ("preventSendBy", "true")]
         reply = self._calls.reply("GET", f"/{kind}/{{id}}/getPdf", f"/{kind}/{checked(id_)}/getPdf", query=query)

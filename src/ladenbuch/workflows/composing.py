@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from email.message import EmailMessage
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from ladenbuch import books, outbox
 from ladenbuch.db import Store
@@ -20,7 +20,8 @@ from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft
 from ladenbuch.domain.matching import UNNAMED
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.errors import Rejected, Retryable
-from ladenbuch.mail.letters import Attached, Brand, Letter, LetterKind, file_name, write
+from ladenbuch.mail.letters import Attached, Brand, Copy, Letter, LetterKind, file_name
+from ladenbuch.mail.writing import write
 from ladenbuch.workflows.context import Context
 
 
@@ -28,14 +29,13 @@ from ladenbuch.workflows.context import Context
 class Composed:
     """A message ready for a relay. `sender` and `to` are for the envelope; `about` names it in the audit chain.
 
-    `through` says whose mail service hands it over: ours, or sevdesk's for its document `document` (a kind and an id).
+    `document` (a kind and an id in sevdesk) is given where sevdesk's own mail service is to hand it over.
     """
 
     message: EmailMessage
     sender: str
     to: str
     about: str
-    through: Literal["us", "sevdesk"] = "us"
     document: tuple[str, str] | None = None
 
 
@@ -44,10 +44,26 @@ def compose(ctx: Context, letter: outbox.Letter) -> Composed:
     `LETTER-KIND`), Retryable when its document has no number or sevdesk no PDF yet.
     """
     payload = json.loads(ctx.vault.open(letter.tenant, "letter", letter.id, letter.sealed_payload))
-    write_it = _WRITERS.get(letter.kind)
-    if write_it is None:
+    if letter.kind == "copy":
+        said = _ready(ctx, replace(letter, kind=payload["kind"], id=payload["of"]), payload["payload"])
+        return _composed(ctx, letter, replace(said, document=None), archive=payload["to"])
+    return _composed(ctx, letter, _ready(ctx, letter, payload))
+
+
+def _ready(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> _Ready:
+    collect = _KINDS.get(letter.kind)
+    if collect is None:
         raise Rejected("LETTER-KIND", "nobody knows how to write this letter")
-    return write_it(ctx, letter, payload)
+    return collect(ctx, letter, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a letter says, the files that go with it, and which document of sevdesk it is about."""
+
+    letter: Letter
+    files: tuple[Attached, ...] = ()
+    document: tuple[str, str] | None = None
 
 
 def brand_of(ctx: Context, profile: Profile) -> Brand:
@@ -71,40 +87,40 @@ def profile_now(ctx: Context, tenant: str) -> Profile:
 # -- letters about a document -------------------------------------------------------------------------------------
 
 
-def _of_document(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> Composed:
+def _of_document(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> _Ready:
     """The letter of an invoice or of its correction, with the PDF, and the XML of an e-invoice."""
     known, document = _known(ctx, letter, payload["document"])
     draft, number, sevdesk_id = document.draft, document.number or "", document.sevdesk_id or ""
     sevdesk, correction = ctx.sevdesk(letter.tenant), document.kind == "credit_note"
     pdf = (sevdesk.credit_note_pdf if correction else sevdesk.invoice_pdf)(sevdesk_id)
-    files = [Attached(file_name(number), pdf.content)]
+    files: tuple[Attached, ...] = (Attached(file_name(number), pdf.content),)
     if isinstance(draft, InvoiceDraft) and draft.e_invoice:
-        files.append(Attached(file_name(number, "xml"), sevdesk.invoice_xml(sevdesk_id).content, "application/xml"))
+        files += (Attached(file_name(number, "xml"), sevdesk.invoice_xml(sevdesk_id).content, "application/xml"),)
     origin = _corrected(known, draft.origin_key) if isinstance(draft, CreditNoteDraft) else ""
     said = _said(letter, payload, document, corrects=origin, paid=_is_paid(known, document, payload))
-    return _composed(ctx, letter.tenant, said, files, ("CreditNote" if correction else "Invoice", sevdesk_id))
+    return _Ready(said, files, ("CreditNote" if correction else "Invoice", sevdesk_id))
 
 
-def _of_cancellation(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> Composed:
+def _of_cancellation(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> _Ready:
     """An invoice is void; attached is the cancellation sevdesk wrote itself."""
     _, document = _known(ctx, letter, payload["document"])
     sevdesk = ctx.sevdesk(letter.tenant)
     found = sevdesk.find_cancellation(document.draft.note, document.sevdesk_id or "")
     if found is None or found.number is None:
         raise Retryable("UNCONFIRMED", "the cancellation has no number yet")
-    files = [Attached(file_name(found.number), sevdesk.invoice_pdf(found.id).content)]
+    files = (Attached(file_name(found.number), sevdesk.invoice_pdf(found.id).content),)
     said = _said(letter, payload, document, number=found.number, corrects=document.number or "")
-    return _composed(ctx, letter.tenant, said, files, ("Invoice", found.id))
+    return _Ready(said, files, ("Invoice", found.id))
 
 
-def _of_payment(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> Composed:
+def _of_payment(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> _Ready:
     """Thanks for what paid an invoice; nothing is attached."""
     _, document = _known(ctx, letter, payload["document"])
     said = _said(letter, payload, document, amount=payload["amount"], on=_day(payload.get("on")), paid=True)
-    return _composed(ctx, letter.tenant, said)
+    return _Ready(said)
 
 
-def _of_reminder(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> Composed:
+def _of_reminder(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> _Ready:
     """A payment did not come. With an invoice that is attached once more; without one it is about the order."""
     late: dict[str, Any] = {
         "level": min(3, max(1, int(payload["level"]))),
@@ -114,19 +130,19 @@ def _of_reminder(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]
     }
     if not payload.get("document"):
         due = _day(payload.get("due"))
-        return _composed(ctx, letter.tenant, _of_order(letter, payload, due=due, **late))
+        return _Ready(_of_order(letter, payload, due=due, **late))
     _, document = _known(ctx, letter, payload["document"])
     pdf = ctx.sevdesk(letter.tenant).invoice_pdf(document.sevdesk_id or "")
     said = _said(letter, payload, document, **late)
-    return _composed(ctx, letter.tenant, said, [Attached(file_name(document.number or ""), pdf.content)])
+    return _Ready(said, (Attached(file_name(document.number or ""), pdf.content),))
 
 
-def _of_refund(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> Composed:
+def _of_refund(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> _Ready:
     """Money went back, and there is no document about it."""
-    return _composed(ctx, letter.tenant, _of_order(letter, payload, on=_day(payload.get("on"))))
+    return _Ready(_of_order(letter, payload, on=_day(payload.get("on"))))
 
 
-_WRITERS: Mapping[str, Callable[[Context, outbox.Letter, Mapping[str, Any]], Composed]] = {
+_KINDS: Mapping[str, Callable[[Context, outbox.Letter, Mapping[str, Any]], _Ready]] = {
     "invoice": _of_document,
     "correction": _of_document,
     "cancellation": _of_cancellation,
@@ -200,16 +216,12 @@ def _day(text: str | None) -> date | None:
     return None if not text else date.fromisoformat(text)
 
 
-def _composed(
-    ctx: Context,
-    tenant: str,
-    letter: Letter,
-    files: list[Attached] | None = None,
-    document: tuple[str, str] | None = None,
-) -> Composed:
-    profile = profile_now(ctx, tenant)
-    message = write(letter, brand_of(ctx, profile), ctx.clock(), files or [])
+def _composed(ctx: Context, promised: outbox.Letter, said: _Ready, archive: str = "") -> Composed:
+    """The message, in the branding of today; a copy for the archive where one is named."""
+    profile, letter = profile_now(ctx, promised.tenant), said.letter
+    copy = Copy(promised.id, archive) if archive else None
+    message = write(letter, brand_of(ctx, profile), ctx.clock(), said.files, copy)
     sender, to = message["From"].addresses[0].addr_spec, message["To"].addresses[0].addr_spec
     about = f"{letter.kind} {letter.number}" if letter.number else f"{letter.kind} for order {letter.order}"
-    through: Literal["us", "sevdesk"] = "sevdesk" if document and profile.letters_by == "sevdesk" else "us"
-    return Composed(message, sender, to, about, through, document)
+    document = said.document if profile.letters_by == "sevdesk" else None
+    return Composed(message, sender, to, f"a copy of {about}" if archive else about, document)

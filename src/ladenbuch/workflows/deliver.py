@@ -19,7 +19,7 @@ from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.mail.transport import Accepted, TryLater, Uncertain
 from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound
-from ladenbuch.workflows import suppressing
+from ladenbuch.workflows import by_sevdesk, lettering, suppressing
 from ladenbuch.workflows.composing import compose
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.failing import Failed, failed, follow, settled
@@ -106,7 +106,10 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
         if not door.run(Store.BOOKS, lambda tx: outbox.sending(tx, *which, recipient=address.recipient)):
             raise Retryable("STALE-RUN", "another run has this letter")
 
-    outcome = ctx.relays.send(message, composed.sender, composed.to, before_data, letter.relay)
+    if composed.document is not None:
+        outcome = by_sevdesk.hand_over(ctx, tenant, composed, before_data)
+    else:
+        outcome = ctx.relays.send(message, composed.sender, composed.to, before_data, letter.relay)
     now = ctx.clock()
     if isinstance(outcome, Accepted):
         relay, reply = outcome.relay, outcome.reply
@@ -115,6 +118,7 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
             outbox.accepted(tx, tenant, letter.id, run_id, now, message_id=message_id, relay=relay, reply=reply)
             sentence = f"The letter with {composed.about} was accepted by {relay}."
             audit.append(tx, tenant, now, actor="deliver", event="mailed", subject=letter.order_id, sentence=sentence)
+            lettering.copied(ctx, tx, letter)
             if letter.attempts > 1:
                 settled(tx, tenant, "letter", letter.id, now)
 

@@ -8,7 +8,9 @@ a payload says depends on the kind (composing reads it; amounts in minor units, 
     payment               document, to, locale, amount (what came in), on (the day)
     refund                to, locale, name, order (its name), amount, currency, on
     reminder              level (1..3), days_overdue, open (what is owed still), and either document, or for an order
-                          without an invoice (prepayment) to, locale, name, order, amount, currency, due
+                          without an invoice (prepayment) to, locale, name, order, amount, currency, due; until: the
+                          new last day, where one is named
+    copy                  to (the archive), of, kind and payload of the letter; promised by `copied` alone
 """
 
 from __future__ import annotations
@@ -20,9 +22,13 @@ from typing import Any
 
 from ladenbuch import outbox, privacy, tenants
 from ladenbuch.db import Transaction
-from ladenbuch.mail.letters import LetterKind
+from ladenbuch.domain.profile import profile_at
+from ladenbuch.mail.letters import LETTER_KINDS, LetterKind
 from ladenbuch.vault import Sealed
-from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.context import Context, profiles_in
+
+#: Letters to buyers, of which an archive keeps a copy.
+_COPIED: frozenset[str] = frozenset(LETTER_KINDS) - {"digest", "copy"}
 
 
 def promise(
@@ -58,4 +64,29 @@ def promise(
         document_id=document_id,
         sealed_payload=Sealed(key_id, ciphertext),
         now=ctx.clock(),
+    )
+
+
+def copied(ctx: Context, tx: Transaction, letter: outbox.Letter) -> bool:
+    """Promise the archive its copy of a letter that was just accepted, in the transaction that says so.
+
+    False where the profile names no archive, or the letter is none to a buyer. The archive holds what really left, and
+    no buyer waits for it.
+    """
+    if letter.kind not in _COPIED:
+        return False
+    archive = profile_at(profiles_in(tx, letter.tenant), ctx.clock()).letters_bcc
+    if not archive:
+        return False
+    payload = json.loads(ctx.vault.open(letter.tenant, "letter", letter.id, letter.sealed_payload))
+    said = {"to": archive, "of": letter.id, "kind": letter.kind, "payload": payload}
+    return promise(
+        ctx,
+        tx,
+        letter.tenant,
+        "copy",
+        f"{letter.id}:copy",
+        order_id=letter.order_id,
+        document_id=letter.document_id,
+        payload=said,
     )
