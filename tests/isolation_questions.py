@@ -38,9 +38,11 @@ from ladenbuch import (
     evidence,
     grants,
     inbox,
+    money_back,
     outbox,
     privacy,
     reconciliations,
+    reminders,
     suppressions,
     tenants,
 )
@@ -60,6 +62,8 @@ from ladenbuch.domain.entitlement import Entitlement
 from ladenbuch.domain.evidence import VALID, VatIdAnswer
 from ladenbuch.domain.facts import Problem
 from ladenbuch.domain.feedback import mark_of
+from ladenbuch.domain.money_back import Claim as MatchedClaim
+from ladenbuch.domain.money_back import Matched
 from ladenbuch.domain.month import ListedOrder
 from ladenbuch.domain.reconciling import Discrepancy, Report
 from ladenbuch.errors import Rejected
@@ -85,6 +89,7 @@ from ladenbuch.workflows.context import profiles_in
 from ladenbuch.workflows.rotation import COLUMNS, Rotation, before_data_keys
 
 BOOKS, INBOX = Store.BOOKS, Store.INBOX
+DAY = date(2026, 11, 1)
 AGO, LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
 _SEALED = Sealed("k", b"x")
 QUESTIONS: list[Question] = []
@@ -212,6 +217,7 @@ def _of_books() -> None:
     ask("orders_of_invoices", lambda w, tx, t: books.orders_of_invoices(
         tx, t, [of_order(w, tx, t).documents[0].sevdesk_id or "9"]))  # fmt: skip
     ask("noted_candidates", lambda w, tx, t: books.noted_candidates(tx, t, w.ids["order"], "paid"))
+    ask("paid_by_us", lambda w, tx, t: books.paid_by_us(tx, t, [w.ids["remote"], "5"]))
     ask("taken_lines", lambda w, tx, t: books.taken_lines(tx, t, [w.ids["line"], "5"]))
     booking = Booked("new", "p", "d", 1, True)
     ask("booked", lambda w, tx, t: books.booked(
@@ -219,6 +225,8 @@ def _of_books() -> None:
     ))  # fmt: skip
     ask("moved", lambda w, tx, t: books.moved(tx, t, w.ids["key"], "RE-9", date(2026, 12, 1)))
     ask("content_of", lambda w, tx, t: books.content_of(tx, t, w.ids["key"]))
+    ask("orders_named", lambda w, tx, t: books.orders_named(tx, t, ["#1", "a", "b", "n"]))
+    ask("snapshots_of", lambda w, tx, t: books.snapshots_of(tx, t, [w.ids["order"], *w.ids["orders"]]))
     ask("looked_at", lambda w, tx, t: books.looked_at(tx, t, [w.ids["order"], *w.ids["orders"]]))
     beside = Hand("foreign", "beside:2", 1, "72", "RE-2", content="Invoice/72")
     again = Hand("doubled", "beside:1", 1, "71", "RE-1", content="Invoice/71")
@@ -359,6 +367,36 @@ def _of_the_rest() -> None:
         reconciliations.keep(tx, name, replace(made, tenant=t)) for name in ("same", "new")])  # fmt: skip
     ask("reconciliations.prune", lambda w, tx, t: reconciliations.prune(tx, t, LATER))
     ask("reconciliations.forget", lambda w, tx, t: reconciliations.forget(tx, t))
+
+    waits = money_back.Waiting("o-new", "new", 1, 2)
+    ask("money_back.waits", lambda w, tx, t: [
+        money_back.waits(tx, t, replace(waits, order_id=one), LATER) for one in (w.ids["order"], "o-new")])  # fmt: skip
+    ask("money_back.waiting", lambda w, tx, t: [money_back.waiting(tx, t), money_back.waiting(tx, t, owing=True)])
+    ask("money_back.waiting_of", lambda w, tx, t: money_back.waiting_of(tx, t, w.ids["order"]))
+    ask("money_back.newest_wait", lambda w, tx, t: money_back.newest_wait(tx, t))
+    ask("money_back.look_again", lambda w, tx, t: [
+        money_back.look_again(tx, t, [w.ids["order"], "o-new"], paid=paid) for paid in (False, True)])  # fmt: skip
+    ask("money_back.seen", lambda w, tx, t: money_back.seen(tx, t, ["71", "72", "73"]))
+    line = money_back.SeenLine("71", "9", 7, DAY, "new", "partial", LATER)
+    ask("money_back.saw", lambda w, tx, t: money_back.saw(
+        tx, t, [(line, Matched("71", "partial", (MatchedClaim(w.ids["order"], 7),))), (replace(line, id="72"), None)],
+        LATER))  # fmt: skip
+    ask("money_back.missing", lambda w, tx, t: money_back.missing(tx, t, "9", DAY))
+    ask("money_back.claims_of", lambda w, tx, t: money_back.claims_of(tx, t, w.ids["order"]))
+    ask("money_back.listed", lambda w, tx, t: money_back.listed(tx, t, ["exact", "ambiguous"]))
+    ask("money_back.unmatched", lambda w, tx, t: money_back.unmatched(tx, t, DAY))
+    ask("money_back.unwanted", lambda w, tx, t: money_back.unwanted(tx, t))
+    ask("money_back.wanted", lambda w, tx, t: money_back.wanted(tx, t, [w.ids["order"]], LATER))
+    ask("money_back.take", lambda w, tx, t: [money_back.take(tx, t, "72", w.ids["order"], 7), money_back.take(
+        tx, t, "72", f"{w.ids['order']}+", 7)])  # fmt: skip
+    ask("money_back.let_go", lambda w, tx, t: money_back.let_go(tx, t, "72", w.ids["order"]))
+    ask("money_back.prune", lambda w, tx, t: money_back.prune(tx, t, NOW))
+    ask("money_back.forget", lambda w, tx, t: money_back.forget(tx, t))
+    late = reminders.Reminded("o-new", 1, DAY, 1, 1)
+    ask("reminders.remind", lambda w, tx, t: [
+        reminders.remind(tx, t, replace(late, order_id=one), LATER) for one in (w.ids["order"], "o-new")])  # fmt: skip
+    ask("reminders.reminded", lambda w, tx, t: reminders.reminded(tx, t, [w.ids["order"]]))
+    ask("reminders.forget", lambda w, tx, t: reminders.forget(tx, t))
 
     found = Finding("warn", "NEW", "taxes", "new", "neu")
     ask("checkups.get", lambda w, tx, t: [checkups.get(tx, t), nothing(checkups.get(tx, "nobody"))])

@@ -24,10 +24,11 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -44,9 +45,11 @@ from ladenbuch import (
     evidence,
     grants,
     inbox,
+    money_back,
     outbox,
     privacy,
     reconciliations,
+    reminders,
     suppressions,
     tenants,
 )
@@ -58,6 +61,8 @@ from ladenbuch.domain.connected import Finding
 from ladenbuch.domain.entitlement import Entitlement
 from ladenbuch.domain.evidence import VALID, Evidence, VatIdAnswer
 from ladenbuch.domain.facts import Problem
+from ladenbuch.domain.money_back import Claim as MatchedClaim
+from ladenbuch.domain.money_back import Matched
 from ladenbuch.domain.reconciling import Discrepancy, Item, Report
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.settings import Settings
@@ -247,6 +252,14 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
             backfills.move(tx, tenant, name, ("planning",), "running", NOW, mark)
             backfills.take(tx, tenant, name, 1, NOW, timedelta(seconds=30))
             backfills.wanted(tx, tenant, name, {order: more})
+    waits = money_back.Waiting(order, mark, 1000 * more, 2000, (f"RE-{mark}",), key, date(2026, 11, more))
+    money_back.waits(tx, tenant, waits, NOW - timedelta(minutes=more))
+    money_back.waits(tx, tenant, replace(waits, order_id=f"{order}-", owed=0), NOW - timedelta(days=200))
+    for id_, verdict in (("71", "exact"), ("72", "ambiguous"), ("73", "none")):
+        line = money_back.SeenLine(id_, "9", 100 * more, date(2026, 11, 20), mark, verdict, NOW)
+        claims = () if verdict == "none" else (MatchedClaim(order, 10 * more, (mark,)), MatchedClaim(f"{order}+", more))
+        money_back.saw(tx, tenant, [(line, Matched(id_, cast(Any, verdict), claims))], NOW - timedelta(days=200))
+    reminders.remind(tx, tenant, reminders.Reminded(order, 1, date(2026, 11, more), more, more), NOW)
     seen = Discrepancy("deleted", "DOCUMENT-GONE", mark, "look", True, order, mark, f"RE-{mark}", key)
     reconciliations.plan(tx, tenant, NOW, NOW - timedelta(minutes=more), NOW - timedelta(hours=more))
     reconciliations.see(tx, tenant, [seen], NOW)

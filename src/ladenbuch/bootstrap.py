@@ -75,6 +75,7 @@ TICKS = {
     "checkup": 600.0,
     "backfill": 30.0,
     "reconcile": 30.0,
+    "bank": 60.0,
 }
 
 
@@ -680,6 +681,7 @@ class Ladenbuch:
         from ladenbuch.workflows.dispatch import dispatch
         from ladenbuch.workflows.doubting import ask_relays
         from ladenbuch.workflows.lifecycle import finish_all
+        from ladenbuch.workflows.money_back import look_all
         from ladenbuch.workflows.outage import OutageWatch
         from ladenbuch.workflows.poll import poll_all
         from ladenbuch.workflows.readiness import Mail
@@ -695,6 +697,7 @@ class Ladenbuch:
             "deliver": lambda: deliver_all(ctx),
             "doubts": lambda: ask_relays(ctx),
             "poll": lambda: poll_all(ctx, timedelta(seconds=self._ticks["poll"])),
+            "bank": lambda: look_all(ctx, timedelta(seconds=self._ticks["bank"])),
             "silence": lambda: look_around(ctx, self._fallen),
             "clock": ClockWatch(ctx),
             "services": OutageWatch(ctx, self.calls.pulse, timedelta(seconds=settings.stall_seconds)),

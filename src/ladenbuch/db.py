@@ -96,10 +96,12 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.evidence",
         "ladenbuch.grants",
         "ladenbuch.heartbeats",
+        "ladenbuch.money_back",
         "ladenbuch.outbox",
         "ladenbuch.privacy",
         "ladenbuch.reconciliations",
         "ladenbuch.suppressions",
+        "ladenbuch.reminders",
         "ladenbuch.tenants",
         "ladenbuch.used_signatures",
         "ladenbuch.vault",
@@ -126,6 +128,7 @@ SYSTEM_REASONS = frozenset(
         "keep alive",  # whose refresh tokens nobody used for a week
         "keys rotate",  # re-seals the rows of all tenants
         "lifecycle",  # install and uninstall
+        "money back",  # whose bank accounts are looked at, and who is reminded
         "metrics",  # depths and ages over all tenants
         "operator",  # tenants add, stop, go
         "poll",  # which tenants have to be polled

@@ -26,9 +26,11 @@ from ladenbuch import (
     evidence,
     grants,
     inbox,
+    money_back,
     outbox,
     privacy,
     reconciliations,
+    reminders,
     suppressions,
     tenants,
 )  # fmt: skip
@@ -99,6 +101,8 @@ OF_NOBODY = {
         "release_stale",
         "runs_of",
     },
+    "money_back": set(),
+    "reminders": set(),
     "outbox": {"release_executor", "release_stale"},
     "privacy": {"subject_of"},
     "reconciliations": {"all_turns"},
@@ -108,8 +112,8 @@ OF_NOBODY = {
 
 
 OWNERS = (
-    alarms, audit, backfills, books, checkups, deadletters, entitlements, evidence, grants, inbox, outbox, privacy,
-    reconciliations, suppressions, tenants,
+    alarms, audit, backfills, books, checkups, deadletters, entitlements, evidence, grants, inbox, money_back,
+    outbox, privacy, reconciliations, reminders, suppressions, tenants,
 )  # fmt: skip
 
 

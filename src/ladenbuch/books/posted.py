@@ -273,6 +273,22 @@ def taken_lines(tx: Transaction, tenant: str, sevdesk_ids: Sequence[str]) -> dic
     return {row.sevdesk_id: row.order_id for row in tx.execute(statement)}
 
 
+def paid_by_us(tx: Transaction, tenant: str, sevdesk_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Of documents by their id in sevdesk: whose order they are, and what we linked to them."""
+    found: dict[str, tuple[str, int]] = {}
+    for start in range(0, len(sevdesk_ids), 400):
+        mine = sa.and_(documents.c.tenant == tenant, documents.c.kind != "credit_note")
+        some = documents.c.sevdesk_id.in_(list(sevdesk_ids[start : start + 400]))
+        known = sa.select(documents.c.sevdesk_id, documents.c.order_id, documents.c.key).where(mine, some)
+        rows = tx.execute(known).all()
+        keys = [row.key for row in rows]
+        booked_on = (bookings.c.tenant == tenant, bookings.c.document_key.in_(keys))
+        total = sa.select(bookings.c.document_key, sa.func.sum(bookings.c.amount).label("paid")).where(*booked_on)
+        paid = {row.document_key: int(row.paid) for row in tx.execute(total.group_by(bookings.c.document_key))}
+        found |= {str(row.sevdesk_id): (row.order_id, paid.get(row.key, 0)) for row in rows}
+    return found
+
+
 def booked(
     tx: Transaction,
     tenant: str,

@@ -110,6 +110,23 @@ def seen(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, da
     return {row.order_id: from_micros(row.updated_at) for row in tx.execute(statement)}
 
 
+def orders_named(tx: Transaction, tenant: str, names: Sequence[str]) -> list[tuple[str, str, int]]:
+    """The orders with one of these names that were settled: id, name, total in minor units."""
+    mine = (orders.c.tenant == tenant, orders.c.name.in_(list(names)))
+    rows = tx.execute(sa.select(orders.c.order_id, orders.c.name, orders.c.total).where(*mine))
+    return [(row.order_id, row.name, row.total) for row in rows]
+
+
+def snapshots_of(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, tuple[str, bytes]]:
+    """The sealed snapshots of these orders: key id and ciphertext."""
+    found: dict[str, tuple[str, bytes]] = {}
+    for start in range(0, len(order_ids), 400):
+        some = orders.c.order_id.in_(list(order_ids[start : start + 400]))
+        mine = sa.select(orders.c.order_id, orders.c.key_id, orders.c.snapshot).where(orders.c.tenant == tenant, some)
+        found |= {row.order_id: (row.key_id, bytes(row.snapshot)) for row in tx.execute(mine)}
+    return found
+
+
 def unfinished(tx: Transaction, tenant: str) -> list[str]:
     """The orders that were neither documented nor excluded when they were settled last."""
     mine = (orders.c.tenant == tenant, orders.c.verdict.not_in(("documented", "excluded")))

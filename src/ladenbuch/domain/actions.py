@@ -34,11 +34,35 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A payment Shopify is told of. `open`: what was open before; `before`: the payments it knew.
+
+    `at` is the instant it is dated back to, None for now. `lines` are sevdesk's lines it rests on, `chosen` those of
+    them a person chose, with their amounts; `method` is what Shopify calls the way of payment. `confirm`: it shows in
+    the shop already, and only our own record of it is missing.
+    """
+
+    amount: int
+    open: int
+    before: tuple[str, ...] = ()
+    at: datetime | None = None
+    lines: tuple[str, ...] = ()
+    chosen: tuple[tuple[str, int], ...] = ()
+    method: str = ""
+    confirm: bool = False
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing is open after it."""
+        return self.amount >= self.open
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One thing to do. `after`: keys that come first.
 
     `kind`: invoice, credit_note (drafts), finalise, cancel, adopt, money_line, delete_line, book_payment, book_refund,
-    xml, letter.
+    xml, letter, tell_paid.
     """
 
     kind: str
@@ -51,6 +75,7 @@ class Action:
     line: PostedLine | None = None
     booking: Booked | None = None
     letter: Letter | None = None
+    told: Told | None = None
 
     @property
     def reason(self) -> str:
@@ -81,6 +106,8 @@ class Action:
         if self.letter is not None:
             data |= {"document": self.letter.document_key, "locale": self.letter.locale}
             data |= {} if self.letter.kind in ("invoice", "correction") else {"letter": self.letter.kind}
+        if self.told is not None:
+            data |= {"amount_minor": self.told.amount, "full": self.told.full, "lines": list(self.told.lines)}
         return data
 
 

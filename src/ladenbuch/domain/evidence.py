@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.feed import FeedLine
@@ -36,11 +36,31 @@ class VatIdAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """A line of the merchant's bank account that is, or may be, for the order (`domain.money_back`).
+
+    `amount` is the order's share, `whole` whether that is all of it. `free`: nobody linked it yet; `gone`: it is not in
+    sevdesk any more. `others`: how many more orders it may be for.
+    """
+
+    line_id: str
+    account: str
+    amount: int
+    whole: bool
+    verdict: str
+    day: date | None = None
+    free: bool = True
+    gone: bool = False
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything a decision may rest on besides the order and the books.
 
     `eu_sales` is what the documents of other orders add to the EU threshold; `feeds` are free lines on the accounts
-    that feeds fill, as far as they were looked up; `foreign` are documents of others that may be the order's invoice.
+    that feeds fill, as far as they were looked up; `foreign` are documents of others that may be the order's invoice;
+    `transfers` are lines of bank accounts that are for the order, or may be.
     """
 
     rates: RateTable = field(default_factory=RateTable)
@@ -48,6 +68,7 @@ class Evidence:
     eu_sales: tuple[EuSale, ...] = ()
     feeds: tuple[FeedLine, ...] = ()
     foreign: tuple[ForeignDocument, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
 
     def beside(self, documents: Iterable[PostedDocument], order_id: str) -> Evidence:
         """The same with the order's own earlier documents, for what was sold in it later."""

@@ -65,7 +65,8 @@ class Modes:
         if mine:
             account = mine[0].account
             whole = mine[0].payment_id == payment.id
-            fits = decided is not None and (decided.mode in LINED_MODES or (decided.mode == "feed" and whole))
+            lined = (*LINED_MODES, "bank")  # the bank brought the line of a transfer, in parts perhaps
+            fits = decided is not None and (decided.mode in lined or (decided.mode == "feed" and whole))
             return Gateway(decided.mode if decided is not None and fits else LINED_MODES[0], account)
         booked = [item for item in self.books.bookings if item.done and transaction_of(item.payment_id) == payment.id]
         if booked and booked[0].account is not None:  # sevdesk made the line: there is none of ours

@@ -97,9 +97,19 @@ class Desk:
     """
 
     def __init__(self, awaited: Iterable[Awaited]) -> None:
-        self._orders = {one.order_id: one for one in awaited}
-        self._names = Names(_names(self._orders.values()))
-        self._numbers = {name.number for name in _names(self._orders.values())}
+        self._orders: dict[str, Awaited] = {}
+        self._names = Names([])
+        #: The numbers by which orders are known here.
+        self.numbers: set[str] = set()
+        self.add(awaited)
+
+    def add(self, awaited: Iterable[Awaited]) -> None:
+        """More orders that may be named."""
+        fresh = [one for one in awaited if one.order_id not in self._orders]
+        self._orders |= {one.order_id: one for one in fresh}
+        names = _names(fresh)
+        self._names.add(names)
+        self.numbers |= {name.number for name in names}
 
     def candidates(self, line: BankLine) -> list[str]:
         """The orders whose buyer's name may decide about a line."""
@@ -133,7 +143,7 @@ class Desk:
         if len(weak) == 1 and (weak[0].order_id in theirs or (len(equal) == 1 and not theirs)):
             return self._sure(line, "exact", weak[0], senders)
         if theirs:
-            astray = called_otherwise(line.text, self._numbers)
+            astray = called_otherwise(line.text, self.numbers)
             if len(theirs) == 1 and not astray and not weak:
                 return Matched(line.id, "exact", (Claim(theirs[0], line.amount, ("amount", "sender")),))
             return self._ask(line, dict.fromkeys([*theirs, *(one.order_id for one in weak)]), named, senders)

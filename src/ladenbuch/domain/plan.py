@@ -47,6 +47,7 @@ from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.reasons import because, euros
 from ladenbuch.domain.tax import foreign_money, taxed_at_supply
 from ladenbuch.domain.timing import Timed, month_end, timed
+from ladenbuch.domain.transfers import with_transfers
 
 __all__ = ["HELD", "Action", "Letter", "Plan", "finalise_key", "plan", "without_letter_address"]
 
@@ -67,7 +68,8 @@ def plan(
     if any(item.code == "GIFT-CARD" for item in made.attention) and _multi_purpose(made, facts, books):
         profiles = [replace(profile, vouchers="multi_purpose") for profile in profiles]
         made = _planned(facts, books, profiles, now, evidence)
-    return _answered(made, Answers.of(books.resolutions, facts), books)
+    made = _answered(made, Answers.of(books.resolutions, facts), books)
+    return with_transfers(made, facts, books, profiles, now, evidence)
 
 
 def _multi_purpose(made: Plan, facts: Facts, books: Books) -> bool:

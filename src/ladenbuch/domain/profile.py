@@ -95,6 +95,7 @@ class Profile:
     debtor: str = "each"  # each | collective: consumers share one contact, businesses never do
     debtor_number: str = ""  # customer number of that contact; '' gives <shop_key>-sammel
     eu_sales: Mapping[str, int] = field(default_factory=dict)  # year -> minor units net, see `sold_before`
+    money_back: bool = True  # a transfer sevdesk shows marks the order paid in Shopify
     retry: Mapping[str, Ladder] = field(default_factory=dict)  # of the topics that are not tried again as usual
 
     @property
@@ -212,7 +213,7 @@ class Profile:
         number = self.debtor_number
         if not isinstance(number, str) or number != number.strip() or not number.isprintable() or len(number) > 64:
             raise Rejected("PROFILE", "debtor_number must be a customer number of at most 64 characters")
-        for name in ("draft_only", "include_pos", "letters", "reverse_charge", "offline_refunds"):
+        for name in ("draft_only", "include_pos", "letters", "reverse_charge", "offline_refunds", "money_back"):
             if not isinstance(getattr(self, name), bool):
                 raise Rejected("PROFILE", f"{name} must be true or false")
         branding.check(self)

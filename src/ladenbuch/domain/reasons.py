@@ -104,6 +104,19 @@ _TABLE: Mapping[str, tuple[str, str, str, str, str, str]] = {
         "Without exactly one such line the invoice would stay open and be listed.",
         "Ohne genau eine solche Zeile bliebe die Rechnung offen und würde aufgeführt.",
     ),
+    "line_bank": (
+        "4.2", "§146 (1) AO",
+        "The bank's own line brought this payment: it is used, and nothing stands on an account of ours.",
+        "Die Zeile der Bank hat diese Zahlung gebracht: Sie wird benutzt, auf keinem Konto von uns steht etwas.",
+        "Without such a line the invoice would stay open and be listed.",
+        "Ohne eine solche Zeile bliebe die Rechnung offen und würde aufgeführt.",
+    ),
+    "told": (
+        "4.1", "§13 (1) no. 1a UStG",
+        "{amount} minor units came in by transfer for {order}, and Shopify does not know it: it is told, once.",
+        "{euro} € kamen per Überweisung für {order}, und Shopify weiß es nicht: Es erfährt es, einmal.",
+        "Did Shopify know it already, nothing would be told.", "Wüsste Shopify es schon, würde nichts gemeldet.",
+    ),
     "redeemed": (
         "2.5", "§3 (15) UStG",
         "The buyer paid with {gateway}: what the shop owes its customers falls by it.",

@@ -90,6 +90,10 @@ class Names:
 
     def __init__(self, names: Iterable[Name]) -> None:
         self._known: dict[str, list[Name]] = {}
+        self.add(names)
+
+    def add(self, names: Iterable[Name]) -> None:
+        """More names to be found."""
         for name in names:
             self._known.setdefault(name.number, []).append(name)
 

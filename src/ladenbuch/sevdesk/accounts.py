@@ -121,6 +121,15 @@ def contains_words(haystack: Sequence[str], needle: Sequence[str]) -> bool:
     return any(list(haystack[at : at + width]) == list(needle) for at in range(len(haystack) - width + 1))
 
 
+def _entered(account_id: str, since: date) -> list[tuple[str, str]]:
+    """Lines of an account by the day of entry, which is all sevdesk filters by (facts 1.4)."""
+    return [
+        ("checkAccount[id]", checked(account_id)),
+        ("checkAccount[objectName]", "CheckAccount"),
+        ("startDate", since.isoformat()),
+    ]
+
+
 def _numbered(number: str | None) -> dict[str, Any]:
     """The account's number as the description wants it written: an integer."""
     if number is None:
@@ -209,6 +218,24 @@ class Accounts(Room):
             if dated and not line.deleted and not line.is_linked:
                 found.append(line)
         return sorted(found, key=lambda line: int(line.id))
+
+    def bank_lines(self, account_id: str, since: date) -> list[RemoteTransaction]:
+        """Every line of an account entered on a day or later, linked or not, oldest first; without deleted ones."""
+        found = []
+        for row in finding.everything(self._calls, "/CheckAccountTransaction", _entered(account_id, since)):
+            line = transaction(row)
+            if line.account_id != account_id:
+                raise finding.implausible("/CheckAccountTransaction")
+            if not line.deleted:
+                found.append(line)
+        return sorted(found, key=lambda line: int(line.id))
+
+    def count_lines(self, account_id: str, since: date) -> int | None:
+        """How many lines of an account were entered on a day or later; None where sevdesk does not count."""
+        query = [*_entered(account_id, since), ("limit", "1"), ("countAll", "true")]
+        answer = self._calls.json("GET", (path := "/CheckAccountTransaction"), path, query=query)
+        total = answer.get("total") if isinstance(answer, dict) else None
+        return None if total is None else reading.integer(total, "total")
 
     def delete_transaction(self, transaction_id: str) -> None:
         """Delete an unlinked line (a double that a given-up call left behind); one that is gone is fine."""

@@ -107,6 +107,22 @@ BY_CODE: dict[str, tuple[str, str]] = {
     ),
     "PERIOD-CLOSED": ("Der Zeitraum ist abgeschlossen.", "The period is closed."),
     "TEST-PAYMENT": ("Eine echte Bestellung hat eine Testzahlung.", "A real order has a test payment."),
+    "TRANSFER-PARTIAL": (
+        "Per Überweisung kam weniger, als die Bestellung verlangt.",
+        "Less came in by transfer than the order owes.",
+    ),
+    "TRANSFER-UNCLEAR": (
+        "Eine Überweisung ist vielleicht für diese Bestellung.",
+        "A transfer may be for this order.",
+    ),
+    "TRANSFER-GONE": (
+        "Eine Überweisung, von der der Laden weiß, ist in sevdesk nicht mehr da.",
+        "A transfer the shop was told of is gone in sevdesk.",
+    ),
+    "TRANSFER-BACK": (
+        "Die Bank hat Geld zurücküberwiesen, und Shopify kennt keine Erstattung.",
+        "Money went back by the bank, and Shopify knows no refund.",
+    ),
     "OVERPAID": ("Es kam mehr Geld, als die Bestellung verlangt.", "More money came than the order claims."),
     "PARTIAL-PREPAYMENT": (
         "Ein Teil des Preises kam in einem früheren Monat an.",
@@ -326,6 +342,7 @@ BY_CODE: dict[str, tuple[str, str]] = {
     "SHOPIFY-UNREADABLE": ("Die Antwort von Shopify ist unlesbar.", "Shopify's answer is unreadable."),
     "SHOPIFY-PARTIAL": ("Die Antwort von Shopify ist unvollständig.", "Shopify's answer is incomplete."),
     "SHOPIFY-TOKEN": ("Der Zugang zum Laden fehlt oder wird abgelehnt.", "The shop's token is missing or refused."),
+    "SHOPIFY-REFUSED": ("Shopify hat die Zahlung nicht angenommen.", "Shopify refused what it was told of a payment."),
     "SHOPIFY-SCOPE": ("Der App fehlt eine Berechtigung.", "The app lacks a permission."),
     "SHOPIFY-FORBIDDEN": ("Die App darf das in diesem Laden nicht.", "The app may not do this in this shop."),
     "SHOPIFY-FROZEN": (

@@ -27,6 +27,10 @@ OF_ORDERS: dict[str, _Text] = {
         "Die Zeile der Zahlung ist in sevdesk noch nicht angekommen.",
         "The line of the payment has not come in sevdesk yet.",
     ),
+    "TRANSFER-KEPT": (
+        "Eine Überweisung ist da; der Laden erfährt davon noch nicht.",
+        "A transfer came in; the shop is not told of it yet.",
+    ),
     "SHOPIFY-RECONNECT": (
         "Der Laden muss neu verbunden werden: die App im Shopify-Admin öffnen.",
         "The shop must be connected again: open the app in its Shopify admin.",
@@ -549,6 +553,11 @@ CHOICES: dict[str, str] = {
     "correct it by hand": "von Hand berichtigen",
     "finalise or delete the draft in sevdesk": "den Entwurf in sevdesk abschließen oder löschen",
     "leave it to the bookkeeper": "der Buchhaltung überlassen",
+    "it is for this order": "sie ist für diese Bestellung",
+    "it is not for this order": "sie ist nicht für diese Bestellung",
+    "mark it paid in Shopify all the same": "in Shopify trotzdem als bezahlt markieren",
+    "wait for the rest": "auf den Rest warten",
+    "refund it in Shopify": "in Shopify erstatten",
     "link the payment in sevdesk": "die Zahlung in sevdesk verknüpfen",
     "name the earlier invoice": "die frühere Rechnung nennen",
     "plan again": "neu planen",

@@ -118,6 +118,24 @@ TABLES: dict[str, Table] = {
     "books.budgets": Table(
         "what the other side lets us send", "machine", none="key maximum rate known part flow debt at"
     ),
+    "books.awaited": Table(
+        "which orders wait for a transfer",
+        "document",
+        none="tenant name owed total numbers document_key due paused look changed_at",
+        pseudonym="order_id",
+    ),
+    "books.bank_claims": Table(
+        "which order a line of a bank account is for",
+        "document",
+        none="tenant amount verdict evidence wanted_at",
+        pseudonym="line_id order_id",
+    ),
+    "books.bank_lines": Table(
+        "lines of bank accounts that were seen, without their words",
+        "document",
+        none="tenant account amount day verdict seen_at",
+        pseudonym="line_id mark",
+    ),
     "books.circuits": Table(
         "who is left alone for a while", "machine", none="tenant service kind until pause probed_until"
     ),
@@ -262,6 +280,12 @@ TABLES: dict[str, Table] = {
     ),
     "books.redactions": Table(
         "orders whose buyer was forgotten", "request", none="tenant request at", pseudonym="order_id"
+    ),
+    "books.reminders": Table(
+        "which reminders an order had",
+        "document",
+        none="tenant level reminded_on days_overdue owed at",
+        pseudonym="order_id",
     ),
     "books.resolutions": Table(
         "what people answered",

@@ -18,9 +18,11 @@ from ladenbuch import (
     evidence,
     grants,
     inbox,
+    money_back,
     outbox,
     privacy,
     reconciliations,
+    reminders,
     suppressions,
     tenants,
 )
@@ -61,6 +63,8 @@ def redact(ctx: Context, tenant: str, *, by: str, why: str) -> str:
         grants.forget(tx, tenant)
         checkups.forget(tx, tenant)
         reconciliations.forget(tx, tenant)
+        money_back.forget(tx, tenant)
+        reminders.forget(tx, tenant)
         backfills.forget(tx, tenant)
         for alarm in alarms.open_alarms(tx, tenant):  # nobody can do anything about it any more
             alarms.end_alarm(tx, tenant, alarm.kind, alarm.subject, now)

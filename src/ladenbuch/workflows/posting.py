@@ -12,7 +12,7 @@ from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.document import CreditNoteDraft
 from ladenbuch.errors import NotYet
 from ladenbuch.mail.letters import LetterKind
-from ladenbuch.workflows import booking, correcting, einvoice, foreign, invoicing, lettering
+from ladenbuch.workflows import booking, correcting, einvoice, foreign, invoicing, lettering, telling_shop
 from ladenbuch.workflows.clock import AGAIN, KIND
 from ladenbuch.workflows.contacts import contact_of
 from ladenbuch.workflows.recovering import may_be_sent
@@ -40,6 +40,7 @@ def carry_out(run: Run, action: Action) -> None:
         "book_refund": booking.book_refund,
         "xml": einvoice.prove,
         "letter": _promise_letter,
+        "tell_paid": telling_shop.tell_paid,
     }
     with einvoice.told_by_sevdesk():
         steps[action.kind](run, action)

@@ -32,7 +32,7 @@ from ladenbuch.domain.redaction import without_buyer
 from ladenbuch.errors import LadenbuchError, NeedsAttention, NotYet, Rejected, Retryable
 from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound, trace_of
-from ladenbuch.workflows import redaction
+from ladenbuch.workflows import bank_lines, redaction
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather, lines_of_feeds
 from ladenbuch.workflows.failing import Failed, failed, follow, went_well
@@ -144,6 +144,7 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         evidence = gather(
             run.ctx if asks else replace(run.ctx, vat_ids=None), run.tenant, fetched.order, run.ctx.clock()
         )
+        evidence, others_paid = bank_lines.with_transfers(run, evidence)
         left, known = _plan(run, facts, evidence)
         if left.later is not None:
             raise Retryable("ORDER-INCOMPLETE", left.later)
@@ -154,7 +155,7 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         if concerned(run, fetched.order):
             while take_back(run, left):
                 left, known = _plan(run, facts, evidence)
-        if _others_were_there(run, left, known):
+        if _others_were_there(run, left, known, told=others_paid):
             left, known = _plan(run, facts, evidence)
         if left.wanted:
             evidence = replace(evidence, feeds=lines_of_feeds(run, left.wanted))
@@ -175,7 +176,7 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
         moments = [*(item.look_again for item in held), *([left.look_again] if left.look_again else [])]
         moments += [run.ctx.until(1.0)] if released else []
         left = replace(left, waiting=(*left.waiting, *(Problem(item.code, item.message) for item in held)))
-        code = _record(run, facts, left, parked, fetched.envelope, looked_at)
+        code = _record(run, facts, left, parked, fetched.envelope, looked_at, evidence)
         if erased:
             redaction.again(run.ctx, run.tenant, run.order_id)
         return code, min(moments, default=None)
@@ -208,10 +209,11 @@ def _took_over(left: Plan) -> bool:
     return any(action.kind == "adopt" and action.document and action.document.of_others for action in left.actions)
 
 
-def _others_were_there(run: Run, left: Plan, known: Books) -> bool:
+def _others_were_there(run: Run, left: Plan, known: Books, *, told: bool = False) -> bool:
     """Whether people or bank feeds did something to the order's documents since we last looked (R12-R15).
 
-    Looked at when something is about to be done to them, and on every visit some time after we wrote them.
+    Looked at when something is about to be done to them, when sevdesk showed that they changed (`told`), and on every
+    visit some time after we wrote them.
     """
     written = [item for item in known.documents if item.sevdesk_id is not None]
     if not written:
@@ -220,7 +222,7 @@ def _others_were_there(run: Run, left: Plan, known: Books) -> bool:
     due = {item.kind for item in left.due(run.ctx.clock())}
     young = run.ctx.clock() - timedelta(seconds=run.ctx.timing.hands_off)
     old = all(item.written_at is None or item.written_at < young for item in written)
-    if not (old or (due & acting and any(item.state == "final" for item in written))):
+    if not (old or told or (due & acting and any(item.state == "final" for item in written))):
         return False
     return look(run, known, {item.key for item in left.actions}, refund_due="credit_note" in due)
 
@@ -267,7 +269,13 @@ def _carry_out(run: Run, left: Plan) -> tuple[list[Problem], list[NotYet]]:
 
 
 def _record(
-    run: Run, facts: Facts, left: Plan, parked: list[Problem], envelope: Mapping[str, Any], looked_at: datetime
+    run: Run,
+    facts: Facts,
+    left: Plan,
+    parked: list[Problem],
+    envelope: Mapping[str, Any],
+    looked_at: datetime,
+    evidence: Evidence,
 ) -> str:
     """Write the verdict, the certificate and the open questions; the caller then says "settled"."""
     ctx, tenant, order = run.ctx, run.tenant, facts.order
@@ -298,6 +306,7 @@ def _record(
             snapshot=zlib.compress(json.dumps(seen, default=str).encode(), 1),
         )
         books.record_state(tx, tenant, state, seal, looked_at)
+        bank_lines.waits(tx, run, facts, known, evidence)
         asked = [(item, question_hash(item, facts)) for item in open_items]
         for fresh in books.record_attention(tx, tenant, run.order_id, asked, now):
             sentence = f"Order {order.name} needs a decision: {fresh}."

@@ -71,7 +71,7 @@ def create_transaction(call: Call) -> SimResponse:
     line.status = status
     line.fields = {name: text_or_none(body.get(name)) for name in ("payeePayerAcctNo", "payeePayerBankCode")}
     if owner.auto_map and status == 100:
-        world.later(AUTO_MAP_SECONDS, lambda: _map_by_itself(world, line))
+        map_later(world, line)
     return wrapped(write_transaction(line), 201)
 
 
@@ -91,6 +91,27 @@ def add_transaction(
     world.transactions[line.id] = line
     world.purposes.put(line.id, purpose)
     return line
+
+
+def map_later(world: World, line: Transaction) -> None:
+    """In a moment the service looks for an open invoice the line may pay."""
+    world.later(AUTO_MAP_SECONDS, lambda: _map_by_itself(world, line))
+
+
+def unlink(world: World, line: Transaction) -> None:
+    """Take a line off the documents it is linked to: they are open again, and the line is free."""
+    for kind, identifier in line.documents:
+        document = world.documents[kind].get(identifier)
+        if document is None:
+            continue
+        before = keys(document)
+        document.bookings = [one for one in document.bookings if one.transaction != line.id]
+        document.status = 750 if document.bookings else 200
+        document.pay_day = None
+        world.touch(document)
+        world.reindex(document, before)
+    line.documents, line.booked, line.status, line.linked_at = [], 0, 100, None
+    world.touch(line)
 
 
 def _map_by_itself(world: World, line: Transaction) -> None:

@@ -15,11 +15,12 @@ from decimal import Decimal
 from ladenbuch.simulators.sevdesk import documents, invoices
 from ladenbuch.simulators.sevdesk.accounts import account, balance, open_account
 from ladenbuch.simulators.sevdesk.arithmetic import position_sums
-from ladenbuch.simulators.sevdesk.banking import add_transaction, book
+from ladenbuch.simulators.sevdesk.banking import add_transaction, book, map_later, unlink
 from ladenbuch.simulators.sevdesk.contacts import write
 from ladenbuch.simulators.sevdesk.wire import (
     ApiError,
     Json,
+    parse_date,
     parse_decimal,
     parse_int,
     plain,
@@ -156,7 +157,10 @@ def human(world: World, body: Json) -> Json:
     {"do": "delete", "id"}   a draft     {"do": "send", "id"}   finalise a draft by hand
     {"do": "cancel", "id"}   an open invoice gets its SR
     {"do": "book", "id", "account", "amount"?}   pays by hand (default: the open amount), on any account
-    {"do": "transaction", "account", "amount", "purpose"?, "payee"?}   a line arrives by the bank feed
+    {"do": "transaction", "account", "amount", "purpose"?, "payee"?, "value_date"?, "entry_date"?, "map"?}   a line
+        arrives by the bank feed; the days default to today, `map`: sevdesk matches by itself as the account does
+    {"do": "unlink", "id"}   takes a line off the documents it was linked to
+    {"do": "rewrite", "id", "purpose"?, "payee"?}   the bank corrects the words of a line
     {"do": "delete_transaction", "id"}   an unlinked line
     {"do": "connect", "name", "bank_server"?}   a bank or PayPal brings its lines from now on (default FINAPI)
     {"do": "archive", "account"}   an account is put aside
@@ -168,7 +172,12 @@ def human(world: World, body: Json) -> Json:
         amount = to_cents(body.get("amount"), "amount")
         purpose, payee = (text_or_none(body.get(name)) or "" for name in ("purpose", "payee"))
         today = documents.berlin_today(world)
-        return transaction_state(add_transaction(world, owner, amount, today, purpose=purpose, payee=payee))
+        valued = parse_date(body["value_date"], "value_date") if body.get("value_date") else today
+        entered = parse_date(body["entry_date"], "entry_date") if body.get("entry_date") else today
+        line = add_transaction(world, owner, amount, valued, purpose=purpose, payee=payee, entry_day=entered)
+        if body.get("map") and owner.auto_map:
+            map_later(world, line)
+        return transaction_state(line)
     if action == "connect":
         server = text_or_none(body.get("bank_server")) or "FINAPI"
         opened = open_account(world, text_or_none(body.get("name")) or server, "online", bank_server=server)
@@ -185,9 +194,24 @@ def human(world: World, body: Json) -> Json:
             refuse("only an unlinked transaction can be deleted")
         found.deleted_at = world.now
         return transaction_state(found)
+    if action in ("unlink", "rewrite"):
+        return _on_line(world, world.transactions.get(identifier), action, body)
     if kind not in world.documents:
         raise ApiError(400, "kind must be Invoice or CreditNote")
     return _on_document(world, world.document(kind, identifier), action, body)
+
+
+def _on_line(world: World, line: Transaction | None, action: str, body: Json) -> Json:
+    if line is None or line.deleted_at is not None:
+        raise ApiError(404, "no such transaction", 151)
+    if action == "unlink":
+        unlink(world, line)
+    for name in ("purpose", "payee") if action == "rewrite" else ():
+        if name in body:
+            setattr(line, name, text_or_none(body[name]) or "")
+    world.purposes.put(line.id, line.purpose)
+    world.touch(line)
+    return transaction_state(line)
 
 
 def _on_document(world: World, document: Document, action: str | None, body: Json) -> Json:

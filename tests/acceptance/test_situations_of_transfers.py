@@ -1,0 +1,224 @@
+"""Transfers told as diaries: a line of the bank marks the order paid in the shop, and pays its invoice (P1, B13).
+
+Bookkeeping 4.1, 4.2 mode bank, 5.7, 5.31, 5.32. The bank's lines come by the feed, as sevdesk brings them.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from acceptance.bookkeeper import euro
+from acceptance.diary import DEFAULT_TOKEN, Diary, diary
+from acceptance.purchase import BERLIN, Purchase
+from ladenbuch.simulators.http import SimRequest
+
+SOAP, BOOK = ("Seife", 1190, 190), ("Buch", 1070, 70)
+PAID = "RE-1001 invoice 03.03.2027, supply 03.03.2027, VAT 03/2027, rule 1: 11.90 @ 19 %; paid"
+
+
+def do(day: Diary, **what: Any) -> dict[str, Any]:
+    """Something happens in sevdesk behind everybody's back."""
+    answer = day.sevdesk.handle(
+        SimRequest("POST", "/_control/human", (), {"authorization": DEFAULT_TOKEN}, json.dumps(what).encode())
+    )
+    assert answer.status < 300, answer.body
+    found: dict[str, Any] = json.loads(answer.body)
+    return found
+
+
+def comes(day: Diary, cents: int, purpose: str, payee: str = "ERIKA MUSTER", **more: Any) -> int:
+    """A line of the bank's feed, and two minutes."""
+    account = day.bookkeeper.account("Bank")
+    line = do(day, do="transaction", account=account, amount=euro(cents), purpose=purpose, payee=payee, **more)
+    minutes(day, 2)
+    return int(line["id"])
+
+
+def minutes(day: Diary, count: float) -> None:
+    day.at(f"{day.clock.now().astimezone(BERLIN) + timedelta(minutes=count):%Y-%m-%d %H:%M:%S}")
+
+
+def told(day: Diary) -> int:
+    """How often the shop was told of money."""
+    return sum("the shop was told" in one for one in day.story())
+
+
+def vorkasse(day: Diary, *goods: Any, name: str = "#501") -> Purchase:
+    return day.order(name).basket(*(goods or (SOAP,))).tell_order("bank_deposit", status="PENDING")
+
+
+def shop_says(day: Diary, order: Purchase) -> str:
+    seen = day.shopify._states[order.shop].orders[order.gid]
+    return f"{seen['displayFinancialStatus']} {seen['totalReceivedSet']['shopMoney']['amount']}"
+
+
+def test_p1_a_transfer_marks_the_order_paid_and_pays_the_invoice_that_follows() -> None:
+    """4.1: there is no invoice yet to match the line with, so it is matched with the order; 5.32: no echo."""
+    with diary("2027-03-01 10:00") as day:
+        order = vorkasse(day)
+        day.at("2027-03-03 09:00")
+        comes(day, 1190, "Bestellung 501 Seife")
+        assert shop_says(day, order) == "PAID 11.90"
+        assert day.documents() == [PAID]
+        assert day.money() == ["03.03.2027 Bank +11.90 on RE-1001"]
+        assert day.letters() == ["RE-1001.pdf to erika@example.org"]
+        assert (told(day), day.asked()) == (1, [])
+        writes = day.writes()
+        minutes(day, 30)
+        assert (told(day), day.writes()) == (1, writes)
+
+
+def test_p1_two_orders_in_one_transfer_are_both_paid_and_the_line_is_left_to_a_person() -> None:
+    with diary("2027-03-01 10:00") as day:
+        first, second = vorkasse(day), vorkasse(day, BOOK, name="#502")
+        day.at("2027-03-03 09:00")
+        comes(day, 2260, "#501 und #502")
+        assert (shop_says(day, first), shop_says(day, second)) == ("PAID 11.90", "PAID 10.70")
+        assert len(day.documents()) == 2 and told(day) == 2
+        assert day.asked() == ["PAYMENT-SPLIT", "PAYMENT-SPLIT"]
+
+
+def test_5_31_a_cent_too_little_is_listed_and_a_person_may_let_it_pass() -> None:
+    with diary("2027-03-01 10:00") as day:
+        order = vorkasse(day)
+        day.at("2027-03-03 09:00")
+        comes(day, 1189, "501")
+        assert (shop_says(day, order), day.asked()) == ("PENDING 0.00", ["TRANSFER-PARTIAL"])
+        assert "1189 of 1190" in day.about("TRANSFER-PARTIAL")
+        day.answer(order, "TRANSFER-PARTIAL", "mark it paid in Shopify all the same")
+        minutes(day, 2)
+        assert (shop_says(day, order), day.asked(), told(day)) == ("PAID 11.90", [], 1)
+        assert day.documents() == [PAID.replace("paid", "open")]  # its cent is open, and the line is the bookkeeper's
+
+
+def test_5_31_a_cent_too_much_is_listed() -> None:
+    with diary("2027-03-01 10:00") as day:
+        order = vorkasse(day)
+        day.at("2027-03-03 09:00")
+        comes(day, 1191, "501")
+        assert (shop_says(day, order), day.asked()) == ("PAID 11.90", ["OVERPAID"])
+        assert "1 minor units more" in day.about("OVERPAID")
+
+
+def test_p1_a_second_transfer_for_a_paid_order_is_asked_about() -> None:
+    with diary("2027-03-01 10:00") as day:
+        order = vorkasse(day)
+        day.at("2027-03-03 09:00")
+        comes(day, 1190, "501")
+        day.at("2027-03-04 09:00")
+        comes(day, 1190, "501")
+        minutes(day, 61)
+        assert (shop_says(day, order), day.asked(), told(day)) == ("PAID 11.90", ["OVERPAID"], 1)
+        assert day.money() == ["03.03.2027 Bank +11.90 on RE-1001", "04.03.2027 Bank +11.90 unlinked"]
+
+
+def test_p1_two_parts_make_a_whole_and_both_lines_pay_the_invoice() -> None:
+    with diary("2027-03-01 10:00") as day:
+        order = vorkasse(day)
+        day.at("2027-03-02 09:00")
+        comes(day, 500, "Bestellung 501")
+        assert day.asked() == ["TRANSFER-PARTIAL"]
+        day.at("2027-03-03 09:00")
+        comes(day, 690, "Bestellung 501 Rest")
+        assert (shop_says(day, order), day.asked(), told(day)) == ("PAID 11.90", [], 1)
+        assert day.documents() == [PAID]
+        assert day.money() == ["02.03.2027 Bank +5.00 on RE-1001", "03.03.2027 Bank +6.90 on RE-1001"]
+
+
+def test_p1_what_may_be_for_two_orders_is_chosen_by_a_person() -> None:
+    with diary("2027-03-01 10:00") as day:
+        first, second = vorkasse(day), vorkasse(day, name="#502")
+        day.at("2027-03-03 09:00")
+        comes(day, 1190, "danke", "Muster, Erika")
+        assert day.asked() == ["TRANSFER-UNCLEAR", "TRANSFER-UNCLEAR"]
+        assert (shop_says(day, first), shop_says(day, second)) == ("PENDING 0.00", "PENDING 0.00")
+        day.answer(second, "TRANSFER-UNCLEAR", "it is for this order")
+        minutes(day, 3)
+        assert (shop_says(day, first), shop_says(day, second)) == ("PENDING 0.00", "PAID 11.90")
+        assert (day.asked(), told(day)) == ([], 1)
+        assert day.money() == ["03.03.2027 Bank +11.90 on RE-1001"]
+
+
+def test_5_07_marked_paid_in_the_shop_first_the_banks_line_is_linked_and_nothing_is_told() -> None:
+    with diary("2027-03-01 10:00") as day:
+        order = vorkasse(day)
+        day.at("2027-03-03 09:00")
+        order.tell_payment("bank_deposit")
+        day.at("2027-03-05 07:00")
+        comes(day, 1190, "Bestellung 501", map=False)
+        minutes(day, 61)
+        assert day.documents() == [PAID]
+        assert day.money() == ["05.03.2027 Bank +11.90 on RE-1001"]
+        assert (told(day), day.asked()) == (0, [])
+
+
+def test_p1_an_invoice_sevdesk_matched_by_itself_marks_the_order_paid() -> None:
+    """Documents that became paid are the second source; the line is the bank's, and already linked."""
+    with diary("2027-03-01 10:00") as day:
+        order = vorkasse(day).tell_shipment()
+        assert [one.rpartition("; ")[2] for one in day.documents()] == ["open"]
+        day.at("2027-03-03 09:00")
+        comes(day, 1190, "no word of it", "JEMAND", map=True)
+        minutes(day, 3)
+        assert (shop_says(day, order), told(day), day.asked()) == ("PAID 11.90", 1, [])
+        assert [one.rpartition("; ")[2] for one in day.documents()] == ["paid"]
+        assert day.money() == ["03.03.2027 Bank +11.90 on RE-1001"]
+
+
+def test_b13_a_line_taken_off_its_invoice_is_noticed() -> None:
+    with diary("2027-03-01 10:00") as day:
+        vorkasse(day)
+        day.at("2027-03-03 09:00")
+        line = comes(day, 1190, "Bestellung 501")
+        assert day.documents() == [PAID]
+        day.at("2027-03-04 09:00")
+        day.by_hand = True
+        do(day, do="unlink", id=line)
+        minutes(day, 120)
+        assert (day.asked(), told(day)) == (["HAND-UNLINKED"], 1)
+
+
+def test_b13_a_line_that_comes_late_or_is_rewritten_is_found() -> None:
+    """Filters know the day of entry only: a line dated back five weeks, and one whose words the bank corrects."""
+    with diary("2027-03-01 10:00") as day:
+        first, second = vorkasse(day), vorkasse(day, BOOK, name="#502")
+        day.at("2027-03-31 09:00")
+        comes(day, 1190, "501", value_date="2027-03-02", entry_date="2027-03-02")
+        assert shop_says(day, first) == "PAID 11.90"
+        line = comes(day, 1070, "unlesbar", "UNBEKANNT")
+        assert shop_says(day, second) == "PENDING 0.00"
+        do(day, do="rewrite", id=line, purpose="Bestellung 502")
+        minutes(day, 2)
+        assert (shop_says(day, second), day.asked()) == ("PAID 10.70", [])
+
+
+def test_3_1_money_of_an_earlier_month_is_dated_back_in_the_shop() -> None:
+    """Received on 31 March, seen on 1 April: the tax belongs to March (UStG §13 (1) no. 1a)."""
+    with diary("2027-03-29 10:00") as day:
+        vorkasse(day)
+        day.at("2027-04-01 07:00")
+        comes(day, 1190, "501", value_date="2027-03-31")
+        assert day.documents() == [
+            "RE-1001 invoice 01.04.2027, supply 31.03.2027, VAT 03/2027, rule 1: 11.90 @ 19 %; paid"
+        ]
+
+
+def test_b13_money_that_goes_back_by_the_bank_is_asked_about() -> None:
+    with diary("2027-03-01 10:00") as day:
+        vorkasse(day)
+        day.at("2027-03-03 09:00")
+        comes(day, 1190, "Bestellung 501")
+        day.at("2027-03-09 09:00")
+        comes(day, -1190, "Rueckzahlung Bestellung 501")
+        minutes(day, 61)
+        assert day.asked() == ["TRANSFER-BACK"]
+
+
+def test_p1_a_tenant_in_draft_only_mode_tells_the_shop_nothing() -> None:
+    with diary("2027-03-01 10:00", live=False) as day:
+        order = vorkasse(day)
+        day.at("2027-03-03 09:00")
+        comes(day, 1190, "Bestellung 501")
+        assert (shop_says(day, order), told(day), day.asked()) == ("PENDING 0.00", 0, [])
