@@ -192,6 +192,11 @@ class House:
                 return
             self.clock.advance_to(due)
 
+    def settle_due(self) -> None:
+        """What fell due by itself until now is done."""
+        self.engine.wake("dispatch")
+        self.engine.drain()
+
     def go(self) -> None:
         """A person lifts the stop of writing; what it held back is due again."""
         self.database.system("operator").run(Store.BOOKS, lambda tx: tenants.go(tx, TENANT))

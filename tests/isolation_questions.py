@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import sqlalchemy as sa
+
 from isolation_world import (
     DUE,
     EXECUTOR,
@@ -676,6 +678,7 @@ def _of_work() -> None:
         month_books._matched(w.ctx, t, w.ctx.profiles(t), one) for one in (*w.ids["orders"], "none")])  # fmt: skip
     ask("month_books.linked_lines", lambda w, tx, t: month_books.linked_lines(w.ctx, t, period(w, t), LATER))
     ask("double_money.ours", lambda w, tx, t: double_money._ours(w.ctx, t, period(w, t), _Every()))
+    ask("double_money.unlinked", lambda w, tx, t: _unlinked(w, t, period(w, t)), writes=True)
     ask("double_money.expected", lambda w, tx, t: sorted(double_money._expected(w.ctx, t, set(range(5000))).items()))
     ask("month_books.known_hands", lambda w, tx, t: month_books.known_hands(w.ctx, t))
     ask("month_books.read_orders", lambda w, tx, t: orders_read(w, t))
@@ -708,6 +711,13 @@ def _of_work() -> None:
         w.database.tenant(t), t, _question(OPEN), "exclude", actor="me", now=NOW), writes=True)  # fmt: skip
     ask("profile_change.store", lambda w, tx, t: profile_change.store(
         w.ctx, t, version(w, t), profile_change.effect(w.ctx, t, version(w, t))), writes=True)  # fmt: skip
+
+
+def _unlinked(w: World, tenant: str, period: preview.Period) -> Any:
+    """Lines of a tenant whose links are gone: those of another tenant to lines of the same ids are not theirs."""
+    gone = sa.delete(books.bookings).where(books.bookings.c.tenant == tenant)
+    w.database.tenant(tenant).run(Store.BOOKS, lambda tx: tx.execute(gone).rowcount)
+    return double_money._ours(w.ctx, tenant, period, _Every())
 
 
 class _Every:

@@ -162,6 +162,12 @@ def reconcile(result: Result) -> None:
     _world(result, "10,000 orders", "tests/reconcile_world.py", "--orders", "10000")
 
 
+def months(result: Result) -> None:
+    """Twelve months of every kind of gateway: each balance counted anew on each day, each day done twice"""
+    for seed in ("7", "8"):
+        _world(result, f"seed {seed}", "tests/months_world.py", "--months", "12", "--orders", "40", "--seed", seed)
+
+
 def machines(result: Result) -> None:
     """Four workers and a web process, 20 shops, 5,000 orders at 50/s, workers and the database killed all the time"""
     _pytest(result, "in small", "tests/chaos/test_ring3.py", "tests/integration/test_reaper.py", env={})
@@ -389,6 +395,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         backfill,
         isolation,
         reconcile,
+        months,
         machines,
         noisy,
         scale,

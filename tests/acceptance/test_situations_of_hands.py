@@ -18,7 +18,7 @@ INVOICE = "RE-1001 invoice 01.03.2027, supply 01.03.2027, VAT 03/2027, rule 1: 1
 
 
 def test_5_07_a_transfer_marked_paid_in_shopify_is_booked_once_by_the_banks_own_line() -> None:
-    """4.2, mode bank: we never write a line; sevdesk matches the bank's two days later."""
+    """5.7, 4.2, mode bank: we never write a line; sevdesk matches the bank's two days later."""
     with diary("2027-03-01 10:00") as day:
         order = day.order().basket(SOAP).tell_order("bank_deposit", status="PENDING")
         assert day.verdict(order) == "waiting UNPAID, open 0.00"
@@ -37,7 +37,7 @@ def test_5_07_a_transfer_marked_paid_in_shopify_is_booked_once_by_the_banks_own_
 
 
 def test_5_08_paypal_connected_in_sevdesk_is_booked_on_its_own_line_and_its_fee_is_left_alone() -> None:
-    """4.2, mode feed: nothing is created; exactly one line of the amount within three days is the payment."""
+    """5.8, 4.2, mode feed: nothing is created; exactly one line of the amount within three days is the payment."""
     with diary("2027-03-01 10:00") as day:
         paypal = day.bookkeeper.account("PayPal")
         day.decide(
@@ -56,7 +56,7 @@ def test_5_08_paypal_connected_in_sevdesk_is_booked_on_its_own_line_and_its_fee_
 
 
 def test_5_09_an_invoice_sevdesk_matched_by_itself_before_we_book_is_taken_as_paid() -> None:
-    """R14: paid by somebody else is coverage; our line is never made."""
+    """5.9, R14: paid by somebody else is coverage; our line is never made."""
     with diary("2027-03-01 10:00") as day:
         order = day.order().basket(SOAP).tell_order("klarna", kind="AUTHORIZATION")
         day.at("2027-03-02 09:00")
@@ -134,7 +134,7 @@ def test_5_12_a_draft_edited_by_hand_is_not_overwritten_when_the_order_is_edited
 
 
 def test_5_31_a_cent_too_little_and_a_cent_too_much_by_transfer_stay_open_and_are_listed() -> None:
-    """R21: nothing is rounded away."""
+    """5.31, R21: nothing is rounded away."""
     with diary("2027-03-05 10:00") as day:
         little = day.order("#501").basket(SOAP).tell_order("bank_deposit", status="PENDING").tell_shipment()
         much = day.order("#502").basket(SOAP).tell_order("bank_deposit", status="PENDING").tell_shipment()
@@ -155,7 +155,7 @@ def test_5_31_a_cent_too_little_and_a_cent_too_much_by_transfer_stay_open_and_ar
 
 
 def test_5_32_marking_an_order_paid_ourselves_brings_our_own_webhook_and_no_clearing_line() -> None:
-    """4.2, mode bank: the bank's line is the money; Shopify only learns of it."""
+    """5.32, 4.2, mode bank: the bank's line is the money; Shopify only learns of it."""
     with diary("2027-03-05 10:00") as day:
         order = day.order().basket(SOAP).tell_order("bank_deposit", status="PENDING")
         day.at("2027-03-08 07:00")

@@ -229,7 +229,7 @@ def test_5_18_an_e_invoice_to_a_company_is_never_corrected_by_a_plain_credit_not
 
 
 def test_5_19_everything_back_after_a_supplementary_invoice_is_two_credit_notes_over_one_refund() -> None:
-    """R6, 2.5: each invoice has its own credit note; the one transaction stands in parts /1 and /2."""
+    """5.19, R6, 2.5: each invoice has its own credit note; the one transaction stands in parts /1 and /2."""
     with diary("2027-03-01 10:00") as day:
         order = day.order().basket(SOAP).tell_order()
         day.at("2027-03-02 10:00")
@@ -256,7 +256,7 @@ def test_5_19_everything_back_after_a_supplementary_invoice_is_two_credit_notes_
 
 
 def test_5_20_an_unpaid_invoice_shrinks_by_cancelling_it_and_a_partly_paid_one_by_an_offset_that_is_asked() -> None:
-    """R5: before any payment cancelled and written anew; after a part was paid an offset, which is unproven (`?`)."""
+    """5.20, R5: before any payment cancelled and written anew; after a part was paid an offset, unproven (`?`)."""
     with diary("2027-03-01 10:00") as day:
         order = day.order()
         company(order)
@@ -291,7 +291,7 @@ def test_5_20_an_unpaid_invoice_shrinks_by_cancelling_it_and_a_partly_paid_one_b
 
 
 def test_5_21_the_shops_own_split_of_a_refund_drives_gift_card_and_card() -> None:
-    """2.5: 30 by gift card, 20 by card; 40 go back as 20 and 20; one credit note over 40."""
+    """5.21, 2.5: 30 by gift card, 20 by card; 40 go back as 20 and 20; one credit note over 40."""
     with diary("2027-03-01 10:00", vouchers="multi_purpose", gateways=LIABILITIES) as day:
         order = day.order().basket(("Tasche", 1000, 190, 5))
         order.pay("gift_card", 3000)
@@ -313,7 +313,7 @@ def test_5_21_the_shops_own_split_of_a_refund_drives_gift_card_and_card() -> Non
 
 
 def test_5_22_a_refund_to_store_credit_raises_the_liability_and_leaves_the_gateway_alone() -> None:
-    """2.5: the buyer holds a claim against the shop instead of money."""
+    """5.22, 2.5: the buyer holds a claim against the shop instead of money."""
     with diary("2027-03-01 10:00", vouchers="multi_purpose", gateways=LIABILITIES) as day:
         order = day.order().basket(SOAP, BOOK).tell_order()
         day.at("2027-03-09 10:00")
@@ -331,7 +331,7 @@ def test_5_22_a_refund_to_store_credit_raises_the_liability_and_leaves_the_gatew
 
 
 def test_5_23_a_dispute_lost_after_the_refund_was_given_too_is_a_double_refund() -> None:
-    """1.4: the credit note belongs to the refund, none to the dispute; each money line stands once."""
+    """5.23, 1.4: the credit note belongs to the refund, none to the dispute; each money line stands once."""
     with diary("2027-03-01 10:00") as day:
         order = day.order().basket(SOAP, BOOK).tell_order()
         dispute = {"id": "gid://shopify/ShopifyPaymentsDispute/77", "initiatedAs": "CHARGEBACK"}

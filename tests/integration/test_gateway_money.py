@@ -19,6 +19,7 @@ from ladenbuch.simulators.http import SimRequest, SimResponse
 from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.simulators.lives.people import GIFT_CARD, GOODS, address
 from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN, SevdeskSimulator
+from ladenbuch.workflows.resolving import resolve
 
 START = datetime(2026, 11, 20, 9, tzinfo=UTC)
 MUG, BOOK = GOODS[190][0], GOODS[70][0]
@@ -148,6 +149,40 @@ def test_the_accounts_have_the_kind_their_mode_needs(shops: Shops) -> None:
     assert not made["gift_card"].auto_map and made["gift_card"].import_type == "CSV"
 
 
+# -- one transaction, several documents -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer_is_lost", [False, True])
+def test_2_5_a_line_in_one_piece_is_written_anew_in_parts(shops: Shops, answer_is_lost: bool) -> None:
+    """2.5, 4.2: paid too much, and then bought for it: `SHPTX <tx>/1` pays the invoice, `/2` the supplementary one."""
+    house = shops()
+
+    def script(order: ShopOrder) -> None:
+        home(order).add(MUG)
+        order.place()
+        order.emit("orders/create")
+        order.wait(60, 60)
+        order.ship()
+        order.emit("orders/fulfilled")
+        order.wait(60, 60)
+        order.pay("shopify_payments", MUG.price + BOOK.price)
+        order.emit("orders/updated")
+        order.wait(3600, 3600)
+        order.edit(more=[(BOOK, 1)])
+        order.emit("orders/edited", "orders/updated")
+
+    if answer_is_lost:
+        house.door.once("DELETE", "/CheckAccountTransaction", lost)
+    order = house.lived(script)
+    (first, second) = lines(house)
+    assert first[1].removesuffix("/1") == second[1].removesuffix("/2") != first[1]
+    assert [(row[2], row[3]) for row in (first, second)] == [(MUG.price, True), (BOOK.price, True)]
+    assert all(paper.state["open_cents"] == 0 for paper in house.papers(order)) and house.questions(order) == []
+    house.settle(order)
+    deleted = [one for one in house.door.passed if one.method == "DELETE"]
+    assert lines(house) == [first, second] and len(deleted) == 1
+
+
 # -- clearing-simple --------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +234,31 @@ def test_r14_somebody_who_paid_first_is_not_paid_over(shops: Shops) -> None:
     assert invoice["paid_cents"] == invoice["gross_cents"]
     assert [row[0] for row in lines(house)] == ["Bank"]
     assert house.verdict(order) == ("documented", None) and house.questions(order) == []
+
+
+@pytest.mark.parametrize("answer", ["delete our line", "keep both"])
+def test_5_9_our_line_is_too_many_where_somebody_paid_first_and_goes_when_a_person_says_so(
+    shops: Shops, answer: str
+) -> None:
+    """5.9, R14: adopted as coverage; our unlinked line is asked about with one click to delete it, theirs never is."""
+    house = shops()
+
+    def overtaken(request: SimRequest, go: Answer) -> SimResponse:
+        (invoice,) = house.invoices()
+        house.person({"do": "book", "id": invoice["id"], "account": house.sevdesk.account_id("Bank")})
+        return go(request)
+
+    house.door.once("PUT", "/bookAmount", overtaken)
+    order = house.lived(bought("shopify_payments"))
+    assert house.questions(order) == ["PAID-TWICE"] and bookings(house) == 0
+    assert [(row[0], row[3]) for row in lines(house)] == [("shopify_payments", False), ("Bank", True)]
+    door = house.database.tenant(TENANT)
+    (question,) = door.read(Store.BOOKS, lambda tx: books.questions(tx, TENANT, order, "PAID-TWICE"))
+    resolve(door, TENANT, question, answer, actor="anna", now=house.clock.now())
+    house.settle(order)
+    left = [row[0] for row in lines(house)]
+    assert left == (["Bank"] if answer == "delete our line" else ["shopify_payments", "Bank"])
+    assert house.verdict(order)[0] == "documented" and house.questions(order) == []
 
 
 def bookings(house: House) -> int:

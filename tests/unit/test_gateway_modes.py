@@ -89,6 +89,31 @@ def test_clearing_simple_pays_two_documents_in_parts():
     assert proof(made, planned(made)).holds
 
 
+def test_2_5_a_line_that_was_written_in_one_piece_gives_way_to_parts():
+    """2.5, 4.2: the line stands at payment time; two documents need it later, and it pays neither yet."""
+    paid = payment(9, 1890, at(600))
+    sent = (shipped(3, at(60)),)
+    first = planned(order(mug(), payments=(paid,), fulfilments=sent))
+    assert codes(first.attention) == {"OVERPAID"} and not bookings(first)
+    books = Books()
+    for action in first.actions:
+        books = apply(books, action)
+    assert [(line.key, line.amount) for line in books.lines] == [("line:9", 1890)]
+    edit = agreement(2, at(700), sale(2, 700, {"19": 112}, line="2", action="UPDATE"), reason="ORDER_EDIT")
+    made = order(mug(), edit, payments=(paid,), fulfilments=sent, edited=True)
+    result = planned(made, books)
+    assert [item.key for item in result.actions if item.line] == ["gone:line:9", "line:9:1", "line:9:2"]
+    assert [(item.document_key, item.amount) for item in bookings(result)] == [("inv:5001:1", 1190), ("sup:2", 700)]
+    assert not result.attention and proof(made, result, books).holds
+    for action in result.actions:
+        books = apply(books, action)
+    assert sum(line.amount for line in books.lines) == 1890 and planned(made, books).actions == ()
+    once = Books()
+    for action in planned(made).actions:
+        once = apply(once, action)
+    assert [line.payment_id for line in once.lines] == [line.payment_id for line in books.lines], "seen late, the same"
+
+
 def test_a_refund_on_an_offline_account_is_refused_by_default():
     """4.2, F13: its sign is unproven; the credit note does not depend on it (R20)."""
     made = refunded("mollie")

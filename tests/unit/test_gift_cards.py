@@ -249,6 +249,17 @@ def test_money_of_a_card_over_a_bank_is_asked_about_and_by_hand_is_not():
     assert not planned(cod).attention and not lines(planned(cod)) and proof(cod, planned(cod)).holds
 
 
+def test_2_5_a_card_sold_over_a_connected_account_is_owed_and_the_feeds_line_is_the_other_side():
+    """2.5, 4.2, mode feed: nothing is created on the connected account; what is owed stands on the cards' own."""
+    fed = replace(SHOP, gateways={**SHOP.gateways, "paypal": Gateway("feed", "31")})
+    made = order(agreement(1, T0, card(2, 2500)), payments=(payment(9, 2500, at(1), gateway="paypal"),))
+    result = planned(made, profile=fed)
+    assert lines(result) == [("20", "9/card", -2500)] and result.exclusion.code == "GIFT-CARDS-ONLY"
+    assert not result.attention and not result.wanted and proof(made, result).holds
+    mixed = order(goods_and_card(), payments=(payment(9, 3690, at(1), gateway="paypal"),))
+    assert codes(planned(mixed, profile=fed)) == {"GIFT-CARD"}, "one line in one piece pays goods and cards"
+
+
 def test_without_an_account_for_cards_only_the_debt_is_asked_about():
     """4.2, R20: the invoice and the gateway's own lines do not depend on it."""
     made = order(goods_and_card(), payments=(payment(9, 3690, at(1)),))

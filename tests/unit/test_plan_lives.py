@@ -177,6 +177,9 @@ def apply(books: Books, action: Action) -> Books:
     books = replace(books, applied=books.applied | {action.key})
     if action.kind == "money_line":
         return replace(books, lines=(*books.lines, replace(action.line, done=True, sevdesk_id="1")))
+    if action.kind == "delete_line":
+        assert not any(item.payment_id == action.line.payment_id for item in books.bookings)
+        return replace(books, lines=tuple(item for item in books.lines if item.key != action.line.key))
     if action.kind in ("invoice", "credit_note"):
         assert action.document is not None
         return replace(books, documents=(*books.documents, replace(action.document, state="draft")))

@@ -116,6 +116,8 @@ def money(
         card, mine = cards.parts.get(payment.id, 0), shares.get(payment.id, [])
         if gateway.mode in LINED_MODES:
             desk.post(payment, gateway, mine, card)
+        elif card == moved(payment) and gateway.mode == "feed":
+            desk.owe(payment, gateway, card)  # the feed's own line is the other side
         elif card and gateway.mode != "off":
             desk.ask_about_cards(payment)
         elif gateway.mode == OFFLINE_MODE:
@@ -129,7 +131,7 @@ def money(
 
 def _brought(action: Action) -> bool:
     """Whether a line is there already, by a feed."""
-    return action.line is not None and action.line.sevdesk_id is not None
+    return action.kind == "money_line" and action.line is not None and action.line.sevdesk_id is not None
 
 
 def _origin(credit: PostedDocument) -> str:
@@ -246,6 +248,7 @@ class _Desk:
         self.made = Money()
         self.written = {item.payment_id: item for item in books.lines if item.done}
         self.booked = {item.key for item in books.bookings if item.done}
+        self.paying = {item.payment_id for item in books.bookings if item.done}
 
     def post(self, payment: Payment, gateway: Gateway, shares: list[Share], card: int) -> None:
         """A transaction's lines on its account and their links; what is for gift cards (`card`) is last, unlinked."""
@@ -257,17 +260,25 @@ class _Desk:
         in_parts = len(amounts) > 1 or any(transaction_of(item) == payment.id != item for item in lines)
         torn = payment.id in lines and len(amounts) > 1
         moved_parts = card and any(lines.get(f"{payment.id}/{i}", a) != a for i, a in enumerate(amounts, 1))
-        if torn or moved_parts:
+        if (torn and any(transaction_of(key) == payment.id for key in self.paying)) or moved_parts:
             what = "one transaction belongs to several documents, and its line was written before that was known"
             self._split(payment, what)
             return
+        after = self._cut_again(payment) if torn else ()
         for index, amount in enumerate(amounts if in_parts else [moved(payment)], 1):
             part, key = _part(payment, index, in_parts)
             if part not in lines:
                 line = PostedLine(key, part, gateway.account, amount, self._day(payment))
-                self._line(payment, line, _why(payment, gateway, amount))
+                self._line(payment, line, _why(payment, gateway, amount), after)
             if index <= len(shares):
                 self._link(payment, Booked(_pay(payment, index), part, *shares[index - 1]), (key,))
+
+    def _cut_again(self, payment: Payment) -> tuple[str, ...]:
+        """Our line was written in one piece before two documents needed it, and pays neither: it gives way to parts."""
+        line = self.written[payment.id]
+        key = f"gone:{line.key}"
+        self.made.lines.append(Action("delete_line", key, because("cut_again"), (payment.id,), line=line))
+        return (key,)
 
     def owe(self, payment: Payment, gateway: Gateway, card: int) -> None:
         """The other side of money for gift cards: what the shop owes their owners, on the account of the cards (2.5).
@@ -341,8 +352,8 @@ class _Desk:
                 self._line(payment, line, because("line_feed", gateway=payment.gateway))
             self._link(payment, Booked(_pay(payment, 1), payment.id, *shares[0]), (key,))
 
-    def _line(self, payment: Payment, line: PostedLine, reason: Reason) -> None:
-        self.made.lines.append(Action("money_line", line.key, reason, (payment.id,), line=line))
+    def _line(self, payment: Payment, line: PostedLine, reason: Reason, after: tuple[str, ...] = ()) -> None:
+        self.made.lines.append(Action("money_line", line.key, reason, (payment.id,), after, line=line))
 
     def _link(self, payment: Payment, booking: Booked, after: tuple[str, ...]) -> None:
         """Book a part of a transaction on its document, once."""

@@ -149,6 +149,13 @@ _TABLE: Mapping[str, tuple[str, str, str, str, str, str]] = {
         "Die Rechnung ist in sevdesk durch eine andere Zeile bezahlt, und eine Person will unsere nicht.",
         "Unasked, it would stay.", "Ungefragt bliebe sie stehen.",
     ),
+    "cut_again": (
+        "2.5", "§146 (1) AO",
+        "One payment belongs to several documents: its line, linked to none, is written anew in parts.",
+        "Eine Zahlung gehört zu mehreren Belegen: Ihre Zeile, noch keinem zugeordnet, wird in Teilen neu geschrieben.",
+        "Linked to one of them it would stay, and a person be asked.",
+        "Einem davon zugeordnet bliebe sie stehen, und es würde gefragt.",
+    ),
     "book_payment": (
         "4.2", "§146 (1) AO; §20 UStG",
         "The money of {gateway} pays this invoice.", "Das Geld von {gateway} bezahlt diese Rechnung.",

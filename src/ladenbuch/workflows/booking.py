@@ -80,7 +80,8 @@ def _take_line(run: Run, action: Action, line: PostedLine, transaction_id: str) 
 
 
 def delete_line(run: Run, action: Action) -> None:
-    """Take our line away: the same money is linked by another one, and a person said so (R14). Never a linked one."""
+    """Take our line away, never a linked one: the same money is linked by another one, and a person said so (R14); or
+    it is written anew in parts, which stand on it (2.5)."""
     line = action.line
     assert line is not None and line.sevdesk_id is not None and line.account is not None
     account, transaction_id = line.account, line.sevdesk_id
@@ -97,7 +98,8 @@ def delete_line(run: Run, action: Action) -> None:
         return transaction_id
 
     def record(tx: Transaction, deleted: str) -> str:
-        run.say(tx, "money", f"Our line {purpose} was deleted: another one pays the invoice.")
+        why = "its parts stand instead" if action.because.rule == "2.5" else "another one pays the invoice"
+        run.say(tx, "money", f"Our line {purpose} was deleted: {why}.")
         return deleted
 
     once(run, action.key, "delete_line", action.reason, find=find, call=call, record=record)

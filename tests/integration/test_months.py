@@ -1,0 +1,49 @@
+"""A month of every kind of gateway, each balance counted anew on each day, each day done twice (bookkeeping 4.2).
+
+`make prove LINE=months` is the same over twelve months.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from ladenbuch.simulators.sevdesk.banking import add_transaction
+from months_world import BERLIN, Months, lives_of, opened, told
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[tuple[Months, dict[str, object]]]:
+    lives = lives_of(3, 1, 9)
+    with opened(3, 1) as months:
+        months.live(lives)
+        yield months, told(months, lives, 0.0)
+
+
+def test_4_2_every_balance_of_every_day_is_as_counted(made: tuple[Months, dict[str, object]]) -> None:
+    months, figures = made
+    assert months.findings == [] and figures["days"] == 31
+    assert figures["balances compared"] == 31 * 5
+    moved = {line.account for line in months.house.sevdesk.world.transactions.values()}
+    assert len(moved) >= 5, "the slice has money of every kind"
+
+
+def test_doing_a_day_once_more_writes_nothing_and_promises_nothing(made: tuple[Months, dict[str, object]]) -> None:
+    _, figures = made
+    assert int(str(figures["orders settled once more"])) > 15
+    assert figures["written by it"] == figures["letters promised by it"] == 0
+
+
+def test_a_line_too_many_is_noticed(made: tuple[Months, dict[str, object]]) -> None:
+    """The recount can fail: one line more, and the account is told with both figures."""
+    months, _ = made
+    world = months.house.sevdesk.world
+    owner = next(row for row in world.accounts.values() if row.name.startswith("shopify_payments"))
+    today = months.house.clock.now().astimezone(BERLIN).date()
+    before = dict(months.balances(today))
+    line = add_transaction(world, owner, 100, date(2026, 1, 2), purpose="SHPTX 1 order:1")
+    stands, counted = months.balances(today)["shopify_payments"]
+    assert before["shopify_payments"] == (counted, counted) and stands == counted + 100
+    del world.transactions[line.id]
