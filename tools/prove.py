@@ -206,6 +206,13 @@ def _world(result: Result, title: str, *arguments: str) -> None:
     result.add(title, body + (f"\n{listed}" if listed else ""), done.returncode == 0)
 
 
+def letters(result: Result) -> None:
+    """10,000 letters past relays that fail, by providers and by SMTP alone: 99 % in 15 minutes, none twice (S67)"""
+    world = ("tests/letters_world.py", "--letters", "10000")
+    _world(result, "Mailgun, Postmark, SMTP: the first is dead for 10 minutes", *world, "--relays", "providers")
+    _world(result, "Two SMTP servers, greylisting: the first is dead for 10 minutes", *world, "--relays", "smtp")
+
+
 def silence(result: Result) -> None:
     """500 orders while no webhook comes: subscriptions deleted for two hours, the shop silent too, a day without any"""
     world = ("tests/silence_world.py", "--orders", "500")
@@ -387,6 +394,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         lives,
         verifier,
         contacts,
+        letters,
         silence,
         rotation,
         tokens,

@@ -2,10 +2,10 @@
 
     well      asked in its turn
     resting   after `_LIMIT` failures in a row, or when it asked for it: left alone, so that letters do not wait for it
-    probed    the rest is over: one letter tries it, the others still pass it by
+    probed    the rest is over: it is asked whether it is there, then one letter tries it; the others still pass it by
 
 A relay that takes letters and never answers would make each of them uncertain; so an answer that never came counts as
-a failure like any other. Kept per process: each finds out by itself, within two letters.
+a failure, after which a relay rests longer. Kept per process: each finds out by itself, within two letters.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from ladenbuch.mail.sending import Accepted, Outcome, Refused, TryLater
+from ladenbuch.mail.sending import Accepted, Outcome, Refused, TryLater, Uncertain
 
-#: Failures in a row after which a relay rests; the first rest, doubled after each failed probe, and the longest.
+#: Failures in a row after which a relay rests; the first rest, doubled after each failed probe, and the longest: longer
+#: where letters were lost in doubt, for each one more is a person's work.
 _LIMIT = 2
-_REST, _LONGEST = 5.0, 60.0
+_REST, _LONGEST, _LONGEST_IN_DOUBT = 5.0, 60.0, 600.0
 #: A relay that says how long (Retry-After) is believed up to this.
 _BELIEVED = 300.0
 #: Seconds a probe may take before another letter may be the probe; and after which others look again.
@@ -33,6 +34,7 @@ class Health:
         self._lock = threading.Lock()
         self._failures = 0
         self._resting = 0.0  # how long the last rest was; 0: well
+        self._longest = _LONGEST
         self._until: datetime | None = None
         self._probed_until: datetime | None = None
 
@@ -60,6 +62,12 @@ class Health:
             self._probed_until = now + timedelta(seconds=_PROBE)
             return 0.0
 
+    def absent(self) -> None:
+        """The probe found nobody."""
+        with self._lock:
+            self._probed_until = None
+            self._rest_again()
+
     def note(self, outcome: Outcome | None) -> None:
         """What became of the letter; None: it was not given to the relay after all."""
         with self._lock:
@@ -67,15 +75,20 @@ class Health:
             if outcome is None:
                 return
             if _answers(outcome):
-                self._failures, self._resting, self._until = 0, 0.0, None
+                self._failures, self._resting, self._until, self._longest = 0, 0.0, None, _LONGEST
                 return
+            if isinstance(outcome, Uncertain):
+                self._longest = _LONGEST_IN_DOUBT
             asked = outcome.after if isinstance(outcome, TryLater) else None
             self._failures += 1
             if asked is not None:
                 self._leave_alone(min(asked, _BELIEVED))
             elif probe or self._failures >= _LIMIT:
-                self._resting = min(_LONGEST, 2 * self._resting or _REST)
-                self._leave_alone(self._resting)
+                self._rest_again()
+
+    def _rest_again(self) -> None:
+        self._resting = min(self._longest, 2 * self._resting or _REST)
+        self._leave_alone(self._resting)
 
     def _leave_alone(self, seconds: float) -> None:
         until = self._clock() + timedelta(seconds=seconds)

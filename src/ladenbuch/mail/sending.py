@@ -143,6 +143,9 @@ class Sender(Protocol):
     def knows(self, reference: str, message_id: str) -> bool | None:
         """Whether it has the letter; None: it does not say. A no may be too early."""
 
+    def there(self) -> bool:
+        """Whether it answers at all; asked without a letter."""
+
     def attempt(self, parcel: Parcel, before_data: Callable[[], None]) -> Outcome:
         """Try once. `before_data` is called right before the relay could have all of it; what it raises passes
         through, and then nothing was sent."""

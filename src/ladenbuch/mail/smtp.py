@@ -144,6 +144,34 @@ class SmtpSender:
 
     can_be_asked = False
 
+    def there(self) -> bool:
+        """See `Sender`: as far as the sign-in."""
+        return asyncio.run(self._greeted())
+
+    async def _greeted(self) -> bool:
+        client = self._client()
+        try:
+            await client.connect(timeout=min(self._timeout, CONNECT_SECONDS))
+        except (aiosmtplib.SMTPException, OSError, ValueError):
+            return False
+        finally:
+            await _hang_up(client, polite=True)
+        return True
+
+    def _client(self) -> aiosmtplib.SMTP:
+        relay = self.relay
+        return aiosmtplib.SMTP(
+            hostname=relay.host,
+            port=relay.port,
+            username=relay.username,
+            password=relay.password,
+            use_tls=relay.tls == "implicit",
+            start_tls=relay.tls == "starttls",
+            tls_context=self._tls_context,
+            local_hostname=self._hostname,
+            timeout=self._timeout,
+        )
+
     def knows(self, reference: str, message_id: str) -> bool | None:
         """SMTP has no question for that."""
         return None
@@ -156,17 +184,7 @@ class SmtpSender:
     async def _attempt(
         self, relay: Relay, wire: bytes, sender: str, recipient: str, before_data: Callable[[], None]
     ) -> Outcome:
-        client = aiosmtplib.SMTP(
-            hostname=relay.host,
-            port=relay.port,
-            username=relay.username,
-            password=relay.password,
-            use_tls=relay.tls == "implicit",
-            start_tls=relay.tls == "starttls",
-            tls_context=self._tls_context,
-            local_hostname=self._hostname,
-            timeout=self._timeout,
-        )
+        client = self._client()
         outcome: Outcome | None = None
         try:
             outcome = await self._up_to_body(client, relay, wire, sender, recipient)

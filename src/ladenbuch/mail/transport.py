@@ -148,9 +148,11 @@ class Relays:
         """The relays in order, and whether each is asked in its turn."""
         return {name: health.well for name, health in self._health.items()}
 
-    def rest(self) -> float:
-        """Seconds until a relay may be asked; 0.0: one may be now. While all rest, no letter need be taken up."""
-        return min(health.resting for health in self._health.values())
+    def room(self, most: int) -> int:
+        """How many letters to take up now, at most: while every relay rests none, and one to see who is back."""
+        if any(health.well for health in self._health.values()):
+            return most
+        return 1 if any(health.resting == 0 for health in self._health.values()) else 0
 
     def ask(self, relay: str | None, message_id: str) -> Inquiry:
         """Whether a relay has the letter of this Message-ID; of no relay in particular: whether any has.
@@ -178,6 +180,12 @@ class Relays:
         rest = health.rest()
         if rest > 0:
             return TryLater("connect: left alone, for it did not answer lately", sender.name, after=rest)
+        if not health.well:
+            with self._track("look up") as call:
+                call.code = None if sender.there() else "CONNECT"
+            if call.code is not None:
+                health.absent()
+                return TryLater("connect: it does not answer yet", sender.name, after=health.resting)
         outcome: Outcome | None = None
         try:
             if turns is not None:

@@ -2,8 +2,8 @@
 
 It speaks SMTP (aiosmtpd) in a thread of its own; what it accepted is in `messages`. Weather and scripted faults
 decide the fate of each letter: a temporary refusal, a cut before the final 250 (not stored), or a cut after
-storing (the sender cannot know; never part of a profile, tests ask for it). `handle` is a small HTTP-free front for
-a control API:
+storing (the sender cannot know; never part of a profile, tests ask for it). `down` makes it hang up on whoever
+calls, `greylist` has strangers come back later. `handle` is a small HTTP-free front for a control API:
 
     GET  /_control/messages   what was accepted: envelope, subject, Message-ID, attachments, instant
     POST /_control/fault      {"kind": "refuse"|"cut_before"|"cut_after", "times"?: 1}  for the next letters
@@ -16,6 +16,7 @@ import asyncio
 import email
 import email.policy
 import json
+import math
 import threading
 import weakref
 from collections import deque
@@ -52,7 +53,8 @@ class _Headers(HeaderRegistry):
         return self._read(name, value)
 
 
-_POLICY = email.policy.default.clone(header_factory=_Headers())
+#: For reading letters.
+READING = email.policy.default.clone(header_factory=_Headers())
 
 
 def _now() -> datetime:
@@ -68,6 +70,24 @@ class Received:
     message: EmailMessage
     accepted_at: datetime
     user: str | None = None
+
+
+class Greylist:
+    """Strangers (sender and recipient together) are asked to come back `seconds` later; those `who` names, else all."""
+
+    def __init__(self, seconds: float, who: Callable[[str], bool] = lambda recipient: True) -> None:
+        self._seconds, self._who = seconds, who
+        self._seen: dict[tuple[str, str], datetime] = {}
+        self.asked = 0
+
+    def wait(self, mail_from: str, recipient: str, now: datetime) -> float:
+        """Seconds it has to wait still; 0.0: it is welcome."""
+        if not self._who(recipient):
+            return 0.0
+        first = self._seen.setdefault((mail_from, recipient), now)
+        left = max(0.0, self._seconds - (now - first).total_seconds())
+        self.asked += left > 0
+        return left
 
 
 class MailSimulator:
@@ -90,6 +110,8 @@ class MailSimulator:
         self.messages: list[Received] = []
         self.refusals = 0
         self.connections_cut = 0
+        self.down: Callable[[datetime], bool] = lambda now: False
+        self.greylist: Greylist | None = None
         self._weather, self._clock = weather, clock
         self._login = None if username is None else (username, password or "")
         self._script: deque[MailFault] = deque()
@@ -115,7 +137,7 @@ class MailSimulator:
             if fault.kind == "cut_before":
                 self.connections_cut += 1
                 return "cut_before"
-            parsed = email.message_from_bytes(content, policy=_POLICY)
+            parsed = email.message_from_bytes(content, policy=READING)
             self.messages.append(Received(mail_from, tuple(rcpt_tos), parsed, self._clock(), user))
             if fault.kind == "cut_after":
                 self.connections_cut += 1
@@ -189,7 +211,9 @@ class MailSimulator:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _protocol(self) -> SMTP:
+    def _protocol(self) -> asyncio.Protocol:
+        if self.down(self._clock()):
+            return _Closed()
         session = SMTP(
             _Handler(self),
             enable_SMTPUTF8=True,
@@ -246,6 +270,13 @@ class MailSimulator:
         return json_response({"scripted": times})
 
 
+class _Closed(asyncio.Protocol):
+    """Hangs up."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).abort()
+
+
 class _Handler:
     """aiosmtpd's hooks: names and return values are its contract."""
 
@@ -262,6 +293,10 @@ class _Handler:
     async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if "@" not in address:
             return "501 5.1.3 not an address"
+        greylist, now = self._simulator.greylist, self._simulator._clock()
+        wait = 0.0 if greylist is None else greylist.wait(envelope.mail_from, address, now)
+        if wait > 0:
+            return f"451 4.7.1 Greylisted, please try again in {math.ceil(wait)} seconds"
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"

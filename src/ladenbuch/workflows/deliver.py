@@ -41,10 +41,8 @@ def deliver_all(ctx: Context) -> int:
     system = ctx.database.system("deliver")
     sent = 0
     for _ in range(_ROUNDS):
-        if ctx.relays.rest() > 0:
-            break
-        now = ctx.clock()
-        letters = system.read(Store.BOOKS, partial(outbox.due, now=now, limit=_BATCH))
+        room, now = ctx.relays.room(_BATCH), ctx.clock()
+        letters = system.read(Store.BOOKS, partial(outbox.due, now=now, limit=room)) if room else []
         sent += sum(ctx.spread([partial(_one, ctx, letter) for letter in letters]))
         if len(letters) < _BATCH:
             break

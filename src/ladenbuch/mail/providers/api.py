@@ -95,6 +95,14 @@ class ApiSender:
             return TryLater(f"connect: {type(error).__name__}", self.name, failure.code)
         return judged(self._way, answer, self.name, self._clock())
 
+    def there(self) -> bool:
+        """See `Sender`: any answer but a failure of theirs will do, also that there is nothing at this address."""
+        request = httpx2.Request("GET", f"{self.account.base}/", extensions=self._extensions)
+        try:
+            return self._ask(request).status < 500
+        except httpx2.HTTPError:
+            return False
+
     @property
     def can_be_asked(self) -> bool:
         """Whether the provider has a search that finds a letter by our own name for it."""

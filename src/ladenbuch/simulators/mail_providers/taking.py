@@ -16,6 +16,7 @@ from email.message import EmailMessage
 from typing import Any, Literal
 
 from ladenbuch.simulators.http import LOST, SimRequest, SimResponse
+from ladenbuch.simulators.mail import READING
 
 FaultKind = Literal["busy", "away", "error", "lost", "cut"]
 KINDS: tuple[FaultKind, ...] = ("busy", "away", "error", "lost", "cut")
@@ -170,7 +171,7 @@ def decoded(text: object) -> bytes | None:
 
 
 def message_of(raw: bytes) -> EmailMessage:
-    return email.message_from_bytes(raw, policy=email.policy.default)
+    return email.message_from_bytes(raw, policy=READING)
 
 
 def address_of(message: EmailMessage, header: str) -> str:
