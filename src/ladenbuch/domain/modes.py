@@ -65,10 +65,18 @@ class Modes:
         if mine:
             account = mine[0].account
             whole = mine[0].payment_id == payment.id
-            lined = (*LINED_MODES, "bank")  # the bank brought the line of a transfer, in parts perhaps
-            fits = decided is not None and (decided.mode in lined or (decided.mode == "feed" and whole))
+            fits = decided is not None and (
+                decided.mode in LINED_MODES
+                or (decided.mode == "feed" and whole)
+                or (decided.mode == "bank" and account not in self._ours())  # the bank brought it, in parts perhaps
+            )
             return Gateway(decided.mode if decided is not None and fits else LINED_MODES[0], account)
         booked = [item for item in self.books.bookings if item.done and transaction_of(item.payment_id) == payment.id]
         if booked and booked[0].account is not None:  # sevdesk made the line: there is none of ours
             return Gateway(OFFLINE_MODE, booked[0].account)
         return decided
+
+    def _ours(self) -> set[str | None]:
+        """The accounts that lines of ours stand on, by any version."""
+        gateways = [one for profile in (*self.versions, self.chosen) for one in profile.gateways.values()]
+        return {one.account for one in gateways if one.mode in LINED_MODES}
