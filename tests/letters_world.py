@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,10 @@ import sqlalchemy as sa
 
 from ladenbuch import outbox, tenants
 from ladenbuch.bootstrap import Ladenbuch
-from ladenbuch.db import Database, Store, from_micros
+from ladenbuch.db import Database, Store, Transaction, from_micros
 from ladenbuch.engine.inline import VirtualClock
-from ladenbuch.mail.letters import Attached, Brand, Letter, write
+from ladenbuch.mail.letters import Attached, Brand, Letter
+from ladenbuch.mail.writing import write
 from ladenbuch.settings import Settings
 from ladenbuch.simulators.http import Route, SimTransport
 from ladenbuch.simulators.mail import Greylist, MailSimulator
@@ -125,11 +127,7 @@ class World:
         self.house = self._house(folder, urls, seed)
         self.tenants = [f"t{number}" for number in range(5)]
         for tenant in self.tenants:
-            shop = f"{tenant}.myshopify.com"
-            self.database.system("operator").run(
-                Store.BOOKS,
-                lambda tx, tenant=tenant, shop=shop: tenants.add(tx, id=tenant, shop=shop, cut_off=START, now=START),
-            )
+            self.database.system("operator").run(Store.BOOKS, partial(_add, tenant))
 
     def _server(self, seed: str) -> MailSimulator:
         fate = self.fates[seed.rpartition("/")[0]] = _Fate(self.trouble, seed)
@@ -266,6 +264,11 @@ def _written(ctx: Context, letter: outbox.Letter) -> Composed:
 
 
 # -- the proof -----------------------------------------------------------------------------------------------------
+
+
+def _add(tenant: str, tx: Transaction) -> None:
+    tenants.add(tx, id=tenant, shop=f"{tenant}.myshopify.com", cut_off=START, now=START)
+    tenants.add_profile(tx, tenant, {"shop_key": tenant, "gateways": {}}, START, START)
 
 
 def spread_over(letters: int, seconds: float, seed: int) -> Iterator[tuple[float, int]]:

@@ -116,7 +116,7 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
             outbox.accepted(tx, tenant, letter.id, run_id, now, message_id=message_id, relay=relay, reply=reply)
             sentence = f"The letter with {composed.about} was accepted by {relay}."
             audit.append(tx, tenant, now, actor="deliver", event="mailed", subject=letter.order_id, sentence=sentence)
-            lettering.copied(ctx, tx, letter)
+            _copied(ctx, tx, letter)
             if letter.attempts > 1:
                 settled(tx, tenant, "letter", letter.id, now)
 
@@ -137,6 +137,16 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
     if not isinstance(outcome, Uncertain):
         suppressing.refused(ctx, letter, address, reason)
     return 0
+
+
+def _copied(ctx: Context, tx: Transaction, letter: outbox.Letter) -> None:
+    """The archive's copy; that it was accepted is written down whether there is one or not."""
+    try:
+        lettering.copied(ctx, tx, letter)
+    except (Rejected, Retryable) as error:
+        if error.code.startswith("DB-"):
+            raise
+        log.warning("no copy for the archive", extra={"code": error.code})
 
 
 def _remember(ctx: Context, record: Callable[[], object]) -> None:
