@@ -42,6 +42,7 @@ from ladenbuch import (
     inbox,
     money_back,
     outbox,
+    payouts,
     privacy,
     reconciliations,
     reminders,
@@ -57,7 +58,9 @@ from ladenbuch.cli.resolving import _gid as gid_in_books
 from ladenbuch.cli.resolving import _names as names_of_questions
 from ladenbuch.cli.story import story_of
 from ladenbuch.db import Sealed, Store
+from ladenbuch.domain.balance import Movement, Payout
 from ladenbuch.domain.books import Booked, Hand, PostedLine
+from ladenbuch.domain.clearing import DayBalance
 from ladenbuch.domain.compared import Change
 from ladenbuch.domain.connected import Finding
 from ladenbuch.domain.entitlement import Entitlement
@@ -67,6 +70,8 @@ from ladenbuch.domain.feedback import mark_of
 from ladenbuch.domain.money_back import Claim as MatchedClaim
 from ladenbuch.domain.money_back import Matched
 from ladenbuch.domain.month import ListedOrder
+from ladenbuch.domain.payouts import FeeVoucher, KnownPayout, LedgerLine
+from ladenbuch.domain.providers import Provider
 from ladenbuch.domain.reconciling import Discrepancy, Report
 from ladenbuch.errors import Rejected
 from ladenbuch.sealed import SealedColumn
@@ -220,6 +225,8 @@ def _of_books() -> None:
         tx, t, [of_order(w, tx, t).documents[0].sevdesk_id or "9"]))  # fmt: skip
     ask("noted_candidates", lambda w, tx, t: books.noted_candidates(tx, t, w.ids["order"], "paid"))
     ask("paid_by_us", lambda w, tx, t: books.paid_by_us(tx, t, [w.ids["remote"], "5"]))
+    ask("lines_on", lambda w, tx, t: books.lines_on(tx, t, "12"))
+    ask("numbers_of_orders", lambda w, tx, t: books.numbers_of_orders(tx, t, [w.ids["order"]]))
     ask("taken_lines", lambda w, tx, t: books.taken_lines(tx, t, [w.ids["line"], "5"]))
     booking = Booked("new", "p", "d", 1, True)
     ask("booked", lambda w, tx, t: books.booked(
@@ -399,6 +406,38 @@ def _of_the_rest() -> None:
         reminders.remind(tx, t, replace(late, order_id=one), LATER) for one in (w.ids["order"], "o-new")])  # fmt: skip
     ask("reminders.reminded", lambda w, tx, t: reminders.reminded(tx, t, [w.ids["order"]]))
     ask("reminders.forget", lambda w, tx, t: reminders.forget(tx, t))
+    movement = Movement("bt/1", "REFUND", LATER, 7, 0, 7, "EUR")
+    ask("payouts.plan", lambda w, tx, t: [payouts.plan(tx, one, "g", LATER) for one in (t, f"{t}-new")])
+    ask("payouts.turn", lambda w, tx, t: [payouts.turn(tx, t, "g"), nothing(payouts.turn(tx, t, "none"))])
+    ask("payouts.claim", lambda w, tx, t: payouts.claim(tx, t, "g", LATER, LATER))
+    ask("payouts.done", lambda w, tx, t: payouts.done(tx, t, "g", LATER, "C", LATER))
+    ask("payouts.read_up_to", lambda w, tx, t: payouts.read_up_to(tx, t, "g", LATER, 77))
+    ask("payouts.open_at", lambda w, tx, t: payouts.open_at(tx, t, "g", LATER, 77))
+    ask("payouts.say", lambda w, tx, t: payouts.say(tx, t, "g", [("C", "why")]))
+    ask("payouts.see_movements", lambda w, tx, t: payouts.see_movements(tx, t, "g", [movement]))
+    known_payout = KnownPayout(Payout("po/1", LATER, "FAILED", 7, "EUR"), LATER.date())
+    ask("payouts.see_payout", lambda w, tx, t: payouts.see_payout(tx, t, "g", known_payout, True))
+    ask("payouts.known_payouts", lambda w, tx, t: payouts.known_payouts(tx, t, "g"))
+    ask("payouts.not_whole", lambda w, tx, t: payouts.not_whole(tx, t, "g"))
+    ask("payouts.known_movements", lambda w, tx, t: [
+        payouts.known_movements(tx, t, "g", **how) for how in ({}, {"since": LATER, "of": ["po/1"]})])  # fmt: skip
+    paid_out = LedgerLine("SHPPO 1", "payout", "9", 7, LATER.date(), "po/1", "")
+    ask("payouts.line_written", lambda w, tx, t: [
+        payouts.line_written(tx, t, "g", replace(paid_out, key=k), "new") for k in (paid_out.key, "2")])  # fmt: skip
+    ask("payouts.written", lambda w, tx, t: payouts.written(tx, t, "g"))
+    ask("payouts.lines_on", lambda w, tx, t: payouts.lines_on(tx, t, "9"))
+    receipt = FeeVoucher("SHPFEE-1", "SHPFEE 1", "po/1", Provider("n", 14, "5923"), LATER.date(), (("fees", 7),))
+    ask("payouts.voucher_written", lambda w, tx, t: [
+        payouts.voucher_written(tx, t, "g", replace(receipt, key=key), "new", LATER.date())
+        for key in (receipt.key, "SHPFEE-2")])  # fmt: skip
+    ask("payouts.voucher_booked", lambda w, tx, t: payouts.voucher_booked(tx, t, "g", "SHPFEE-1", LATER))
+    ask("payouts.vouchers_of", lambda w, tx, t: payouts.vouchers_of(tx, t, "g"))
+    compared = DayBalance("g", "EUR", NOW.date(), 7, 7, 0, 0, ())
+    ask("payouts.keep_day", lambda w, tx, t: payouts.keep_day(tx, t, compared, LATER))
+    ask("payouts.kept_days", lambda w, tx, t: payouts.kept_days(tx, t, "g"))
+    ask("payouts.prune_days", lambda w, tx, t: payouts.prune_days(tx, t, LATER.date()))
+    ask("payouts.gateways", lambda w, tx, t: payouts.gateways(tx, t))
+    ask("payouts.forget", lambda w, tx, t: payouts.forget(tx, t))
 
     found = Finding("warn", "NEW", "taxes", "new", "neu")
     ask("checkups.get", lambda w, tx, t: [checkups.get(tx, t), nothing(checkups.get(tx, "nobody"))])

@@ -47,6 +47,7 @@ from ladenbuch import (
     inbox,
     money_back,
     outbox,
+    payouts,
     privacy,
     reconciliations,
     reminders,
@@ -55,7 +56,9 @@ from ladenbuch import (
 )
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.db import Database, Store, Transaction, import_tables, upsert
+from ladenbuch.domain.balance import Movement, Payout
 from ladenbuch.domain.books import Hand
+from ladenbuch.domain.clearing import DayBalance
 from ladenbuch.domain.compared import Change
 from ladenbuch.domain.connected import Finding
 from ladenbuch.domain.entitlement import Entitlement
@@ -63,6 +66,8 @@ from ladenbuch.domain.evidence import VALID, Evidence, VatIdAnswer
 from ladenbuch.domain.facts import Problem
 from ladenbuch.domain.money_back import Claim as MatchedClaim
 from ladenbuch.domain.money_back import Matched
+from ladenbuch.domain.payouts import FeeVoucher, KnownPayout, LedgerLine
+from ladenbuch.domain.providers import Provider
 from ladenbuch.domain.reconciling import Discrepancy, Item, Report
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.settings import Settings
@@ -265,6 +270,14 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     reconciliations.see(tx, tenant, [seen], NOW)
     made = Report(tenant, "nightly", NOW, NOW, None, None, more, more, (Item(seen, "asked", NOW),))
     reconciliations.keep(tx, "same", made)
+    moved = Movement("bt/1", "CHARGE", NOW, more, 1, more - 1, "EUR", "tx/1", order, mark, "po/1", "1", mark)
+    payouts.plan(tx, tenant, "g", NOW - timedelta(minutes=more))
+    payouts.see_movements(tx, tenant, "g", [moved])
+    payouts.see_payout(tx, tenant, "g", KnownPayout(Payout("po/1", NOW, "PAID", more, "EUR", mark)), False)
+    payouts.line_written(tx, tenant, "g", LedgerLine("SHPPO 1", "payout", "9", more, NOW.date(), "po/1", mark), mark)
+    fees = FeeVoucher("SHPFEE-1", "SHPFEE 1", "po/1", Provider(mark, 14, "5923"), NOW.date(), (("fees", more),))
+    payouts.voucher_written(tx, tenant, "g", fees, mark, NOW.date())
+    payouts.keep_day(tx, tenant, DayBalance("g", "EUR", NOW.date(), more, more, 0, 0, ()), NOW)
     books.record_beside(tx, tenant, order, [Hand("doubled", "beside:1", more, "71", mark, content="Invoice/71")], NOW)
     until = 1_000_000 * more
     upsert(

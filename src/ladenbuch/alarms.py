@@ -37,6 +37,7 @@ KINDS: Mapping[str, str] = {
     "BULK-COUNT": "Shopify counted {expected} objects in a bulk result and {read} were read",
     "GAVE-UP": "{count} orders, letters or deliveries were given up after their last attempt",
     "BOOKS-DIFFER": "{count} differences between shop, books and sevdesk need a person",
+    "PAYOUTS-DIFFER": "{count} things about payouts of {gateway} need a person; {amount} minor units are concerned",
     "TOKEN-REFUSED": "{service} refuses the token of this tenant",
     "CONNECTION-LACKS": "something is missing now that was there before: {code}",
     "USAGE-NEAR-CAP": "{used} of at most {cap} {currency} are charged for usage of the app",

@@ -76,6 +76,7 @@ TICKS = {
     "backfill": 30.0,
     "reconcile": 30.0,
     "bank": 60.0,
+    "payouts": 60.0,
 }
 
 
@@ -715,6 +716,10 @@ class Ladenbuch:
         every = settings.reconcile_seconds
         if every:
             ticks["reconcile"] = lambda: reconcile_all(ctx, every)
+        if settings.payouts_seconds:
+            from ladenbuch.workflows.payouts import look_at_payouts
+
+            ticks["payouts"] = lambda: look_at_payouts(ctx, settings.payouts_seconds)
         here = place(settings)
         if here is not None:
             mended = self.metrics.webhook_subscriptions_mended_total.inc

@@ -98,6 +98,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.heartbeats",
         "ladenbuch.money_back",
         "ladenbuch.outbox",
+        "ladenbuch.payouts",
         "ladenbuch.privacy",
         "ladenbuch.reconciliations",
         "ladenbuch.suppressions",
@@ -130,6 +131,7 @@ SYSTEM_REASONS = frozenset(
         "lifecycle",  # install and uninstall
         "money back",  # whose bank accounts are looked at, and who is reminded
         "metrics",  # depths and ages over all tenants
+        "payouts",  # whose balance with a payment provider is due for a look
         "operator",  # tenants add, stop, go
         "poll",  # which tenants have to be polled
         "prune",  # retention over all tenants

@@ -160,6 +160,11 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds between two looks at what changed in sevdesk; every night all is compared. 0: neither.",
     )
+    payouts_seconds: float = Field(
+        3600.0,
+        ge=0,
+        description="Seconds between two looks at what Shopify paid out and what follows for the books. 0: none.",
+    )
     sevdesk_rate: float = Field(10.0, gt=0, description="Most requests per second to one sevdesk account.")
     mail_from: str | None = Field(None, description="Sender of the letters, for instance 'Shop <shop@example.org>'.")
     retention_years: int = Field(

@@ -167,6 +167,21 @@ VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "finalise_credit_note": lambda sevdesk: sevdesk.finalise_credit_note("33"),
     "credit_note_pdf": lambda sevdesk: sevdesk.credit_note_pdf("33"),
     "book_credit_note": lambda sevdesk: sevdesk.book_credit_note("33", -899, date(2026, 11, 22), "9", "4"),
+    "balance_at": lambda sevdesk: sevdesk.balance_at("9", date(2026, 11, 22)),
+    "account_for": lambda sevdesk: sevdesk.account_for("5923", 14, "0"),
+    "find_vouchers": lambda sevdesk: sevdesk.find_vouchers("SHPFEE-1"),
+    "get_voucher": lambda sevdesk: sevdesk.get_voucher("33"),
+    "create_voucher": lambda sevdesk: sevdesk.create_voucher(
+        description="SHPFEE-1",
+        supplier="Shopify International Limited",
+        day=date(2026, 11, 22),
+        rule=14,
+        rate="0",
+        account_id="5923",
+        positions=[("Transaktionsgebühren", 320)],
+        draft=False,
+    ),
+    "book_voucher": lambda sevdesk: sevdesk.book_voucher("33", -320, date(2026, 11, 22), "9", "4"),
     "book (offline account)": lambda sevdesk: sevdesk.book("33", 1190, date(2026, 11, 22), "9", None),
 }
 LISTS = {
@@ -199,6 +214,13 @@ def capture(verb: str) -> list[httpx2.Request]:
             return SEQUENCE
         if path == "/ReceiptGuidance/forRevenue":
             return []
+        if path == "/ReceiptGuidance/forExpense":
+            return [{"accountNumber": "5923", "accountDatevId": "3", "allowedTaxRules": [{"id": 14}]}]
+        if path.startswith("/Voucher/") and not path.endswith("/bookAmount"):
+            voucher = {**ANYTHING, "description": "SHPFEE-1", "sumGross": "3.2", "sumNet": "3.2", "sumTax": "0"}
+            return {"voucher": voucher, "voucherPos": []} if path.endswith("/saveVoucher") else voucher
+        if path.endswith("/getBalanceAtDate"):
+            return "105.56"
         if path.endswith("/getPdf"):
             return {"content": "JVBERi0="}
         if path.endswith("/getXml"):

@@ -28,6 +28,7 @@ from ladenbuch import (
     inbox,
     money_back,
     outbox,
+    payouts,
     privacy,
     reconciliations,
     reminders,
@@ -104,6 +105,7 @@ OF_NOBODY = {
     "money_back": set(),
     "reminders": set(),
     "outbox": {"release_executor", "release_stale"},
+    "payouts": {"turns_of"},
     "privacy": {"subject_of"},
     "reconciliations": {"all_turns"},
     "suppressions": set(),
@@ -113,7 +115,7 @@ OF_NOBODY = {
 
 OWNERS = (
     alarms, audit, backfills, books, checkups, deadletters, entitlements, evidence, grants, inbox, money_back,
-    outbox, privacy, reconciliations, reminders, suppressions, tenants,
+    outbox, payouts, privacy, reconciliations, reminders, suppressions, tenants,
 )  # fmt: skip
 
 

@@ -1067,7 +1067,7 @@ def test_2_11_credit_notes_are_found_by_contact_and_by_note_unless_switched_off(
 def test_2_12_vouchers(desk: Desk) -> None:
     header = {"objectName": "Voucher", "mapAll": True, "status": 100, "taxRule": ref("TaxRule", 14)}
     header |= {"creditDebit": "C", "voucherType": "VOU", "voucherDate": "22.11.2026", "description": "SHPFEE-1"}
-    line = {"objectName": "VoucherPos", "mapAll": True, "accountDatev": ref("AccountDatev", 6855)}
+    line = {"objectName": "VoucherPos", "mapAll": True, "accountDatev": ref("AccountDatev", 3_006_855)}
     line |= {"taxRate": 0, "net": False, "sumGross": "3.20"}
     body = {"voucher": header, "voucherPosSave": [line], "voucherPosDelete": None}
     saved = desk.call("POST", "/Voucher/Factory/saveVoucher", body, status=201)["objects"]["voucher"]
@@ -1077,7 +1077,7 @@ def test_2_12_vouchers(desk: Desk) -> None:
     path = f"/Voucher/{saved['id']}/bookAmount"
     desk.call("PUT", path, desk.booking("-3.20", desk.line("-3.20")), status=200)
     assert desk.refused("PUT", path, desk.booking("-3.20", desk.line("-3.20")))["code"] == 751
-    assert {row["accountDatevId"] for row in desk.get("/ReceiptGuidance/forExpense")} == {6855, 5923}
+    assert {row["accountDatevId"] for row in desk.get("/ReceiptGuidance/forExpense")} == {3_006_855, 3_005_923}
 
 
 def test_2_13_tags_link_and_filter(desk: Desk) -> None:

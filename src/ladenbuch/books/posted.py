@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from ladenbuch.books.columns import _K, _KEY, _ORDER, _T, Seal
 from ladenbuch.db import Statement, Store, Transaction, books_metadata, from_micros, insert_new, to_micros
 from ladenbuch.domain.books import BESIDE, Booked, Hand, PostedDocument, PostedLine
+from ladenbuch.domain.clearing import BookLine
 from ladenbuch.domain.threshold import AT_HOME, EuSale, counted
 from ladenbuch.sealed import SealedColumn, held
 
@@ -263,6 +264,24 @@ def line_written(tx: Transaction, tenant: str, order_id: str, line: PostedLine, 
         value_date=line.value_date.isoformat(),
         sevdesk_id=sevdesk_id,
     )
+
+
+def lines_on(tx: Transaction, tenant: str, account: str) -> list[BookLine]:
+    """The lines of orders on an account, by day."""
+    mine = sa.select(money_lines).where(money_lines.c.tenant == tenant, money_lines.c.account == account)
+    return [
+        BookLine(row.key, "order", row.payment_id, row.amount, date.fromisoformat(row.value_date), row.order_id)
+        for row in tx.execute(mine.order_by(money_lines.c.value_date, money_lines.c.key))
+    ]
+
+
+def numbers_of_orders(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The numbers of each order's documents, in the order they were written."""
+    mine = sa.and_(documents.c.tenant == tenant, documents.c.order_id.in_(order_ids), documents.c.number.is_not(None))
+    found: dict[str, tuple[str, ...]] = {}
+    for row in tx.execute(sa.select(documents.c.order_id, documents.c.number).where(mine).order_by(documents.c.number)):
+        found[row.order_id] = (*found.get(row.order_id, ()), row.number)
+    return found
 
 
 def taken_lines(tx: Transaction, tenant: str, sevdesk_ids: Sequence[str]) -> dict[str, str]:

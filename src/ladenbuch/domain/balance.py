@@ -32,7 +32,8 @@ FEES = (
 class Movement:
     """A balance transaction: the balance moves by `net`, which is `amount` less `fee`.
 
-    `order_transaction` is the gid of the order's transaction it comes from, `payout_id` None while it is not paid out.
+    `order_transaction` is the gid of the order's transaction it comes from, `payout_id` None while it is not paid out,
+    `source_id` the number of what it comes from (of a transfer: the payout).
     """
 
     id: str
@@ -46,6 +47,7 @@ class Movement:
     order_id: str | None = None
     order_name: str | None = None
     payout_id: str | None = None
+    source_id: str | None = None
     reason: str = ""
     test: bool = False
 

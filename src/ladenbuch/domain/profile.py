@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ladenbuch.domain import branding
+from ladenbuch.domain.providers import Provider, provider_of
 from ladenbuch.domain.retry import Ladder, ladder_of
 from ladenbuch.errors import Rejected
 
@@ -88,6 +89,7 @@ class Profile:
     e_invoices: str = "off"  # off | business: companies in Germany get an e-invoice
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
     default_gateway: Gateway | None = None
+    providers: Mapping[str, Provider] = field(default_factory=dict)  # gateway -> who asks fees for it
     shop_name: str = ""
     dispatch_days: int | None = 3  # after the payment goods usually leave; None: no month of delivery is promised
     closing_de: str = ""  # the merchant's own last line on documents
@@ -159,6 +161,7 @@ class Profile:
         values["gateways"] = {str(name): _gateway(f"gateways.{name}", value) for name, value in gateways.items()}
         if values.get("default_gateway") is not None:
             values["default_gateway"] = _gateway("default_gateway", values["default_gateway"])
+        values["providers"] = _providers(values.get("providers", {}))
         values["eu_sales"] = _eu_sales(values.get("eu_sales", {}))
         values["retry"] = _retry(values.get("retry", {}))
         values["letters_also"] = branding.also_of(values.get("letters_also", ()))
@@ -176,7 +179,7 @@ class Profile:
                 continue
             if isinstance(value, (datetime, date)):
                 value = value.isoformat()
-            elif name in ("gateways", "retry"):
+            elif name in ("gateways", "providers", "retry"):
                 value = {key: item.as_json() for key, item in value.items()}
             elif name in ("eu_sales", "letters_texts"):
                 value = dict(value)
@@ -281,6 +284,12 @@ def _retry(value: object) -> dict[str, Ladder]:
     if not isinstance(value, Mapping):
         raise Rejected("PROFILE", "retry must be an object: order, letter or event -> seconds and attempts")
     return {str(topic): ladder_of(str(topic), ladder) for topic, ladder in value.items()}
+
+
+def _providers(value: object) -> dict[str, Provider]:
+    if not isinstance(value, Mapping):
+        raise Rejected("PROFILE", "providers must be an object: gateway name -> who asks fees for it")
+    return {str(name): provider_of(f"providers.{name}", item) for name, item in value.items()}
 
 
 def _gateway(name: str, value: object) -> Gateway:

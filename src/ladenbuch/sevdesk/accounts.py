@@ -264,6 +264,13 @@ class Accounts(Room):
 
         return written(created)
 
+    def balance_at(self, account_id: str, day: date) -> int:
+        """What stands on an account at the end of a day, in cents."""
+        path = f"/CheckAccount/{checked(account_id)}/getBalanceAtDate"
+        answer = self._calls.json("GET", "/CheckAccount/{id}/getBalanceAtDate", path, query=[("date", day.isoformat())])
+        found = reading.unwrap(answer)
+        return reading.cents(found, "balance")
+
     def get_transaction(self, transaction_id: str) -> RemoteTransaction | None:
         """A line as it is now, deleted ones too; None only when sevdesk says it does not know it."""
         path = f"/CheckAccountTransaction/{checked(transaction_id)}"

@@ -28,6 +28,7 @@ from ladenbuch.sevdesk.credit_notes import CreditNotes
 from ladenbuch.sevdesk.invoices import Invoices
 from ladenbuch.sevdesk.listing import Listings
 from ladenbuch.sevdesk.lookups import Lookups
+from ladenbuch.sevdesk.vouchers import Vouchers
 from ladenbuch.telemetry.calls import Track, untracked
 
 
@@ -40,7 +41,7 @@ class TaxRuleInfo:
     name: str | None
 
 
-class Sevdesk(Contacts, Invoices, CreditNotes, Accounts, Companies, Listings):
+class Sevdesk(Contacts, Invoices, CreditNotes, Accounts, Vouchers, Companies, Listings):
     """One tenant's sevdesk account. Thread-safe: several worker threads may share one object.
 
     `token` is asked for before every call and its answer never kept. `budget` and `breaker` may delay or

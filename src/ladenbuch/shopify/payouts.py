@@ -142,6 +142,7 @@ def _movement(node: Mapping[str, Any]) -> Movement:
         order_id=shapes.gid(order),
         order_name=shapes.optional(shapes.part(order, "name")),
         payout_id=shapes.gid(payout),
+        source_id=None if node.get("sourceId") in (None, "") else str(node["sourceId"]),
         reason=shapes.optional(node.get("adjustmentReason")) or "",
         test=node.get("test") is True,
     )

@@ -53,6 +53,12 @@ ALARMS: Mapping[str, Words] = {
         "The page Reconciliation (or ladenbuch reconcile) names each. What is cleared up is gone with the next look; "
         "what may stay as it is: ladenbuch reconcile --accept.",
     ),
+    "PAYOUTS-DIFFER": Words(
+        "{count} Punkte bei Auszahlungen von {gateway} kann nur ein Mensch klären; es geht um {amount} Cent.",
+        "{count} things about payouts of {gateway} need a person; {amount} cents are concerned.",
+        "Auf der Seite Auszahlungen (oder mit ladenbuch payouts balance) steht jeder beim Namen.",
+        "The page Payouts (or ladenbuch payouts balance) names each.",
+    ),
     "POLL-STALE": Words(
         "Seit {minutes} Minuten konnte im Laden nicht nachgesehen werden.",
         "The shop has not been polled successfully for {minutes} minutes.",

@@ -169,6 +169,37 @@ BY_CODE: dict[str, tuple[str, str]] = {
         "Our money line has another amount in sevdesk.",
     ),
     "LINE-GONE": ("Unsere Buchungszeile wurde in sevdesk gelöscht.", "Our money line was deleted in sevdesk."),
+    "PAYOUT-DIFFERS": (
+        "Eine Auszahlung ist nicht die Summe ihrer Bewegungen.",
+        "A payout is not the sum of its movements.",
+    ),
+    "PAYOUT-CURRENCY": (
+        "Shopify zahlt in einer anderen Währung aus.",
+        "Shopify pays out in another currency.",
+    ),
+    "FEE-TERMS": (
+        "Niemand hat gesagt, wer die Gebühren berechnet und wie sie besteuert werden.",
+        "Nobody has said who asks the fees and how they are taxed.",
+    ),
+    "FEE-ACCOUNT": (
+        "sevdesk erlaubt Konto oder Steuerregel der Gebühren nicht.",
+        "sevdesk does not allow the account or tax rule of the fees.",
+    ),
+    "FEE-CREDIT": (
+        "Es wurden mehr Gebühren erstattet als berechnet.",
+        "More fees were given back than asked.",
+    ),
+    "FEE-DRAFT": ("Der Gebührenbeleg ist noch ein Entwurf.", "The fee voucher is still a draft."),
+    "FEE-VOUCHER-DIFFERS": (
+        "Der Gebührenbeleg lautet in sevdesk anders.",
+        "The fee voucher says something else in sevdesk.",
+    ),
+    "FEE-VOUCHER-GONE": (
+        "Der Gebührenbeleg wurde in sevdesk gelöscht.",
+        "The fee voucher was deleted in sevdesk.",
+    ),
+    "NO-PAYMENTS": ("Der Laden hat kein Shopify Payments.", "The shop has no Shopify Payments."),
+    "PAYOUTS-OFF": ("Auszahlungen werden nicht geführt.", "No payouts are kept."),
     "PAID-ELSEWHERE": (
         "Unsere Buchungszeile ist mit einem anderen Beleg verknüpft.",
         "Our money line is linked to another document.",

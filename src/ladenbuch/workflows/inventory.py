@@ -237,6 +237,39 @@ TABLES: dict[str, Table] = {
         none="tenant key account amount value_date",
         pseudonym="order_id payment_id sevdesk_id",
     ),
+    "books.payout_days": Table(
+        "the balance of a gateway's account, day by day, against the provider's",
+        "work",
+        none="tenant gateway currency day clearing unpaid reserved in_transit told compared_at",
+        pseudonym="named",
+    ),
+    "books.payout_lines": Table(
+        "lines of payouts, fees and disputes on the accounts of gateways",
+        "document",
+        none="tenant gateway key kind account amount value_date",
+        pseudonym="about order_id sevdesk_id",
+    ),
+    "books.payout_movements": Table(
+        "what a payment provider said moved a balance",
+        "document",
+        none="tenant gateway id type at amount fee net currency payout_id source_id reason",
+        pseudonym="order_transaction order_id order_name",
+    ),
+    "books.payout_turns": Table(
+        "when a balance is looked at next, and how far it is known",
+        "work",
+        none="tenant gateway due_at read_until start opening told code problems looked_at",
+    ),
+    "books.payout_vouchers": Table(
+        "fee vouchers written in sevdesk",
+        "document",
+        none="tenant gateway key payout_id day gross rule account supplier sevdesk_id booked_at",
+    ),
+    "books.payouts": Table(
+        "what a payment provider paid out",
+        "document",
+        none="tenant gateway id issued_at status net currency trace paid_on whole",
+    ),
     "books.orders": Table(
         "verdict and certificate of each order",
         "document",

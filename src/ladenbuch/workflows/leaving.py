@@ -20,6 +20,7 @@ from ladenbuch import (
     inbox,
     money_back,
     outbox,
+    payouts,
     privacy,
     reconciliations,
     reminders,
@@ -65,6 +66,7 @@ def redact(ctx: Context, tenant: str, *, by: str, why: str) -> str:
         reconciliations.forget(tx, tenant)
         money_back.forget(tx, tenant)
         reminders.forget(tx, tenant)
+        payouts.forget(tx, tenant)
         backfills.forget(tx, tenant)
         for alarm in alarms.open_alarms(tx, tenant):  # nobody can do anything about it any more
             alarms.end_alarm(tx, tenant, alarm.kind, alarm.subject, now)

@@ -30,6 +30,7 @@ from ladenbuch.simulators.sevdesk.wire import (
 )
 from ladenbuch.simulators.sevdesk.world import Thing, World
 
+_RATES = {"0": "ZERO", "7": "SEVEN", "19": "NINETEEN"}
 #: A tenant under section 19 UStG books its turnover on an account of its own.
 _SMALL_BUSINESS = ((4185, "Erlöse als Kleinunternehmer §19 UStG", [11], ["ZERO"]),)
 _GUIDES = {
@@ -55,6 +56,7 @@ def save(call: Call) -> SimResponse:
     if not lines:
         refuse("at least one position is required")
     positions = [_position(line) for line in lines]
+    _allowed(fields, positions)
     for name in ("net", "gross", "tax"):
         fields[name] = sum(position[name] for position in positions)
     fields["positions"] = positions
@@ -109,6 +111,21 @@ def _position(line: object) -> Json:
     net, gross = (amount, amount + tax_cents) if net_mode else (amount - tax_cents, amount)
     comment = text_or_none(line.get("comment"))
     return {"account": number, "rate": rate, "net": net, "gross": gross, "tax": tax_cents, "comment": comment}
+
+
+def _allowed(fields: Json, positions: list[Json]) -> None:
+    """Each position names an account by its id, which is not its number, with a rule and rate that fit it."""
+    guides = _GUIDES["forRevenue" if fields["creditDebit"] == "D" else "forExpense"]
+    for position in positions:
+        rows = [row for row in guides if _datev(row[0]) == position["account"]]
+        if not rows:
+            refuse("accountDatev: unknown id")
+        if fields["taxRule"] not in rows[0][2] or _RATES.get(str(position["rate"])) not in rows[0][3]:
+            refuse("the tax rule or rate is not allowed for this account")
+
+
+def _datev(number: int) -> int:
+    return 3_000_000 + number
 
 
 def _write_position(thing: Thing, position: Json) -> Json:
@@ -215,7 +232,7 @@ def _guides(world: World, side: str) -> tuple[tuple[int, str, list[int], list[st
 def _guide(world: World, *sides: str) -> SimResponse:
     rows = [
         {
-            "accountDatevId": number,
+            "accountDatevId": _datev(number),
             "accountNumber": str(number),
             "accountName": name,
             "allowedTaxRules": [{"id": rule, "name": str(rule), "taxRates": rates} for rule in rules],

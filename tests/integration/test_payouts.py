@@ -1,0 +1,269 @@
+"""Payouts of Shopify Payments in the books: lines, fee vouchers, and both balances day by day (B14, 4.1, 4.2, 5.23)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from house import PROFILE, SHOP, TENANT, House, home, lost, person, refused
+from ladenbuch import alarms, payouts
+from ladenbuch.db import Store
+from ladenbuch.domain.clearing import DayBalance
+from ladenbuch.errors import LadenbuchError
+from ladenbuch.simulators.lives.corrections import chargeback, refund_full, refund_partial
+from ladenbuch.simulators.lives.order import ShopOrder
+from ladenbuch.simulators.lives.stage import bought
+from ladenbuch.simulators.shopify import DEFAULT_SCOPES, PAYMENT_SCOPES
+from ladenbuch.workflows.payout_parts import breakdown
+from ladenbuch.workflows.payouts import SHOPIFY, Looked, look, look_at_payouts
+
+MONDAY = datetime(2026, 11, 2, 8, tzinfo=UTC)
+PROVIDER = {"name": "Shopify International Limited", "rule": 14, "account": "5923", "checked_by": "Kanzlei Nord"}
+WITH_FEES = PROFILE | {"providers": {"shopify_payments": PROVIDER}}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = opened(tmp_path)
+    yield made
+    made.close()
+
+
+def opened(folder: Path, profile: Any = WITH_FEES) -> House:
+    made = House(folder, MONDAY, profile)
+    made.shopify.set_scopes(SHOP, [*DEFAULT_SCOPES, *PAYMENT_SCOPES])
+    return made
+
+
+def days_later(house: House, days: int) -> None:
+    house.clock.advance_to(house.clock.now() + timedelta(days=days))
+    house.shopify.advance(house.clock.now())
+
+
+def looked(house: House) -> Looked:
+    return look(house.ladenbuch.context, TENANT)
+
+
+def account(house: House) -> int:
+    rows = house.ask("GET", "/CheckAccount")
+    return int(next(row["id"] for row in rows if "shopify_payments" in row["name"]))
+
+
+def lines(house: House, word: str = "") -> list[tuple[str, int]]:
+    """What stands on the gateway's account: the first two words of the purpose, and cents."""
+    here = account(house)
+    mine = [row for row in house.state("transactions") if row["account_id"] == here and not row["deleted_at"]]
+    found = [(" ".join(row["purpose"].split()[:2]), row["amount_cents"]) for row in mine]
+    return [item for item in found if item[0].startswith(word)]
+
+
+def truth(house: House, day: date) -> int:
+    """What the simulated Shopify owes, keeps as reserve, and has on its way at the end of a day in Berlin."""
+    at = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC) - timedelta(hours=1, seconds=1)
+    payments = house.shopify.payments(SHOP)
+    return payments.balance_at(at) + payments.reserved_at(at) + payments.in_transit_at(at)
+
+
+def at_home(script: Any) -> Any:
+    """The same life of somebody who lives in Germany."""
+
+    def told(order: ShopOrder) -> None:
+        order.billing = order.delivery = home("Erika", "Muster", "Musterweg 1", "10115", "Berlin")
+        order.customer = person("Erika", "Muster")
+        script(order)
+
+    return told
+
+
+paid = at_home(bought)
+
+
+def test_b14_a_payout_becomes_lines_and_a_paid_fee_voucher(house: House) -> None:
+    """Charge, fees, payout: the account ends at 0, the fee voucher is under rule 14 and paid by its line."""
+    order_id = house.lived(paid)
+    looked(house)
+    days_later(house, 1)
+    [charge] = house.shopify.payments(SHOP).entries
+    [today] = looked(house).days[-1:]
+    assert (today.clearing, today.unpaid, today.status) == (charge.amount, charge.net, "NAMED")
+    assert [(item.code, item.amount) for item in today.named] == [("fees-pending", charge.fee)]
+    for _ in range(9):
+        days_later(house, 1)
+        last = looked(house)
+    [payout] = house.shopify.payments(SHOP).payouts
+    assert [cents for _, cents in lines(house, "SHPTX")] == [charge.amount]
+    assert lines(house, "SHPFEE") == [(f"SHPFEE {payout.id}", -charge.fee)]
+    assert lines(house, "SHPPO") == [(f"SHPPO {payout.id}", -charge.net)]
+    assert (last.days[-1].clearing, last.days[-1].status, last.problems) == (0, "EQUAL", ())
+    [voucher] = house.ask("GET", "/Voucher")
+    assert (voucher["description"], voucher["supplierName"]) == (f"SHPFEE-{payout.id}", PROVIDER["name"])
+    assert (voucher["taxRule"]["id"], voucher["status"], voucher["creditDebit"]) == ("14", "1000", "C")
+    with_orders = house.database.tenant(TENANT).read(
+        Store.BOOKS, lambda tx: breakdown(tx, TENANT, SHOPIFY, str(payout.id))
+    )
+    assert with_orders is not None and with_orders.residual == 0
+    [part] = with_orders.parts
+    assert (part.order_id, part.gross, part.fee) == (order_id, charge.amount, charge.fee)
+    assert part.documents == tuple(row["number"] for row in house.invoices())
+
+
+def test_b14_every_day_equal_or_named_through_refunds_disputes_reserve_and_payouts_that_fail(house: House) -> None:
+    """Two weeks: sevdesk's balance is Shopify's own truth plus what is named, every single day."""
+    payments = house.shopify.payments(SHOP)
+    payments.set_terms(reserve_percent=10, reserve_days=5)
+    payments.fates += ["paid", "failed", "bounced", "paid", "canceled"]
+    rng = random.Random(7)
+    scripts: list[Any] = [bought, refund_partial, refund_full]
+    scripts.append(lambda order: chargeback(order, ends="WON"))
+    scripts.append(lambda order: chargeback(order, ends="LOST"))
+    seen: list[DayBalance] = []
+    number = 2000
+    for _ in range(16):
+        days_later(house, 1)
+        if rng.random() < 0.55:
+            number += 1
+            house.lived(at_home(rng.choice(scripts)), number)
+        if len(seen) == 8:
+            house.shopify.adjust(SHOP, -990, type="SHIPPING_LABEL", reason="label")
+        made = looked(house)
+        today = made.days[-1]
+        assert today.unexplained == 0 and not today.findings and not today.astray
+        assert today.clearing - sum(item.amount for item in today.named) == truth(house, today.day)
+        seen.append(today)
+    kinds = {key.split()[0] for key, _ in lines(house)}
+    assert kinds == {"SHPTX", "SHPFEE", "SHPDSP", "SHPADJ", "SHPPO", "SHPPOB"}
+    assert {item.code for day in seen for item in day.named} == {"fees-pending"}
+    keys = [key for key, _ in lines(house)]
+    assert len(keys) == len(set(keys))
+    before = house.sevdesk.state()["transactions"]
+    assert looked(house).written == 0
+    assert house.sevdesk.state()["transactions"] == before
+
+
+def test_5_23_dispute_withdrawn_and_lost_after_the_refund_was_also_given(house: House) -> None:
+    """Lines only once each: charge, refund, what the provider took; a person hears DOUBLE-REFUND."""
+
+    def script(order: ShopOrder) -> None:
+        refund_full(order)
+        order.wait(3600, 7200)
+        node = {"id": f"gid://shopify/ShopifyPaymentsDispute/{order.new_id()}", "initiatedAs": "CHARGEBACK"}
+        order.disputes = [{**node, "status": "NEEDS_RESPONSE"}]
+        order.emit("disputes/create", "orders/updated")
+        order.wait(86_400, 90_000)
+        order.disputes = [{**node, "status": "LOST"}]
+        order.emit("disputes/update", "orders/updated")
+
+    order_id = house.lived(at_home(script))
+    for _ in range(12):
+        days_later(house, 1)
+        made = looked(house)
+    assert "DOUBLE-REFUND" in house.questions(order_id)
+    payments = house.shopify.payments(SHOP)
+    gross = next(entry.amount for entry in payments.entries if entry.type == "CHARGE")
+    assert sorted(cents for _, cents in lines(house, "SHPTX")) == [-gross, gross]
+    assert [cents for _, cents in lines(house, "SHPDSP")] == [-gross]
+    assert made.days[-1].status == "EQUAL" and made.days[-1].clearing == truth(house, made.days[-1].day)
+    assert len(house.state("credit_notes")) == 1  # the refund's; none for the dispute (1.4)
+
+
+@pytest.mark.parametrize("where", ["/CheckAccountTransaction", "/Voucher/Factory/saveVoucher", "/bookAmount"])
+def test_b14_an_answer_that_got_lost_writes_nothing_twice(house: House, where: str) -> None:
+    """The call landed and nobody heard of it: the next look finds line, voucher and booking."""
+    house.lived(paid)
+    days_later(house, 9)
+    house.door.once("PUT" if where == "/bookAmount" else "POST", where, lost)
+    every = 3600.0
+    for _ in range(4):
+        look_at_payouts(house.ladenbuch.context, every)
+        house.clock.advance_to(house.clock.now() + timedelta(minutes=20))
+    keys = [key for key, _ in lines(house)]
+    assert len(keys) == len(set(keys)) == 3
+    [voucher] = house.ask("GET", "/Voucher")
+    assert voucher["status"] == "1000"
+    assert looked(house).days[-1].status == "EQUAL"
+
+
+def test_b14_the_process_dies_between_call_and_record(house: House) -> None:
+    """Whatever was written before it died is found by its key, never written again."""
+    house.lived(paid)
+    days_later(house, 9)
+    for step in range(6):
+
+        def dies(request: Any, go: Any) -> Any:
+            go(request)
+            raise KeyboardInterrupt
+
+        house.door.once("PUT" if step % 2 else "POST", "", dies)
+        with suppress(KeyboardInterrupt, LadenbuchError):
+            looked(house)
+        house.restart()
+        house.door._planned.clear()
+        house.clock.advance_to(house.clock.now() + timedelta(minutes=10))
+    looked(house)
+    keys = [key for key, _ in lines(house)]
+    assert len(keys) == len(set(keys)) == 3 and len(house.ask("GET", "/Voucher")) == 1
+
+
+def test_b14_without_terms_the_line_stands_and_the_voucher_waits(tmp_path: Path) -> None:
+    """Nothing is assumed about the tax of fees: the money is written, the paper is asked about."""
+    house = opened(tmp_path, PROFILE)
+    house.lived(paid)
+    days_later(house, 9)
+    made = looked(house)
+    assert [item.code for item in made.problems] == ["FEE-TERMS"]
+    assert len(lines(house, "SHPFEE")) == 1 and house.ask("GET", "/Voucher") == []
+    open_ones = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT))
+    assert [item.kind for item in open_ones] == ["PAYOUTS-DIFFER"]
+    house.close()
+
+
+def test_b14_fees_nobody_confirmed_stay_a_draft_until_a_person_finalises_it(tmp_path: Path) -> None:
+    """4-eyes: without `checked_by` the voucher is a draft; once it is open its line pays it."""
+    house = opened(tmp_path, PROFILE | {"providers": {"shopify_payments": PROVIDER | {"checked_by": ""}}})
+    house.lived(paid)
+    days_later(house, 9)
+    assert [item.code for item in looked(house).problems] == ["FEE-DRAFT"]
+    [voucher] = house.sevdesk.world.things["Voucher"].values()
+    assert voucher.fields["status"] == 50
+    voucher.fields["status"] = 100
+    assert looked(house).problems == ()
+    assert voucher.fields["status"] == 1000
+    house.close()
+
+
+def test_b14_a_line_of_somebody_else_is_named(house: House) -> None:
+    """A bookkeeper imports the gateway's CSV into the account: the difference has a name and an alarm."""
+    house.lived(paid)
+    looked(house)
+    body = {"valueDate": "03.11.2026", "amount": "5.00", "status": 100, "payeePayerName": "Import",
+            "checkAccount": {"id": account(house), "objectName": "CheckAccount"}, "paymtPurpose": "CSV"}  # fmt: skip
+    house.ask("POST", "/CheckAccountTransaction", body)
+    days_later(house, 1)
+    today = looked(house).days[-1]
+    assert today.status == "OPEN" and [(i.code, i.amount) for i in today.findings] == [("lines-of-others", 500)]
+
+
+def test_b14_without_the_scope_nothing_happens_and_nobody_is_alarmed(tmp_path: Path) -> None:
+    house = House(tmp_path, MONDAY, WITH_FEES)
+    house.lived(paid)
+    look_at_payouts(house.ladenbuch.context, 3600.0)
+    assert look_at_payouts(house.ladenbuch.context, 3600.0) == 0
+    turn = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: payouts.turn(tx, TENANT, SHOPIFY))
+    assert turn is not None and turn.code == "SHOPIFY-SCOPE"
+    assert house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT)) == []
+    house.close()
+
+
+def test_b14_a_refusal_of_sevdesk_stops_no_other_step(house: House) -> None:
+    house.lived(paid)
+    days_later(house, 9)
+    house.door.once("POST", "/Voucher/Factory/saveVoucher", refused(422, "not today"))
+    made = looked(house)
+    assert [item.code for item in made.problems] == ["SEVDESK-HTTP-422"] and len(lines(house)) == 3
+    assert looked(house).problems == ()
