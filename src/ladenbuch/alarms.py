@@ -36,6 +36,7 @@ KINDS: Mapping[str, str] = {
     "ORDERS-FEW": "{count} orders came in {hours} hours; at least {least} were to be expected",
     "BULK-COUNT": "Shopify counted {expected} objects in a bulk result and {read} were read",
     "GAVE-UP": "{count} orders, letters or deliveries were given up after their last attempt",
+    "LETTERS-LOST": "{arrived} of {judged} letters of 30 days arrived: {rate} %, without invalid addresses {valid} %",
     "BOOKS-DIFFER": "{count} differences between shop, books and sevdesk need a person",
     "PAYOUTS-DIFFER": "{count} things about payouts of {gateway} need a person; {amount} minor units are concerned",
     "TOKEN-REFUSED": "{service} refuses the token of this tenant",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from ladenbuch import tenants
 from ladenbuch.db import Database, Store, Transaction
-from ladenbuch.errors import Rejected, UsageError
+from ladenbuch.errors import Rejected, Retryable, UsageError
 from ladenbuch.settings import Settings
 from ladenbuch.vault import KeyRing, Vault
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ladenbuch.web.health import Health
     from ladenbuch.web.ingest import TenantRef
     from ladenbuch.web.install import Door
+    from ladenbuch.web.mail_feedback import Door as FeedbackDoor
     from ladenbuch.workflows.backfill import Mover
     from ladenbuch.workflows.billing import Billing
     from ladenbuch.workflows.context import Context
@@ -77,6 +78,7 @@ TICKS = {
     "reconcile": 30.0,
     "bank": 60.0,
     "payouts": 60.0,
+    "delivery": 600.0,
 }
 
 
@@ -210,6 +212,7 @@ class Ladenbuch:
             self.budgets,
             circuits=self.limits.circuits,
             in_thread=real,
+            telling=self.feedback_keys,
         )
         return made
 
@@ -280,6 +283,7 @@ class Ladenbuch:
             ),
             keeping=Keeping(settings.retention_years, settings.inbox_days),
             mail_from=settings.mail_from or "buchhaltung@example.com",
+            telling=frozenset(self.feedback_keys),
             wake=self._wake,
             forget=self.forget,
             work=self.worked,
@@ -529,6 +533,47 @@ class Ladenbuch:
 
         return granted(self.context, self.tokens, self._admin_with, shop, kind, token)
 
+    @property
+    def feedback_keys(self) -> dict[str, tuple[str, ...]]:
+        """What verifies the word of each mail provider, of those that were given any: their words reach us."""
+        settings = self.settings
+        given = {
+            "sendgrid": tuple(key.get_secret_value() for key in settings.feedback_sendgrid),
+            "mailgun": tuple(key.get_secret_value() for key in settings.feedback_mailgun),
+            "ses": settings.feedback_ses,
+            "postmark": tuple(key.get_secret_value() for key in settings.feedback_postmark),
+        }
+        return {name: keys for name, keys in given.items() if keys}
+
+    def feedback_door(self) -> FeedbackDoor:
+        """What the routes for mail providers are given."""
+        from functools import partial
+
+        from ladenbuch.web.mail_feedback import Door as FeedbackDoor
+        from ladenbuch.workflows import feedback
+
+        ctx = self.context
+        return FeedbackDoor(
+            keys=self.feedback_keys,
+            use=partial(feedback.use, ctx),
+            take=partial(feedback.take, ctx),
+            fetch=self._fetch,
+            clock=self.now,
+            metrics=self.metrics,
+        )
+
+    def _fetch(self, address: str) -> bytes:
+        """What stands at an address of Amazon's. Raises Retryable("FEEDBACK-FETCH")."""
+        import httpx2
+
+        try:
+            answer = self._http.get(address, follow_redirects=False)
+        except httpx2.HTTPError as error:
+            raise Retryable("FEEDBACK-FETCH", f"Amazon cannot be asked: {type(error).__name__}") from error
+        if answer.status_code != 200:
+            raise Retryable("FEEDBACK-FETCH", f"Amazon answered {answer.status_code}")
+        return answer.content
+
     def install_door(self, state: Callable[[], str] = lambda: token_hex(32)) -> Door | None:
         """What the routes of an installation are given; None where no address is set that Shopify could send to."""
         if self.settings.app_url is None:
@@ -679,6 +724,7 @@ class Ladenbuch:
         from ladenbuch.workflows.checkup import check_all
         from ladenbuch.workflows.clock import ClockWatch
         from ladenbuch.workflows.deliver import deliver_all
+        from ladenbuch.workflows.delivering import watch as watch_delivery
         from ladenbuch.workflows.dispatch import dispatch
         from ladenbuch.workflows.doubting import ask_relays
         from ladenbuch.workflows.lifecycle import finish_all
@@ -709,6 +755,7 @@ class Ladenbuch:
             "backfill": mover.tick,
             "checkup": lambda: check_all(ctx, Mail.of(settings)),
         }
+        ticks["delivery"] = lambda: watch_delivery(ctx)
         if not self.database.is_sqlite:
             ticks["reap"] = reaper.tick
         if billing is not None:

@@ -166,6 +166,21 @@ class Settings(BaseSettings):
         description="Seconds between two looks at what Shopify paid out and what follows for the books. 0: none.",
     )
     sevdesk_rate: float = Field(10.0, gt=0, description="Most requests per second to one sevdesk account.")
+    feedback_sendgrid: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Verification keys of SendGrid's signed Event Webhook, comma separated."
+    )
+    feedback_mailgun: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Mailgun's webhook signing keys, comma separated."
+    )
+    feedback_ses: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="ARNs of the Amazon SNS topics Amazon SES publishes to, comma separated."
+    )
+    feedback_postmark: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="name:password of Postmark's webhooks (HTTP Basic), comma separated."
+    )
+    dkim_selectors: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Selectors under which the sender's DKIM keys are published, for `ladenbuch doctor`."
+    )
     mail_from: str | None = Field(None, description="Sender of the letters, for instance 'Shop <shop@example.org>'.")
     retention_years: int = Field(
         8, ge=8, le=30, description="Years a document's data is kept, from the end of its calendar year."
@@ -189,7 +204,10 @@ class Settings(BaseSettings):
         "auto", description="How log lines look: text, json, or auto (text on a terminal, json otherwise)."
     )
 
-    @field_validator("smtp_urls", "ladder_seconds", "scopes", "optional_scopes", "billing_plans", mode="before")
+    @field_validator(
+        "smtp_urls", "ladder_seconds", "scopes", "optional_scopes", "billing_plans", "dkim_selectors",
+        "feedback_sendgrid", "feedback_mailgun", "feedback_ses", "feedback_postmark", mode="before",
+    )  # fmt: skip
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -254,6 +272,29 @@ class Settings(BaseSettings):
         known = ("smtp", "smtps", "sendgrid", "mailgun", "ses", "postmark")
         if any(u.get_secret_value().partition("://")[0] not in known for u in value):
             raise ValueError(f"each relay must start with one of {', '.join(f'{name}://' for name in known)}")
+        return value
+
+    @field_validator("feedback_ses")
+    @classmethod
+    def _topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+", topic) for topic in value):
+            raise ValueError("each topic looks like arn:aws:sns:eu-central-1:123456789012:letters")
+        return value
+
+    @field_validator("feedback_postmark")
+    @classmethod
+    def _logins(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for login in value:
+            name, colon, password = login.get_secret_value().partition(":")
+            if not (name and colon and len(password) >= 16):
+                raise ValueError("each login is name:password, the password of 16 signs at least")
+        return value
+
+    @field_validator("dkim_selectors")
+    @classmethod
+    def _selectors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,60}[A-Za-z0-9_])?", name) for name in value):
+            raise ValueError("each selector is a name in DNS, like s1")
         return value
 
     @field_validator("database_url")

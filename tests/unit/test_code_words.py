@@ -31,6 +31,7 @@ NEVER = {
     "WEBHOOK-SHOP": "an answer to whoever sent it",
     "FEEDBACK-FORGED": "an answer to whoever sent it",
     "FEEDBACK-SHAPE": "an answer to whoever sent it, or a command's",
+    "FEEDBACK-FETCH": "an answer to Amazon, which repeats",
     "API-VERSION": "a setting",
     "FILTER-SYNTAX": "a command's",
     "FILTER-UNSUPPORTED": "a command's",

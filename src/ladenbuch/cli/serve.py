@@ -104,10 +104,15 @@ def make_app(house: Ladenbuch, role: str = "all") -> Any:
         )
         door = house.install_door()
         pages += [] if door is None else create_install(door)
+        if house.feedback_keys:
+            from ladenbuch.web.mail_feedback import create_feedback
+
+            pages += create_feedback(house.feedback_door())
     return create_app(ingest, ready=lambda: health.look().as_json(), metrics=house.metrics.render, pages=pages)
 
 
 def _pages(house: Ladenbuch, health: Health) -> list[Any]:
+    from ladenbuch.web.arrivals import arrivals
     from ladenbuch.web.connection import connections
     from ladenbuch.web.given_up import GivenUp
     from ladenbuch.web.operating import operations
@@ -122,5 +127,5 @@ def _pages(house: Ladenbuch, health: Health) -> list[Any]:
     settings = house.settings
     joined = connections(house.database, utc_now, settings.app_url, settings.optional_scopes)
     figures, compared = operations(house.metrics, health), reconciled(house.database)
-    given_up = GivenUp(house.database)
-    return list(create_pages(reads, utc_now, reads.tenants, figures, joined, given_up, compared))
+    given_up, delivered = GivenUp(house.database), arrivals(house.database, utc_now, house.feedback_keys)
+    return list(create_pages(reads, utc_now, reads.tenants, figures, joined, given_up, compared, delivered))

@@ -41,6 +41,10 @@ GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "dead_letters": (("kind",), "What gave up and waits for a person, by kind"),
     "alarms_open": (("kind",), "Open alarms, by kind: what a person should hear of at once"),
     "letters": (("state",), "Letters to buyers, by how far they came"),
+    "letters_delivered_ratio": (
+        ("tenant", "of"),
+        "Share of a shop's letters of the last 30 days that arrived: of all promised, and without invalid addresses",
+    ),
     "oldest_letter_seconds": ((), "Age of the oldest letter that was promised and no relay has yet; 0: none"),
     "rate_limit_utilization": (("service",), "Used share of the other side's budget, 0 to 1, of the busiest tenant"),
     "usage_near_cap": ((), "Shops whose usage of the app comes close to the cap the merchant agreed to"),
@@ -104,6 +108,14 @@ class Metrics:
         )
         self.webhook_delay_seconds = histogram(
             "webhook_delay_seconds", "From the event in the shop to its webhook being received", _SETTLE_BUCKETS
+        )
+
+        # What mail providers tell of letters.
+        self.mail_feedback_total = counter(
+            "mail_feedback_total", "Requests of mail providers, by what became of them", ("provider", "result")
+        )
+        self.mail_feedback_events_total = counter(
+            "mail_feedback_events_total", "What they told of letters, by what it changed", ("provider", "result")
         )
 
         # Work.

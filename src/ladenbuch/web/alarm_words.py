@@ -90,6 +90,12 @@ ALARMS: Mapping[str, Words] = {
         "verwerfen.",
         "Look why (ladenbuch dead-letters list), mend the cause, and redrive them or drop them with a reason.",
     ),
+    "LETTERS-LOST": Words(
+        "Von {judged} Briefen der letzten 30 Tage kamen {arrived} an: {rate} %, ohne ungültige Adressen {valid} %.",
+        "{arrived} of {judged} letters of the last 30 days arrived: {rate} %, without invalid addresses {valid} %.",
+        "Auf der Seite Zustellung nachsehen, woran es liegt; ladenbuch doctor prüft SPF, DKIM und DMARC des Absenders.",
+        "The page Delivery says why; ladenbuch doctor looks at SPF, DKIM and DMARC of the sender.",
+    ),
     "TOKEN-REFUSED": Words(
         "{service} weist den Zugang dieses Ladens ab.",
         "{service} refuses the token of this shop.",

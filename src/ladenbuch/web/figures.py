@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, format_percent
 
 from ladenbuch.domain.money import to_decimal
 from ladenbuch.web.words import Language
@@ -25,6 +25,11 @@ def number(language: Language, value: int) -> str:
 def tenths(language: Language, value: float) -> str:
     """A measured figure with one decimal."""
     return str(format_decimal(value, format="0.0", locale=_REGION[language]))
+
+
+def percent(language: Language, share: Decimal) -> str:
+    """A share (0 to 1) with two decimals."""
+    return str(format_percent(share, format="0.00 %" if language == "de" else "0.00%", locale=_REGION[language]))
 
 
 def money(language: Language, minor: int, currency: str = "EUR") -> str:

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import sqlalchemy as sa
 
-from ladenbuch import alarms, books, deadletters, entitlements, outbox
+from ladenbuch import alarms, books, deadletters, entitlements, outbox, tenants
 from ladenbuch.db import Database, Store, Transaction, from_micros
 from ladenbuch.telemetry.calls import SERVICES, Pulse
 from ladenbuch.telemetry.metrics import Readings
 from ladenbuch.telemetry.work import Work
 from ladenbuch.web.health import Health, Patient, Queue, failing_seconds, read_queue
+from ladenbuch.workflows.delivering import rate_in
 
 log = logging.getLogger(__name__)
 
 _PATIENCE = 3.0
+_COUNT_AGAIN = timedelta(minutes=5)
 _Values = Iterable[tuple[tuple[str, ...], float]]
 
 
@@ -38,7 +40,7 @@ class Lines(Protocol):
 
 class Gauges:
     """Call it for the readings. `budgets` gives the used share (0 to 1) of each tenant's bucket by service, `circuits`
-    how many tenants' breakers are in each state."""
+    how many tenants' breakers are in each state, `telling` names the mail providers whose word reaches us."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Gauges:
         *,
         circuits: Callable[[], Mapping[tuple[str, str], int]] = dict,
         in_thread: bool = True,
+        telling: Collection[str] = (),
     ) -> None:
         self._database = database
         self._clock = clock
@@ -60,6 +63,8 @@ class Gauges:
         self._budgets = budgets
         self._circuits = circuits
         self._begun = clock()
+        self._telling = telling
+        self._counted: tuple[datetime, _Values] | None = None
         self._stores = Patient(self._read_stores, in_thread)
 
     def __call__(self) -> Readings:
@@ -132,7 +137,22 @@ class Gauges:
             "dead_letters": dead,
             "alarms_open": alarmed,
             "usage_near_cap": [((), capped)],
+            "letters_delivered_ratio": self._arrived(now),
         }
+
+    def _arrived(self, now: datetime) -> _Values:
+        """Every letter of 30 days is looked at for this, so not more often than every few minutes."""
+        if self._counted is None or now - self._counted[0] > _COUNT_AGAIN:
+            self._counted = now, self._database.system("metrics").read(Store.BOOKS, self._rates)
+        return self._counted[1]
+
+    def _rates(self, tx: Transaction) -> _Values:
+        found: list[tuple[tuple[str, ...], float]] = []
+        for owner in tenants.all(tx):
+            rate = rate_in(tx, owner.id, self._clock(), self._telling)
+            shares = (("promised", rate.rate), ("valid", rate.of_valid))
+            found += [((owner.id, of), float(value)) for of, value in shares if value is not None]
+        return found
 
     def _parts(self) -> dict[str, _Values]:
         return {"ready": [((part.name,), float(part.fine)) for part in self._health.look().parts]}

@@ -7,6 +7,7 @@
     /connection    how shop and sevdesk account are connected, and what is missing before the first invoice
     /given-up      what failed until its last attempt: why, and how to try it again or drop it
     /reconciliation  what shop, books and sevdesk do not agree on
+    /delivery        how many letters arrive
     /running       how this process is: what stalls, how long calls take
 
 The pages only read. Data arrives through `Reads`, whoever implements it; the words are in words.py.
@@ -22,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from ipaddress import ip_address
 from math import inf
@@ -44,6 +46,7 @@ from ladenbuch.entitlements import NearCap
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.web import codes, figures
 from ladenbuch.web.alarm_words import alarm_sentence, alarm_todo
+from ladenbuch.web.arrivals import Arrivals
 from ladenbuch.web.backlog import backlog_sentence
 from ladenbuch.web.connection import Connection, Connections
 from ladenbuch.web.given_up import GivenUp
@@ -230,11 +233,13 @@ def create_pages(
     connections: Connections | None = None,
     given_up: GivenUp | None = None,
     reconciliations: Reconciliations | None = None,
+    arrivals: Arrivals | None = None,
 ) -> list[Route]:
     """The dashboard's routes. `clock` (aware UTC) dates the pages, `tenants` lists the shops one may look
-    at, `operations` gives the figures of the process, `connections` those of the shops, `given_up` what gave up and
-    `reconciliations` what was compared, where there are any."""
-    pages = _Pages(reads, clock, tenants, operations, connections, given_up, reconciliations)
+    at, `operations` gives the figures of the process, `connections` those of the shops, `given_up` what gave up,
+    `reconciliations` what was compared and `arrivals` how many letters arrive, where there are any."""
+    pages = _Pages(reads, clock, tenants, operations, connections, given_up, reconciliations, arrivals)
+    delivered = Route("/delivery", pages.guarded(pages.delivery), name="delivery")
     dead = Route("/given-up", pages.guarded(pages.given_up), name="given-up")
     compared = Route("/reconciliation", pages.guarded(pages.reconciliation), name="reconciliation")
     connection = Route("/connection", pages.guarded(pages.connection), name="connection")
@@ -244,6 +249,7 @@ def create_pages(
         *([] if connections is None else [connection]),
         *([] if given_up is None else [dead]),
         *([] if reconciliations is None else [compared]),
+        *([] if arrivals is None else [delivered]),
         Route("/", pages.guarded(pages.overview), name="overview"),
         Route("/orders", pages.guarded(pages.orders), name="orders"),
         Route("/orders/{order_id:path}", pages.guarded(pages.order), name="order"),
@@ -270,6 +276,7 @@ class _View:
     joined: bool = False
     given: bool = False
     compared: bool = False
+    delivered: bool = False
 
     def t(self, key: str, **values: object) -> str:
         return say(self.language, key, **values)
@@ -289,6 +296,10 @@ class _View:
 
     def side(self, value: int | str, currency: str) -> str:
         return value if isinstance(value, str) else self.money(value, currency)
+
+    def percent(self, share: Decimal | None) -> str:
+        """A share with two decimals, rounded down."""
+        return "–" if share is None else figures.percent(self.language, share)
 
     def when(self, at: datetime, pattern: str = "d. MMM y, HH:mm:ss") -> str:
         return figures.moment(self.language, at, pattern)
@@ -401,6 +412,7 @@ class _Pages:
         connections: Connections | None = None,
         given_up: GivenUp | None = None,
         reconciliations: Reconciliations | None = None,
+        arrivals: Arrivals | None = None,
     ) -> None:
         self._reads = reads
         self._clock = clock
@@ -409,6 +421,7 @@ class _Pages:
         self._connections = connections
         self._given_up = given_up
         self._reconciliations = reconciliations
+        self._arrivals = arrivals
 
     def guarded(
         self, page: Callable[[Request, _View], Response], *, without_books: bool = False
@@ -425,7 +438,10 @@ class _Pages:
             shops: Sequence[Shop] = ()
             operated, joined = self._operations is not None, self._connections is not None
             given, compared = self._given_up is not None, self._reconciliations is not None
-            view = _View(language, None, shops, self._clock(), request.url.path, operated, joined, given, compared)
+            view = _View(
+                language, None, shops, self._clock(), request.url.path, operated, joined, given, compared,
+                self._arrivals is not None,
+            )  # fmt: skip
             try:
                 try:
                     shops = self._tenants()
@@ -497,6 +513,10 @@ class _Pages:
         assert self._reconciliations is not None
         found = self._reconciliations(view.tenant)
         return _render("reconciliation.html", view, title="title.reconciliation", all=found)
+
+    def delivery(self, request: Request, view: _View) -> Response:
+        assert self._arrivals is not None
+        return _render("delivery.html", view, title="title.delivery", all=self._arrivals(view.tenant))
 
     def orders(self, request: Request, view: _View) -> Response:
         state = next((known for known in STATES if known == request.query_params.get("state")), None)

@@ -102,7 +102,8 @@ class Context:
     `forget` drops what is remembered of a tenant's clients and secrets, `subscribe` registers its webhooks. `hears`:
     webhooks of every change of an order are to be expected; `begun`: since when this process listens; `spread` runs
     jobs that do not concern each other, side by side where there are threads. `clock_off`: how far our clock is ahead
-    of everybody's, where that is too far for numbers; `clock` goes by theirs then.
+    of everybody's, where that is too far for numbers; `clock` goes by theirs then. `telling`: mail providers whose word
+    about deliveries reaches us.
     """
 
     database: Database
@@ -118,6 +119,7 @@ class Context:
     timing: Timing = field(default_factory=Timing)
     keeping: Keeping = field(default_factory=Keeping)
     mail_from: str = "buchhaltung@example.com"
+    telling: frozenset[str] = frozenset()
     wake: Callable[[str], None] = lambda name: None
     observe: Callable[[str, float], None] = lambda name, value: None
     forget: Callable[[str], None] = lambda tenant: None

@@ -8,7 +8,7 @@ import typer
 
 from ladenbuch.cli.options import Json, TenantOption
 
-group = typer.Typer(help="Letters: those nobody is sure of, and what becomes of them.")
+group = typer.Typer(help="Letters: those nobody is sure of, how many arrive, and what came back.")
 
 Key = Annotated[str, typer.Argument(help="The letter as `doubtful` prints it.")]
 As = Annotated[str | None, typer.Option("--as", help="Who says so; default: the user of this machine.")]
@@ -36,3 +36,22 @@ def letters_send(key: Key, tenant: TenantOption = None, actor: As = None, as_jso
     from ladenbuch.cli.letters import send_again
 
     raise typer.Exit(send_again(key, tenant, actor, as_json=as_json))
+
+
+@group.command("rate")
+def letters_rate(tenant: TenantOption = None, as_json: Json = False) -> None:
+    """How many letters of the last 30 days arrived, of each shop; exit 1 when fewer than 99 % did."""
+    from ladenbuch.cli.delivery import show_rates
+
+    raise typer.Exit(show_rates(tenant, as_json=as_json))
+
+
+@group.command("bounce")
+def letters_bounce(as_json: Json = False) -> None:
+    """Take a message of the bounce mailbox (RFC 3464, or a complaint in ARF) from standard input.
+
+    For relays that speak SMTP alone. Exit 1 when it says nothing of a letter of ours.
+    """
+    from ladenbuch.cli.delivery import take_bounce
+
+    raise typer.Exit(take_bounce(as_json=as_json))
