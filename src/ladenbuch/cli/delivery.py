@@ -18,8 +18,8 @@ from ladenbuch.cli.resolving import _who
 from ladenbuch.db import Store
 from ladenbuch.domain.delivery_rate import Rate, percent
 from ladenbuch.errors import LadenbuchError, UsageError
-from ladenbuch.mail.feedback.dsn import LONGEST
 from ladenbuch.mail.addresses import mailbox
+from ladenbuch.mail.feedback.dsn import LONGEST
 from ladenbuch.workflows import feedback, suppressing
 from ladenbuch.workflows.delivering import rate_in
 
