@@ -276,7 +276,7 @@ class Relay:
     def room(self, most: int) -> int:
         return most
 
-    def send(self, message: Any, envelope_from: str, envelope_to: str, before_data: Any, **_: Any) -> Any:
+    def send(self, message: Any, envelope_from: str, envelope_to: str, before_data: Any, *_: Any) -> Any:
         if self.refusal:
             return Refused(self.refusal, True, "relay:25", "LETTER-REFUSED")
         before_data()
