@@ -291,8 +291,9 @@ def house(tmp_path: Path) -> Iterator[House]:
     made.close()
 
 
-def _order(order: ShopOrder) -> None:
+def _order(order: ShopOrder, to: str | None = None) -> None:
     buyer(order)
+    order.email = to or order.email
     order.add(SOAP)
     placed(order)
 
@@ -317,7 +318,7 @@ def test_s67_who_complained_gets_no_second_letter_until_a_person_says_so(house: 
     now = ctx.clock()
     told = Told("sendgrid", "e1", "complained", now, mark_of(letter.id), to)
     assert dict(feedback.take(ctx, [told])) == {"changed": 1}
-    second = house.lived(lambda order: [_order(order), setattr(order, "email", to)], 1002)
+    second = house.lived(lambda order: _order(order, to), 1002)
     _deliver(house, ctx)
     (spared,) = _letters(house, second)
     assert (spared.state, spared.bounce, relay.taken) == ("suppressed", "complaint", [to])
