@@ -41,6 +41,7 @@ from ladenbuch.simulators.lives.stage import People, Situation
 from ladenbuch.simulators.lives.wide import WIDE
 from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN, SevdeskSimulator
 from ladenbuch.simulators.sevdesk.banking import add_transaction
+from ladenbuch.workflows.money_back import look
 from recount import BERLIN, Move, Recount, moves_of
 
 START = datetime(2026, 1, 1, 8, tzinfo=UTC)
@@ -149,6 +150,15 @@ class Months:
     def _transfer(self, life: Life, move: Move) -> None:
         day = self.house.clock.now().astimezone(BERLIN).date()
         self._lines.append((self._add("Bank", move.cents, day, f"Bestellung {life.name}"), move))
+        self._look_at_the_bank()
+
+    def _look_at_the_bank(self) -> None:
+        """The tick that matches transfers; what it links is no work of the bookkeeper any more."""
+        look(self.house.ladenbuch.context, TENANT)
+        self.house.settle_due()
+        left = [entry for entry in self._lines if not self.house.sevdesk.world.transactions[entry[0]].documents]
+        self.figures["transfers linked by the connector"] += len(self._lines) - len(left)
+        self._lines = left
 
     def _add(self, account: str, cents: int, day: date, text: str, status: int = 100) -> int:
         world = self.house.sevdesk.world
@@ -158,7 +168,8 @@ class Months:
         return line.id
 
     def _bookkeeper(self, day: date) -> None:
-        """Every morning: transfers are linked to their documents. On Mondays Klarna pays out, and she moves it."""
+        """Every morning: transfers nobody linked are linked. On Mondays Klarna pays out, and she moves it."""
+        self._look_at_the_bank()
         for entry in list(self._lines):
             line, move = entry
             kind = "Invoice" if move.cents > 0 else "CreditNote"
@@ -170,7 +181,7 @@ class Months:
                 body |= {"checkAccountTransaction": {"id": line, "objectName": "CheckAccountTransaction"}}
                 self.house.ask("PUT", f"/{kind}/{papers[0].id}/bookAmount", body)
                 self._lines.remove(entry)
-                self.figures["transfers linked"] += 1
+                self.figures["transfers linked by hand"] += 1
                 order = f"gid://shopify/Order/{move.order}"
                 self._today.add(order)
                 self.house.settle(order)
