@@ -41,8 +41,12 @@ from ladenbuch.simulators.lives.stage import People, Situation
 from ladenbuch.simulators.lives.wide import WIDE
 from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN, SevdeskSimulator
 from ladenbuch.simulators.sevdesk.banking import add_transaction
+from ladenbuch.simulators.shopify import DEFAULT_SCOPES, PAYMENT_SCOPES
+from ladenbuch.workflows.double_money import twice
 from ladenbuch.workflows.money_back import look
-from recount import BERLIN, Move, Recount, moves_of
+from ladenbuch.workflows.payouts import look as look_at_payouts
+from ladenbuch.workflows.preview import period_of
+from recount import BERLIN, Move, Paid, Recount, moves_of
 
 START = datetime(2026, 1, 1, 8, tzinfo=UTC)
 #: From this day on Klarna's payments have lines of their own, on another account.
@@ -68,7 +72,14 @@ GATEWAYS = {
     "gift_card": {"mode": "liability", "number": "1723"},
     "shopify_store_credit": {"mode": "liability", "number": "1724"},
 }
-PROFILE = {"gateways": GATEWAYS, "vouchers": "multi_purpose", "offline_refunds": True, "letters": True}
+SHOPIFY = {"name": "Shopify International Limited", "rule": 14, "account": "5923", "checked_by": "Kanzlei Nord"}
+PROFILE = {
+    "gateways": GATEWAYS,
+    "providers": {"shopify_payments": SHOPIFY},
+    "vouchers": "multi_purpose",
+    "offline_refunds": True,
+    "letters": True,
+}
 _WRITES = ("POST", "PUT", "DELETE")
 
 
@@ -89,6 +100,7 @@ class Months:
     _seen: set[str] = field(default_factory=set)  # transactions the providers know of
     _accounts: dict[str, int] = field(default_factory=dict)
     _brought: dict[int, Move] = field(default_factory=dict)  # lines of PayPal's feed
+    _banked: int = 0  # lines of Shopify's payouts the bank has shown
     _lines: list[tuple[int, Move]] = field(default_factory=list)  # the bank's, not linked yet
 
     # -- who does what ------------------------------------------------------------------------------------------------
@@ -219,6 +231,7 @@ class Months:
 
     def _day_ends(self, day: date) -> None:
         self.house.settle_due()
+        self._shopify_pays()
         for move in list(self._brought.values()):  # what the feed brought meanwhile is looked for before it is compared
             self.house.settle(f"gid://shopify/Order/{move.order}")
         balances = self.balances(day)
@@ -229,8 +242,42 @@ class Months:
         self.ends = {name: f"{stands / 100:.2f}" for name, (stands, _) in balances.items()}
         self._feed_is_right(day)
         self.figures["days"] += 1
+        if (day + timedelta(days=1)).day == 1:
+            self._same_money(day)
         self._once_more(day, sorted(self._today))
         self._today.clear()
+
+    def _shopify_pays(self) -> None:
+        """The tick of payouts; what reached the bank shows there."""
+        self.house.shopify.advance(self.house.clock.now())
+        made = look_at_payouts(self.house.ladenbuch.context, TENANT)
+        self.figures["lines and vouchers of payouts"] += made.written
+        self.findings += [f"{self.house.clock.now():%Y-%m-%d}: payouts: {item.code}" for item in made.problems]
+        lines = self.house.shopify.payments(SHOP).bank_lines()
+        for when, cents, text in lines[self._banked :]:
+            self._add("Bank", cents, when, text)
+        self._banked = len(lines)
+
+    def _same_money(self, day: date) -> None:
+        """At a month's end: is the same money on two accounts? Once a quarter somebody brings it there."""
+        since, until = day.replace(day=1), day + timedelta(days=1)
+        planted = self._plant(since) if day.month % 3 == 0 else None
+        period = period_of(self.house.ladenbuch.context, TENANT, since, until)
+        told = [item.held for item in twice(self.house.ladenbuch.context, TENANT, period)]
+        self.figures["looks for the same money"] += 1
+        self.figures["the same money planted"] += planted is not None
+        if told != ([f"CheckAccountTransaction/{planted}"] if planted else []):
+            self.findings.append(f"{day}: planted {planted}, told {told}")
+        if planted:
+            self.house.person({"do": "delete_transaction", "id": planted})
+
+    def _plant(self, since: date) -> int:
+        """Somebody imports a card payment of the month to the bank's account, too."""
+        world = self.house.sevdesk.world
+        rows = [line for line in world.transactions.values() if line.purpose.startswith("SHPTX") and line.amount > 0]
+        lines = [line for line in rows if line.value_day >= since and line.documents and line.deleted_at is None]
+        line = self.rng.choice(lines)
+        return self._add("Bank", line.amount, line.value_day + timedelta(days=1), line.purpose.partition("order:")[2])
 
     def balances(self, day: date) -> dict[str, tuple[int, int]]:
         """Per account: what sevdesk holds with a value date up to today, and what was counted."""
@@ -240,7 +287,8 @@ class Months:
             if line.deleted_at is None and line.value_day <= day:
                 held[world.accounts[line.account].name.split(" (automatisch")[0]] += line.amount
         invoiced = self._invoiced()
-        found["shopify_payments"] = held["shopify_payments s1"], self.count.owed("shopify_payments")
+        paid = Paid.of(self.house.shopify.payments(SHOP).truth(), self.house.clock.now())
+        found["shopify_payments"] = held["shopify_payments s1"], paid.clearing
         found["gift_card"] = held["gift_card s1"], -self.count.spendable("gift_card")
         credit = self.count.spendable("shopify_store_credit")
         found["shopify_store_credit"] = held["shopify_store_credit s1"], -credit
@@ -273,6 +321,9 @@ class Months:
         for order in orders:
             self.house.settle(order)
             self.figures["orders settled once more"] += 1
+        look(self.house.ladenbuch.context, TENANT, deep=True)
+        look_at_payouts(self.house.ladenbuch.context, TENANT)
+        self.house.settle_due()
         written = [f"{one.method} {one.path}" for one in self.house.door.passed if one.method in _WRITES]
         self.house.door.passed.clear()
         self.figures["written by it"] += len(written)
@@ -341,6 +392,10 @@ def opened(seed: int, months: int) -> Iterator[Months]:
     with tempfile.TemporaryDirectory() as folder:
         house = House(Path(folder), START, PROFILE)
         try:
+            house.shopify.set_scopes(SHOP, [*DEFAULT_SCOPES, *PAYMENT_SCOPES])
+            payments = house.shopify.payments(SHOP)
+            payments.set_terms(reserve_percent=5, reserve_days=20)
+            payments.fates += ["paid", "failed", "paid", "bounced", "paid", "paid", "canceled"]
             paypal = house.sevdesk.world.accounts[int(PAYPAL)]
             paypal.bank_server, paypal.import_type, paypal.auto_map = "PAYPAL", None, False
             yield Months(house, months, random.Random(seed))

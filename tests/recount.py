@@ -72,6 +72,46 @@ def cards_of(order: Node) -> int:
     return sum(cents_of(sale["totalAmount"]) for sale in sales) if sold and came >= min(wanted, came or 1) else 0
 
 
+def _amount(money: Node) -> int:
+    return int((Decimal(str(money["amount"])) * 100).to_integral_exact())
+
+
+def _since(text: str | None, now: datetime) -> bool:
+    return text is not None and datetime.fromisoformat(text) <= now
+
+
+@dataclass(frozen=True)
+class Paid:
+    """What Shopify Payments says at an instant, in cents: owed and reserved, on its way to the bank, and the fees it
+    has taken of charges no payout that left contains yet."""
+
+    owed: int
+    under_way: int
+    fees: int
+
+    @property
+    def clearing(self) -> int:
+        """What the account must show: fees are booked with the payout they were taken in."""
+        return self.owed + self.under_way + self.fees
+
+    @classmethod
+    def of(cls, truth: Node, now: datetime) -> Paid:
+        """Counted from its balance transactions and payouts, as its API would list them."""
+        entries = [one for one in truth["balance_transactions"] if not one["test"]]
+        entries = [one for one in entries if _since(one["transactionDate"], now)]
+        kept = sum(_amount(one["net"]) for one in entries if one["type"].startswith("RESERVED_FUNDS"))
+        issued = [one for one in truth["payouts"] if _since(one["issuedAt"], now)]
+        left = {int(one["legacyResourceId"]) for one in issued if one["status"] != "SCHEDULED"}
+        way = [one for one in issued if not (_since(one["paidAt"], now) or _since(one["endedAt"], now))]
+        fees = 0
+        for one in entries:
+            if one["payout"] not in left:
+                own = "_FEE" in one["type"]
+                fees += -_amount(one["amount"]) if own else _amount(one["fee"])
+        owed = sum(_amount(one["net"]) for one in entries) - kept
+        return cls(owed, sum(_amount(one["net"]) for one in way), fees)
+
+
 @dataclass
 class Recount:
     """The shop as it was seen so far, and what providers did beside it: `paid_out` as (gateway, cents, day)."""
