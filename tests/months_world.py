@@ -88,7 +88,7 @@ class Months:
     """The shop, the people and providers around it, and what was found. Times of the heap are aware UTC."""
 
     house: House
-    months: int
+    last: date  # the first day that is not lived any more
     rng: random.Random
     count: Recount = field(default_factory=Recount)
     figures: Counter[str] = field(default_factory=Counter)
@@ -114,17 +114,16 @@ class Months:
         for life in lives:
             for event in life.events:
                 self.at(event.at, lambda life=life, event=event: self._happens(life, event))
-        day, last = START.astimezone(BERLIN).date(), _month_after(START, self.months)
-        while day < last:
+        day = START.astimezone(BERLIN).date()
+        while day < self.last:
             end = datetime(day.year, day.month, day.day, 23, 55, tzinfo=BERLIN).astimezone(UTC)
             self.at(end, lambda day=day: self._day_ends(day))
             morning = end - timedelta(hours=15)
             self.at(morning, lambda day=day: self._bookkeeper(day))
             day += timedelta(days=1)
         self._accounts = {row.name.split(" s1")[0]: row.id for row in self.house.sevdesk.world.accounts.values()}
-        if (date.fromisoformat("2026-10-01") - START.date()).days < 31 * self.months:
-            self.at(datetime(2026, 9, 25, 9, tzinfo=UTC), self._klarna_explicitly)
-        until = datetime(last.year, last.month, last.day, tzinfo=BERLIN).astimezone(UTC)
+        self.at(datetime(2026, 9, 25, 9, tzinfo=UTC), self._klarna_explicitly)
+        until = datetime.combine(self.last, datetime.min.time(), BERLIN).astimezone(UTC)
         while self._heap and self._heap[0][0] < until:
             when, _, do = heapq.heappop(self._heap)
             if when > self.house.clock.now():
@@ -251,7 +250,10 @@ class Months:
         """The tick of payouts; what reached the bank shows there."""
         self.house.shopify.advance(self.house.clock.now())
         made = look_at_payouts(self.house.ladenbuch.context, TENANT)
-        self.findings += [f"{self.house.clock.now():%Y-%m-%d}: payouts: {item.code}" for item in made.problems]
+        asked = {item.code for item in made.problems}
+        self.figures["evenings with a fee given back, asked about"] += "FEE-CREDIT" in asked
+        now = self.house.clock.now()
+        self.findings += [f"{now:%Y-%m-%d}: payouts: {code}" for code in sorted(asked - {"FEE-CREDIT"})]
         lines = self.house.shopify.payments(SHOP).bank_lines()
         for when, cents, text in lines[self._banked :]:
             self._add("Bank", cents, when, text)
@@ -349,8 +351,9 @@ class Months:
         return {note.split(":")[1] for note in notes if ":" in note}
 
 
-def _month_after(start: datetime, months: int) -> date:
-    index = start.year * 12 + start.month - 1 + months
+def month_after(months: int) -> date:
+    """The first day after that many months."""
+    index = START.year * 12 + START.month - 1 + months
     return date(index // 12, index % 12 + 1, 1)
 
 
@@ -361,8 +364,8 @@ def lives_of(seed: int, months: int, orders: int) -> list[Life]:
     plain = _TABLE["card_paid"]
     names = [name for name, weight in CAST.items() for _ in range(weight)]
     for month in range(months):
-        first = datetime.combine(_month_after(START, month), START.timetz())
-        last = datetime.combine(_month_after(START, month + 1), START.timetz())
+        first = datetime.combine(month_after(month), START.timetz())
+        last = datetime.combine(month_after(month + 1), START.timetz())
         for index in range(orders):
             name = rng.choice(names) if rng.random() < sum(CAST.values()) / 1000 else plain.name
             if month == 0 and index < len(CAST) and orders >= len(CAST):
@@ -370,6 +373,13 @@ def lives_of(seed: int, months: int, orders: int) -> list[Life]:
             at = first + (last - first) * rng.random()
             made.append(_lived(_TABLE[name], len(made), at.replace(microsecond=0), people, seed))
     return sorted(made, key=lambda life: life.events[0].at)
+
+
+def cast(seed: int, names: list[str]) -> list[Life]:
+    """These situations, two a day from the first day on."""
+    people = People(random.Random(seed), 2_400_000_000_000)
+    begins = [START + timedelta(hours=11 * index) for index in range(len(names))]
+    return [_lived(_TABLE[name], index, begins[index], people, seed) for index, name in enumerate(names)]
 
 
 def _lived(situation: Situation, index: int, start: datetime, people: People, seed: int) -> Life:
@@ -385,8 +395,8 @@ def _lived(situation: Situation, index: int, start: datetime, people: People, se
 
 
 @contextmanager
-def opened(seed: int, months: int) -> Iterator[Months]:
-    """The shop on its first day."""
+def opened(seed: int, last: date) -> Iterator[Months]:
+    """The shop on its first day; it is lived until the day before `last`."""
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         house = House(Path(folder), START, PROFILE, {"LADENBUCH_PAYOUTS_SECONDS": "0"})  # its tick is told when to come
@@ -397,7 +407,7 @@ def opened(seed: int, months: int) -> Iterator[Months]:
             payments.fates += ["paid", "failed", "paid", "bounced", "paid", "paid", "canceled"]
             paypal = house.sevdesk.world.accounts[int(PAYPAL)]
             paypal.bank_server, paypal.import_type, paypal.auto_map = "PAYPAL", None, False
-            yield Months(house, months, random.Random(seed))
+            yield Months(house, last, random.Random(seed))
             assert house.sevdesk.internal_errors == []
         finally:
             house.close()
@@ -407,7 +417,7 @@ def opened(seed: int, months: int) -> Iterator[Months]:
 def told(made: Months, lives: list[Life], seconds: float) -> dict[str, Any]:
     """The figures, as the page shows them."""
     world = made.house.sevdesk.world
-    figures: dict[str, Any] = {"months": made.months, "orders": len(lives)}
+    figures: dict[str, Any] = {"orders": len(lives)}
     figures["documents"] = sum(row.status > 100 for rows in world.documents.values() for row in rows.values())
     figures["lines of payouts, fees and disputes"] = sum(
         line.purpose.startswith(("SHPPO", "SHPFEE", "SHPDSP", "SHPADJ")) for line in world.transactions.values()
@@ -430,13 +440,13 @@ def main(arguments: list[str]) -> int:
     said = parser.parse_args(arguments)
     begun = time.monotonic()
     lives = lives_of(said.seed, said.months, said.orders)
-    with opened(said.seed, said.months) as made:
+    with opened(said.seed, month_after(said.months)) as made:
         made.live(lives)
         figures = told(made, lives, time.monotonic() - begun)
     sys.stdout.write(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
     return 1 if made.findings else 0
 
 
-__all__ = ("Months", "lives_of", "opened", "told")
+__all__ = ("Months", "cast", "lives_of", "month_after", "opened", "told")
 if __name__ == "__main__":
     raise SystemExit(main(sys.argv[1:]))
