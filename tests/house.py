@@ -29,6 +29,7 @@ from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.admin import go_live, provision
 from ladenbuch.db import Database, Store
 from ladenbuch.engine.inline import InlineEngine, VirtualClock
+from ladenbuch.receivers import Receivers
 from ladenbuch.settings import Settings
 from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.simulators.http import Route, SimRequest, SimResponse, SimTransport
@@ -57,6 +58,9 @@ GATEWAYS = {
 PROFILE = {"shop_key": "s1", "gateways": GATEWAYS, "letters": False}
 #: How long an event may take until everything it asks for is done.
 _PATIENCE = timedelta(minutes=30)
+#: Ticks that fire when they are woken, and never by themselves.
+_ASLEEP = ("dispatch", "deliver", "poll", "sweep", "checkup", "backfill", "silence", "clock", "reconcile", "events",
+           "write_back")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ class Paper:
 class House:
     """One shop, one sevdesk account, one connector. `switches` are the simulated account's, `env` more settings.
 
-    `url` names a migrated database on PostgreSQL; without it the stores are files in `folder`.
+    `url` names a migrated database on PostgreSQL; without it the stores are files in `folder`. `receivers` is made with
+    the house's clock, and hears its events.
     """
 
     def __init__(
@@ -84,9 +89,11 @@ class House:
         profile: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         url: str | None = None,
+        receivers: Callable[[Callable[[], datetime]], Receivers] | None = None,
         **switches: object,
     ) -> None:
         self.clock = VirtualClock(start)
+        self.receivers = None if receivers is None else receivers(self.clock.now)
         self.skew = timedelta(0)  # how far the connector's clock is ahead of the world's
         shop = Shop(SHOP, plan="plus", client_id=TENANT)
         self.shopify = ShopifySimulator(self.clock.now, client_secret=_SECRET, shops=[shop])
@@ -140,9 +147,8 @@ class House:
             sleep=self.clock.sleep,
             new_id=lambda: next(self._ids),
             chance=lambda: 0.5,
-            ticks=dict.fromkeys(
-                ("dispatch", "deliver", "poll", "sweep", "checkup", "backfill", "silence", "clock", "reconcile"), 1e9
-            ),  # only what a test wants happens
+            ticks=dict.fromkeys(_ASLEEP, 1e9),  # only what a test wants happens
+            receivers=self.receivers,
         )
 
     def restart(self) -> None:

@@ -451,6 +451,10 @@ def _backfill(fuzz: Fuzz, folder: Path) -> list[str]:
     return [*of, *_tenant(fuzz), "--json"]
 
 
+def _receiver(fuzz: Fuzz, folder: Path) -> list[str]:
+    return [fuzz.random.choice(("rcv1", "rcv2", "rcv4", "rcv9")), *_tenant(fuzz), "--json"]
+
+
 #: The arguments of every command that is given an id. None of them names the other tenant by itself.
 COMMANDS: dict[str, _Arguments] = {
     "explain": lambda fuzz, folder: [_order(fuzz), *_tenant(fuzz), "--json"],
@@ -492,6 +496,16 @@ COMMANDS: dict[str, _Arguments] = {
     "dead-letters annotate": lambda fuzz, folder: [_dead(fuzz), "--note", "n", *_tenant(fuzz), "--json"],
     "dead-letters redrive": lambda fuzz, folder: [*_dead_ones(fuzz), *_tenant(fuzz), "--json"],
     "dead-letters drop": lambda fuzz, folder: [*_dead_ones(fuzz), "--reason", "r", *_tenant(fuzz), "--json"],
+    "events receivers": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
+    "events list": lambda fuzz, folder: [
+        *fuzz.random.choice(([], ["--order", _order(fuzz)])), *_tenant(fuzz), "--json"],
+    "events add": lambda fuzz, folder: ["https://hooks.example.org/x", *_tenant(fuzz), "--json"],
+    **{f"events {name}": _receiver for name in ("rotate", "remove", "on", "off", "try")},
+    "events replay": lambda fuzz, folder: [
+        fuzz.random.choice(("rcv1", "rcv4")), *fuzz.random.choice((["--all"], ["evt0", "evt1"])),
+        *_tenant(fuzz), "--json"],
+    "events written": lambda fuzz, folder: [
+        *fuzz.random.choice(([], ["--order", _order(fuzz), "--again"])), *_tenant(fuzz), "--json"],
     "reconcile": lambda fuzz, folder: [
         *fuzz.random.choice(([], ["--fix", "--wait", "0"], ["--accept", _dead(fuzz), "--reason", "r"])),
         "--since", "2026-11-01", "--until", "2026-11-03", *_tenant(fuzz), "--json"],
@@ -512,6 +526,7 @@ NOT_TRIED = {
     "tenants configure": "a file, for the tenant named", "privacy inventory": "the schema, no rows",
     "webhooks toml": "a file of the app, no rows of tenants", "webhooks lint": "a file, no rows",
     "simulate shopify": "a simulator", "simulate sevdesk": "a simulator", "simulate mail": "a simulator",
+    "events names": "the names there are, no rows",
     "simulate vies": "a simulator", "simulate all": "a simulator", "backup": "all stores, for the operator",
     "restored": "all stores, for the operator",
     "tenants suspend": "tried last, by `leave`", "tenants resume": "tried last, by `leave`",

@@ -37,6 +37,7 @@ from ladenbuch import (
     deadletters,
     entitlements,
     erasure,
+    events,
     evidence,
     grants,
     inbox,
@@ -48,6 +49,7 @@ from ladenbuch import (
     reminders,
     suppressions,
     tenants,
+    write_backs,
 )
 from ladenbuch.breaker import Circuit
 from ladenbuch.circuits import SharedCircuits
@@ -303,6 +305,69 @@ def _of_letters() -> None:
     of_list("listed", lambda w, tx, t: suppressions.listed(tx, t))
     of_list("count", lambda w, tx, t: suppressions.count(tx, t))
     of_list("forget", lambda w, tx, t: suppressions.forget(tx, t))
+
+
+def _of_events() -> None:
+    def ask(name: str, call: Any, **more: bool) -> None:
+        _ask(BOOKS, f"events.{name}", call, **more)
+
+    quiet, which = (lambda failures: timedelta(minutes=failures)), events.Which
+    for number, id in enumerate(("rcv1", "rcv2", "rcv3", "rcv4")):
+        ask("add", lambda w, tx, t, n=number: events.add(tx, t, f"new{n}", "h", (), LATER))
+        ask("endpoint", lambda w, tx, t, e=id: events.endpoint(tx, t, e))
+        ask("remove", lambda w, tx, t, e=id: events.remove(tx, t, e))
+        ask("rotated", lambda w, tx, t, e=id: events.rotated(tx, t, e, LATER))
+        ask("switch_off", lambda w, tx, t, e=id: events.switch_off(tx, t, e, LATER, "why"))
+        ask("switch_on", lambda w, tx, t, e=id: events.switch_on(tx, t, e, LATER))
+        ask("took", lambda w, tx, t, e=id: events.took(tx, t, e, LATER))
+        ask("failed", lambda w, tx, t, e=id: events.failed(tx, t, e, LATER, quiet))
+        for event in ("evt0", "evt1", "evt3", "new"):
+            ask("replay", lambda w, tx, t, e=id, v=event: events.replay(tx, t, events.endpoint(tx, t, e), v, LATER))
+            ask("claim", lambda w, tx, t, e=id, v=event: events.claim(tx, t, e, v, RUN, NOW, LATER))
+        ask("missed", lambda w, tx, t, e=id: events.missed(tx, t, events.endpoint(tx, t, e), which(), 9))
+        ask("found", lambda w, tx, t, e=id: events.found(tx, t, which(e), 9))
+    ask("endpoints", lambda w, tx, t: [events.endpoints(tx, t), nothing(events.endpoints(tx, "nobody"))])
+
+    def held(tx: Any, t: str) -> events.Delivery:
+        return next(one for one in events.found(tx, t, which("rcv1"), 9) if one.event == "evt0")
+
+    ask("delivered", lambda w, tx, t: events.delivered(tx, held(tx, t), RUN, LATER, 200))
+    ask("postpone", lambda w, tx, t: events.postpone(tx, held(tx, t), RUN, LATER, LATER, 500, "why"))
+    ask("give_up", lambda w, tx, t: events.give_up(tx, held(tx, t), RUN, LATER, 500, "why"))
+    for number, order in enumerate((OPEN, DUE)):
+        ask("tell", lambda w, tx, t, n=number, o=order: events.tell(
+            tx, t, f"new{n}", "invoice.created", o, NOW - timedelta(days=1), lambda at: f"{at}"))  # fmt: skip
+    ask("tell", lambda w, tx, t: events.tell(tx, t, "evt0", "invoice.created", OPEN, LATER, lambda at: f"{at}"))
+    ask("found", lambda w, tx, t: events.found(tx, t, which(order_id=w.ids["order"], since=AGO, until=LATER), 9))
+    ask("counts", lambda w, tx, t: [events.counts(tx, t), nothing(events.counts(tx, "nobody"))])
+    ask("erase", lambda w, tx, t: events.erase(tx, t, w.ids["order"]))
+    ask("prune", lambda w, tx, t: events.prune(tx, t, LATER))
+    ask("forget", lambda w, tx, t: events.forget(tx, t))
+    ask("due", lambda w, tx, t: [one for one in events.due(tx, NOW, 100) if one[0] == t], system=True)
+
+
+def _of_write_backs() -> None:
+    def ask(name: str, call: Any, **more: bool) -> None:
+        _ask(BOOKS, f"write_backs.{name}", call, **more)
+
+    def held(tx: Any, t: str) -> write_backs.WriteBack:
+        found = write_backs.of_order(tx, t, OPEN)
+        assert found is not None
+        return found
+
+    written = write_backs.Written({"invoice_number": ("1", "d")}, ("t",))
+    for order in (OPEN, HELD, DUE):
+        ask("want", lambda w, tx, t, o=order: write_backs.want(tx, t, o, LATER))
+        ask("claim", lambda w, tx, t, o=order: write_backs.claim(tx, t, o, "r", NOW, LATER))
+        ask("of_order", lambda w, tx, t, o=order: write_backs.of_order(tx, t, o))
+        ask("erase", lambda w, tx, t, o=order: write_backs.erase(tx, t, o))
+    ask("note", lambda w, tx, t: write_backs.note(tx, held(tx, t), RUN, LATER, written))
+    ask("wait", lambda w, tx, t: write_backs.wait(tx, held(tx, t), RUN, LATER))
+    ask("done", lambda w, tx, t: write_backs.done(tx, held(tx, t), RUN, LATER, "why"))
+    ask("postpone", lambda w, tx, t: write_backs.postpone(tx, held(tx, t), RUN, LATER, LATER, "why"))
+    ask("troubled", lambda w, tx, t: [write_backs.troubled(tx, t, 9), nothing(write_backs.troubled(tx, "nobody", 9))])
+    ask("forget", lambda w, tx, t: write_backs.forget(tx, t))
+    ask("due", lambda w, tx, t: [one for one in write_backs.due(tx, NOW, 100) if one[0] == t], system=True)
 
 
 def _of_the_rest() -> None:
@@ -807,6 +872,8 @@ for _part in (
     _of_inbox,
     _of_books,
     _of_letters,
+    _of_events,
+    _of_write_backs,
     _of_the_rest,
     _of_privacy,
     _of_the_vault,

@@ -42,6 +42,7 @@ from ladenbuch import (
     deadletters,
     entitlements,
     erasure,
+    events,
     evidence,
     grants,
     inbox,
@@ -53,6 +54,7 @@ from ladenbuch import (
     reminders,
     suppressions,
     tenants,
+    write_backs,
 )
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.db import Database, Store, Transaction, import_tables, upsert
@@ -279,10 +281,35 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     payouts.voucher_written(tx, tenant, "g", fees, mark, NOW.date())
     payouts.keep_day(tx, tenant, DayBalance("g", "EUR", NOW.date(), more, more, 0, 0, ()), NOW)
     books.record_beside(tx, tenant, order, [Hand("doubled", "beside:1", more, "71", mark, content="Invoice/71")], NOW)
+    _of_events(tx, tenant, order, mark, then)
     until = 1_000_000 * more
     upsert(
         tx, circuits.circuits, tenant=tenant, service="shopify", kind="k", until=until, pause=more, probed_until=None
     )
+
+
+def _of_events(tx: Transaction, tenant: str, order: str, mark: str, then: datetime) -> None:
+    """Receivers, one of them off and one that fails; events that wait, are under way and were taken; a write-back."""
+    for id, kinds in (("rcv1", ()), ("rcv2", ("invoice.created",)), ("rcv3", ())):
+        events.add(tx, tenant, id, mark, kinds, then)
+    for number, one in enumerate((order, order, OPEN, HELD)):
+        at = then - timedelta(minutes=number if tenant == A else 2 * number)
+        events.tell(tx, tenant, f"evt{number}", "invoice.created", one, at, lambda at: mark)
+    for event in ("evt0", "evt2"):
+        held = events.claim(tx, tenant, "rcv1", event, RUN, then, then + timedelta(minutes=1))
+        assert held is not None
+    events.delivered(tx, held, RUN, then, 200)
+    events.failed(tx, tenant, "rcv2", then, lambda failures: timedelta(minutes=failures))
+    events.switch_off(tx, tenant, "rcv3", then, mark)
+    events.add(tx, tenant, "rcv4", mark, (), then)  # it missed what was told before
+    for one in (order, OPEN, HELD):
+        write_backs.want(tx, tenant, one, then)
+    run = write_backs.claim(tx, tenant, OPEN, RUN, then, then + timedelta(minutes=1))
+    assert run is not None
+    write_backs.note(tx, run, RUN, then, write_backs.Written({"invoice_number": (mark, "d")}, (mark,)))
+    run = write_backs.claim(tx, tenant, HELD, RUN, then, then + timedelta(minutes=1))
+    assert run is not None
+    write_backs.done(tx, run, RUN, then, mark)
 
 
 def _hand(key: str, kind: str, mark: str) -> Hand:

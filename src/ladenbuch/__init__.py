@@ -9,7 +9,7 @@ The layers, imports going down only:
     engine         runs things now, here or elsewhere
     alarms         what a person should hear of at once
     inbox books outbox deadletters tenants vault audit evidence   each table has one of these as its only writer
-    shopify sevdesk mail vies vat_rates                           the outside world
+    shopify sevdesk mail receivers vies vat_rates                 the outside world
     db telemetry
     domain         pure: facts, tax, documents, plan, certificate
     errors settings

@@ -44,6 +44,9 @@ KINDS: Mapping[str, str] = {
     "USAGE-NEAR-CAP": "{used} of at most {cap} {currency} are charged for usage of the app",
     "SERVICE-DOWN": "{service} has answered none of our calls since {since}",
     "CLOCK-OFF": "the clock of {process} is off by {seconds} s, by the dates of Shopify's and sevdesk's answers",
+    "EVENTS-FAIL": "the receiver {host} has taken no event since {since} UTC ({endpoint})",
+    "EVENTS-OFF": "the receiver {host} was switched off: it gets no events any more ({endpoint})",
+    "WRITE-BACK-OFF": "the shop lets us write nothing to its orders: {code}",
     "PRIVACY-DUE": "nobody fetched the answer to data request {request}, which is due on {until}",
 }
 

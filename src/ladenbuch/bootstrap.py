@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ladenbuch.engine.ticker import Ticker
     from ladenbuch.grants import Kind
     from ladenbuch.mail.transport import Relays
+    from ladenbuch.receivers import Receivers
     from ladenbuch.sevdesk.client import Sevdesk
     from ladenbuch.shopify.admin import Admin
     from ladenbuch.shopify.oauth import Token
@@ -79,6 +80,8 @@ TICKS = {
     "bank": 60.0,
     "payouts": 60.0,
     "delivery": 600.0,
+    "events": 15.0,
+    "write_back": 15.0,
 }
 
 
@@ -139,6 +142,7 @@ class Ladenbuch:
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         chance: Callable[[], float] = random.random,
         relays: Relays | None = None,
+        receivers: Receivers | None = None,
         ticks: Mapping[str, float] | None = None,
         count: Callable[[], float] | None = None,
     ) -> None:
@@ -156,6 +160,7 @@ class Ladenbuch:
         self._new_id = new_id
         self._chance = chance
         self._relays = relays
+        self._given_receivers = receivers
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._admins: dict[str, Admin] = {}
@@ -284,6 +289,8 @@ class Ladenbuch:
             keeping=Keeping(settings.retention_years, settings.inbox_days),
             mail_from=settings.mail_from or "buchhaltung@example.com",
             telling=frozenset(self.feedback_keys),
+            receivers=self.receivers,
+            document_link=settings.sevdesk_link,
             wake=self._wake,
             forget=self.forget,
             work=self.worked,
@@ -311,6 +318,14 @@ class Ladenbuch:
             clock=self.now,
             sleep=self._sleep,
         )
+
+    @cached_property
+    def receivers(self) -> Receivers:
+        """The one way out to the receivers of events."""
+        from ladenbuch.receivers import Receivers
+
+        switch, track = self.settings.events_loopback, self.calls.of("other")
+        return self._given_receivers or Receivers(loopback=switch, clock=self.now, track=track)
 
     @cached_property
     def _vat_ids(self) -> VatIds:
@@ -727,6 +742,7 @@ class Ladenbuch:
         from ladenbuch.workflows.delivering import watch as watch_delivery
         from ladenbuch.workflows.dispatch import dispatch
         from ladenbuch.workflows.doubting import ask_relays
+        from ladenbuch.workflows.event_delivery import deliver_events
         from ladenbuch.workflows.lifecycle import finish_all
         from ladenbuch.workflows.money_back import look_all
         from ladenbuch.workflows.outage import OutageWatch
@@ -736,6 +752,7 @@ class Ladenbuch:
         from ladenbuch.workflows.retention import retain
         from ladenbuch.workflows.silence import look_around
         from ladenbuch.workflows.subscriptions import Watch, place
+        from ladenbuch.workflows.write_back import write_back_all
 
         ctx, settings, billing = self.context, self.settings, self.billing
         reaper = self._reaper = self._reaper_of(engine, role)
@@ -754,6 +771,8 @@ class Ladenbuch:
             "retention": lambda: retain(ctx),
             "backfill": mover.tick,
             "checkup": lambda: check_all(ctx, Mail.of(settings)),
+            "events": lambda: deliver_events(ctx),
+            "write_back": lambda: write_back_all(ctx),
         }
         ticks["delivery"] = lambda: watch_delivery(ctx)
         if not self.database.is_sqlite:

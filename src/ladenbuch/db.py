@@ -93,6 +93,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.deadletters",
         "ladenbuch.entitlements",
         "ladenbuch.erasure",
+        "ladenbuch.events",
         "ladenbuch.evidence",
         "ladenbuch.grants",
         "ladenbuch.heartbeats",
@@ -106,6 +107,7 @@ TABLE_OWNERS: Mapping[Store, tuple[str, ...]] = {
         "ladenbuch.tenants",
         "ladenbuch.used_signatures",
         "ladenbuch.vault",
+        "ladenbuch.write_backs",
     ),
 }
 
@@ -122,6 +124,7 @@ SYSTEM_REASONS = frozenset(
         "deliver",  # which letters of whom are due
         "demo",  # the simulated day reads its result
         "dispatch",  # which marks of whom are due
+        "events",  # which events wait for which receiver of whom
         "doctor",  # the operator's self-check
         "feedback",  # whose letter a mail provider tells of
         "health",  # live and ready checks
@@ -141,6 +144,7 @@ SYSTEM_REASONS = frozenset(
         "services",  # a service that answers none of our calls is everybody's
         "silence",  # whose webhooks, polls or orders do not come
         "start",  # what a dead predecessor of this process left behind
+        "write back",  # which orders of whom have something to be written
         "webhook",  # whose shop is this?
     }
 )

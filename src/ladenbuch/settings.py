@@ -26,7 +26,7 @@ from ladenbuch.errors import UsageError
 
 PREFIX = "LADENBUCH_"
 #: Variables in which nothing is said by saying nothing: set and empty is another wish than unset.
-_MAY_BE_EMPTY = frozenset({f"{PREFIX}VIES_URL"})
+_MAY_BE_EMPTY = frozenset({f"{PREFIX}VIES_URL", f"{PREFIX}SEVDESK_LINK"})
 
 
 class Settings(BaseSettings):
@@ -181,6 +181,14 @@ class Settings(BaseSettings):
     dkim_selectors: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Selectors under which the sender's DKIM keys are published, for `ladenbuch doctor`."
     )
+    sevdesk_link: str = Field(
+        "https://my.sevdesk.de/fi/detail/type/RE/id/{id}",
+        description="Where an invoice is seen by who may log in to sevdesk, for events and the shop; empty: no link.",
+    )
+    events_loopback: bool = Field(
+        False,
+        description="For development alone: events may also go to this machine (http://127.0.0.1:…). Never in use.",
+    )
     mail_from: str | None = Field(None, description="Sender of the letters, for instance 'Shop <shop@example.org>'.")
     retention_years: int = Field(
         8, ge=8, le=30, description="Years a document's data is kept, from the end of its calendar year."
@@ -259,6 +267,13 @@ class Settings(BaseSettings):
     def _plan_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(not re.fullmatch(r"[^=,]{1,100}(=[0-9]{1,9})?", plan) for plan in value):
             raise ValueError("each plan looks like basic=100 or pro")
+        return value
+
+    @field_validator("sevdesk_link")
+    @classmethod
+    def _link(cls, value: str) -> str:
+        if value and (not value.startswith("https://") or value.count("{") != 1 or "{id}" not in value):
+            raise ValueError("must start with https:// and hold {id} once")
         return value
 
     @field_validator("vies_url")
@@ -351,7 +366,7 @@ class Settings(BaseSettings):
     @classmethod
     def read(cls, env: Mapping[str, str] | None = None) -> Settings:
         """The settings of an environment, by default the process's. Empty variables count as unset, but for those
-        whose empty value means "off" (LADENBUCH_VIES_URL).
+        whose empty value means "off" (LADENBUCH_VIES_URL, LADENBUCH_SEVDESK_LINK).
 
         Raises UsageError("SETTING") naming every wrong variable, without its value.
         """

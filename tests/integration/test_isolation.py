@@ -23,6 +23,7 @@ from ladenbuch import (
     checkups,
     deadletters,
     entitlements,
+    events,
     evidence,
     grants,
     inbox,
@@ -34,6 +35,7 @@ from ladenbuch import (
     reminders,
     suppressions,
     tenants,
+    write_backs,
 )  # fmt: skip
 from ladenbuch.db import Database, Store
 from ladenbuch.errors import LadenbuchError
@@ -86,6 +88,7 @@ OF_NOBODY = {
     "checkups": {"times"},
     "deadletters": set(),
     "entitlements": {"all", "near_cap"},
+    "events": set(),
     "evidence": set(),
     "grants": {"all", "idle", "lost", "use_state"},
     "inbox": {
@@ -109,13 +112,14 @@ OF_NOBODY = {
     "privacy": {"subject_of"},
     "reconciliations": {"all_turns"},
     "suppressions": set(),
+    "write_backs": set(),
     "tenants": {"add", "all", "by_shop", "by_shop_gid", "in_force", "states", "stops"},
 }
 
 
 OWNERS = (
-    alarms, audit, backfills, books, checkups, deadletters, entitlements, evidence, grants, inbox, money_back,
-    outbox, payouts, privacy, reconciliations, reminders, suppressions, tenants,
+    alarms, audit, backfills, books, checkups, deadletters, entitlements, events, evidence, grants, inbox,
+    money_back, outbox, payouts, privacy, reconciliations, reminders, suppressions, tenants, write_backs,
 )  # fmt: skip
 
 

@@ -10,7 +10,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from ladenbuch.cli.groups import backfill, billing, dead_letters, letters, simulate, suppressions, tenants, webhooks
+from ladenbuch.cli.groups import (
+    backfill,
+    billing,
+    dead_letters,
+    events,
+    letters,
+    simulate,
+    suppressions,
+    tenants,
+    webhooks,
+)
 from ladenbuch.cli.options import Faults, Json, LanguageOption, Mix, Since, TenantOption, Until
 
 app = typer.Typer(
@@ -31,6 +41,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(webhooks.group, name="webhooks", no_args_is_help=True)
 app.add_typer(suppressions.group, name="suppressions", no_args_is_help=True)
 app.add_typer(dead_letters.group, name="dead-letters", no_args_is_help=True)
+app.add_typer(events.group, name="events", no_args_is_help=True)
 privacy = typer.Typer(help="What buyers and merchants asked us to tell or to forget, and what is kept how long.")
 app.add_typer(privacy, name="privacy", no_args_is_help=True)
 app.add_typer(letters.group, name="letters", no_args_is_help=True)

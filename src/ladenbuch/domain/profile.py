@@ -86,6 +86,7 @@ class Profile:
     letters_texts: Mapping[str, str] = field(default_factory=dict)  # the merchant's own words, see `branding`
     alerts_to: str = ""  # whom the digest of what is wrong goes to
     alerts_language: str = "de"
+    write_back: str = "off"  # off | metafields | metafields+tags: what the order in the shop says of its documents
     e_invoices: str = "off"  # off | business: companies in Germany get an e-invoice
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
     default_gateway: Gateway | None = None
@@ -203,6 +204,7 @@ class Profile:
             "debtor": ("each", "collective"),
             "e_invoices": ("off", "business"),
             "closed_periods": ("wait", "today"),
+            "write_back": ("off", "metafields", "metafields+tags"),
         }
         for name, values in allowed.items():
             if getattr(self, name) not in values:

@@ -64,6 +64,18 @@ RULES: dict[str, Rule] = {
             "Art. 21 (3), 17 (3) e GDPR",
         ),
         Rule("delivery", "erased at once", "on request; else after LADENBUCH_INBOX_DAYS", "Art. 5 (1) e GDPR"),
+        Rule(
+            "event",
+            "erased at once; what was not sent yet is not sent",
+            "on request; else after 30 days",
+            "Art. 17 (1) GDPR",
+        ),
+        Rule(
+            "written",
+            "erased at once; what stands in the shop stays there",
+            "on request; else with the tenant",
+            "Art. 17 (1) GDPR",
+        ),
         Rule("contact", "erased at once", "on request; sevdesk has it", "Art. 17 (1) GDPR"),
         Rule(
             "request",

@@ -60,7 +60,7 @@ def points(text: str, sizes: tuple[tuple[str, int], ...]) -> int:
     tree = _parsed(text)
     operation = _operation(tree)
     if operation.operation is OperationType.MUTATION:
-        return MUTATION_COST
+        return MUTATION_COST * len(operation.selection_set.selections)
     fragments = {node.name.value: node for node in tree.definitions if isinstance(node, FragmentDefinitionNode)}
     return _Estimator(fragments, _defaults(operation) | dict(sizes)).selections([operation.selection_set])
 

@@ -130,6 +130,24 @@ ALARMS: Mapping[str, Words] = {
         "Set the machine's clock (chronyc tracking, timedatectl). Drafts go on; once it is right, numbers are given by "
         "themselves.",
     ),
+    "EVENTS-FAIL": Words(
+        "Der Empfänger {host} nimmt seit {since} UTC keine Ereignisse an ({endpoint}).",
+        "The receiver {host} has taken no event since {since} UTC ({endpoint}).",
+        "Es fehlt nichts: Sie werden weiter versucht, fünf Tage lang. Den Empfänger prüfen: ladenbuch events list.",
+        "Nothing is lost: they are tried for five days. Look at the receiver: ladenbuch events list.",
+    ),
+    "EVENTS-OFF": Words(
+        "Der Empfänger {host} wurde abgeschaltet und bekommt keine Ereignisse mehr ({endpoint}).",
+        "The receiver {host} was switched off and gets no events any more ({endpoint}).",
+        "Empfänger in Ordnung bringen, dann ladenbuch events on und, was fehlt, ladenbuch events replay.",
+        "Mend the receiver, then ladenbuch events on, and ladenbuch events replay for what it missed.",
+    ),
+    "WRITE-BACK-OFF": Words(
+        "Der Laden erlaubt uns nicht, Rechnungsnummern in die Bestellungen zu schreiben: {code}",
+        "The shop does not let us write invoice numbers to its orders: {code}",
+        "Der App das Recht write_orders geben, oder write_back im Profil auf off stellen.",
+        "Grant the app write_orders, or set write_back to off in the profile.",
+    ),
     "PRIVACY-DUE": Words(
         "Die Auskunft zur Anfrage {request} hat noch niemand abgeholt; sie ist bis {until} zu geben.",
         "Nobody has fetched the answer to data request {request}; it is due on {until}.",

@@ -11,6 +11,7 @@ from ladenbuch.domain.actions import Action
 from ladenbuch.domain.books import Booked, PostedDocument, PostedLine
 from ladenbuch.domain.hands import paid_by_others
 from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
+from ladenbuch.workflows import announcing
 from ladenbuch.workflows.run import Run, after_writing, known_of, once
 
 
@@ -246,6 +247,7 @@ def _booked(
     )
     verb = "pay invoice" if booking.amount > 0 else "settle credit note"
     run.say(tx, "booked", f"{abs(booking.amount)} minor units {verb} {document.number}.")
+    announcing.booked(tx, run, booking, document)
 
 
 def _purpose(payment_id: str) -> str:

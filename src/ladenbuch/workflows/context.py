@@ -18,6 +18,7 @@ from ladenbuch.domain.retry import LADDERS, Ladder, Topic
 from ladenbuch.domain.silence import Thresholds
 from ladenbuch.errors import Retryable
 from ladenbuch.mail.transport import Relays
+from ladenbuch.receivers import Receivers
 from ladenbuch.sealed import Seal, Unseal
 from ladenbuch.sevdesk.client import Sevdesk
 from ladenbuch.shopify.admin import Admin
@@ -51,14 +52,15 @@ class Timing:
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """How long what is kept (`domain.retention`): documents for `years`, what was heard for `inbox_days`, a tenant that
-    left without a shop/redact for `absent_days`, an answer that was fetched for `answer_days`, what a reconciliation
-    found for `report_days`.
+    left without a shop/redact for `absent_days`, an answer that was fetched for `answer_days`, events for other tools
+    for `event_days`, what a reconciliation found for `report_days`.
     """
 
     years: int = YEARS
     inbox_days: float = 60.0
     absent_days: float = DAYS
     answer_days: float = DAYS
+    event_days: float = 30.0
     report_days: float = 400.0
 
 
@@ -120,6 +122,8 @@ class Context:
     keeping: Keeping = field(default_factory=Keeping)
     mail_from: str = "buchhaltung@example.com"
     telling: frozenset[str] = frozenset()
+    receivers: Receivers = field(default_factory=Receivers)
+    document_link: str = ""
     wake: Callable[[str], None] = lambda name: None
     observe: Callable[[str, float], None] = lambda name, value: None
     forget: Callable[[str], None] = lambda tenant: None

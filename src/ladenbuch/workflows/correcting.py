@@ -20,6 +20,7 @@ from ladenbuch.sealed import held
 from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, compare_credit_note, credit_note_hash
 from ladenbuch.sevdesk.documents import RemoteInvoice
 from ladenbuch.sevdesk.positions import same_gross_per_rate
+from ladenbuch.workflows import announcing
 from ladenbuch.workflows.recovering import differs, done_at, from_before, note_as_dated
 from ladenbuch.workflows.run import Run, after_writing, answered, at_once, document_of, drifted, once, with_lease
 
@@ -148,6 +149,7 @@ def finalise_credit_note(run: Run, action: Action, contact_id: str) -> None:
             books.drafted(tx, run.tenant, key, found.id, document.content or "")
         books.finalised(tx, run.tenant, key, found.number, done_at(run))
         run.say(tx, "finalised", f"Credit note {found.number} for {draft.note}.")
+        announcing.numbered(tx, run, replace(document, sevdesk_id=found.id), found.number, corrects=origin)
         return found.id
 
     once(run, action.key, "finalise", action.reason, find=look, call=send, record=record)
@@ -191,6 +193,7 @@ def adopt(run: Run, action: Action) -> None:
         books.drafted(tx, run.tenant, document.key, sevdesk_id, "")
         books.finalised(tx, run.tenant, document.key, number, run.ctx.clock())
         run.say(tx, "adopted", f"Credit note {number}, written by hand, is the one for {draft.note}.")
+        announcing.numbered(tx, run, document, number)
         return sevdesk_id
 
     at_once(run, action.key, "adopt", action.reason, record)
@@ -220,6 +223,7 @@ def cancel(run: Run, action: Action) -> None:
     def record(tx: Transaction, found: RemoteInvoice) -> str:
         books.cancelled(tx, run.tenant, document.key)
         run.say(tx, "cancelled", f"Invoice {document.number} was cancelled by {found.number or found.id}.")
+        announcing.cancelled(tx, run, document, found.number)
         return found.id
 
     def find() -> RemoteInvoice | None:

@@ -17,6 +17,7 @@ from ladenbuch.domain.hands import Credited, Standing, hands_of
 from ladenbuch.sevdesk.credit_notes import RemoteCreditNote, credit_note_hash
 from ladenbuch.sevdesk.documents import RemoteInvoice, content_hash
 from ladenbuch.sevdesk.positions import sums_per_rate
+from ladenbuch.workflows import announcing
 from ladenbuch.workflows.contacts import contact_of
 from ladenbuch.workflows.run import Run
 
@@ -62,13 +63,17 @@ def look(run: Run, known: Books, wanted: Collection[str], *, refund_due: bool) -
             books.finalised(tx, run.tenant, document.key, number, run.ctx.clock())
             books.taken_over(tx, run.tenant, document.key)
             run.say(tx, "finalised", f"A person finalised the draft for {document.draft.note}: {number}.")
+            announcing.numbered(tx, run, document, number)
         for hand in cancelled:
             books.cancelled(tx, run.tenant, hand.document_key)
+            gone = next(item for item in known.documents if item.key == hand.document_key)
+            announcing.cancelled(tx, run, gone, hand.number)
         for hand in moved:
             books.moved(tx, run.tenant, hand.document_key, hand.number, date.fromisoformat(hand.content))
             run.say(tx, "by-hand", f"{hand.document_key} in sevdesk: number {hand.number}, dated {hand.content}.")
         for hand in set(seen) - before:
             run.say(tx, "by-hand", f"{hand.document_key} in sevdesk: {hand.kind} {hand.number or ''}".rstrip() + ".")
+        announcing.changed_by_hand(tx, run)
 
     run.write(record)
     return True

@@ -177,6 +177,17 @@ TABLES: dict[str, Table] = {
         none="id erased shop at rows last_hash",
         staff="actor",
     ),
+    "books.event_deliveries": Table(
+        "events for other tools, and which receiver took them",
+        "event",
+        none="tenant endpoint event at state due_at attempts run_id status reason changed_at replays",
+        pseudonym="order_id",
+    ),
+    "books.event_endpoints": Table(
+        "who hears of events; the addresses and the keys that sign are among the secrets",
+        "tenant",
+        none="tenant id host kinds created_at rotated_at took_at failing_since failures quiet_until off_at off_why",
+    ),
     "books.fences": Table(
         "which run may write for an order", "work", none="tenant run_no run_id", pseudonym="order_id"
     ),
@@ -278,6 +289,12 @@ TABLES: dict[str, Table] = {
         personal="snapshot",
         rules={"snapshot": "order"},
     ),
+    "books.outgoing_events": Table(
+        "events for other tools, as they are told: orders, documents and amounts by their numbers",
+        "event",
+        none="tenant id kind at trace",
+        pseudonym="order_id body",
+    ),
     "books.privacy_requests": Table(
         "who asked to be told or forgotten, and what was done",
         "request",
@@ -364,6 +381,12 @@ TABLES: dict[str, Table] = {
     "books.vat_names": Table(
         "the name VIES gave for a VAT id", "proof", none="tenant seq key_id", personal="vat_id name"
     ),
+    "books.write_backs": Table(
+        "what was written back to the shop: numbers, a link, a status",
+        "written",
+        none="tenant wanted done due_at attempts run_id reason changed_at",
+        pseudonym="order_id written",
+    ),
     "books.write_stop_of_all": Table("a stop for everybody", "machine", none="id reason since"),
     "books.write_stops": Table("a stop for one tenant", "tenant", none="tenant reason since"),
 }
@@ -437,7 +460,7 @@ def page() -> str:
 
 def _asked(column: Column) -> str:
     if column.kind == "pseudonym" and not column.name.startswith(
-        ("books.contacts.", "inbox.events.", "books.letters.")
+        ("books.contacts.", "inbox.events.", "books.letters.", "books.event_", "books.outgoing_", "books.write_backs.")
     ):
         return "stays: a number of the shop's, without the buyer"
     return "not the buyer's" if column.kind in ("staff", "secret") else column.on_request

@@ -13,6 +13,7 @@ from ladenbuch.errors import Ambiguous, NeedsAttention, Retryable
 from ladenbuch.sealed import held
 from ladenbuch.sevdesk.documents import RemoteInvoice, compare, content_hash, with_positions
 from ladenbuch.sevdesk.positions import same_gross_per_rate
+from ladenbuch.workflows import announcing
 from ladenbuch.workflows.einvoice import prepare_contact
 from ladenbuch.workflows.evidence import check_threshold
 from ladenbuch.workflows.recovering import as_dated, differs, done_at, from_before
@@ -126,6 +127,7 @@ def finalise_invoice(run: Run, action: Action, contact_id: str) -> None:
         assert invoice.number is not None
         books.finalised(tx, run.tenant, key, invoice.number, done_at(run))
         run.say(tx, "finalised", f"Invoice {invoice.number} for {document.draft.note}.")
+        announcing.numbered(tx, run, replace(document, sevdesk_id=invoice.id), invoice.number)
         return invoice.id
 
     once(run, action.key, "finalise", action.reason, find=look, call=send, record=record)

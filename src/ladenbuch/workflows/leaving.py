@@ -15,6 +15,7 @@ from ladenbuch import (
     backfills,
     books,
     checkups,
+    events,
     evidence,
     grants,
     inbox,
@@ -26,6 +27,7 @@ from ladenbuch import (
     reminders,
     suppressions,
     tenants,
+    write_backs,
 )
 from ladenbuch.db import Sealed, Store, Transaction
 from ladenbuch.errors import Rejected
@@ -68,6 +70,8 @@ def redact(ctx: Context, tenant: str, *, by: str, why: str) -> str:
         reminders.forget(tx, tenant)
         payouts.forget(tx, tenant)
         backfills.forget(tx, tenant)
+        events.forget(tx, tenant)
+        write_backs.forget(tx, tenant)
         for alarm in alarms.open_alarms(tx, tenant):  # nobody can do anything about it any more
             alarms.end_alarm(tx, tenant, alarm.kind, alarm.subject, now)
         gone = ctx.vault.delete_secrets(tx, tenant)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from ladenbuch import alarms, audit, grants, inbox, suppressions, tenants
+from ladenbuch import alarms, audit, events, grants, inbox, suppressions, tenants, write_backs
 from ladenbuch.db import Store, Transaction
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.workflows.context import Context
@@ -267,6 +267,8 @@ def uninstall(ctx: Context, tenant: str, *, by: str) -> bool:
         alone_with_tokens(tx, tenant)  # a refresh that is under way finds them gone, and keeps nothing
         gone = ctx.vault.delete_secrets(tx, tenant, keep=(*_TO_VERIFY, MARKS, suppressions.SECRET))
         grants.forget(tx, tenant)
+        events.forget(tx, tenant)
+        write_backs.forget(tx, tenant)
         for one in alarms.open_alarms(tx, tenant):  # nobody is to do anything about a tenant that left
             alarms.end_alarm(tx, tenant, one.kind, one.subject, now)
         sentence = f"The app was uninstalled from {owner.shop}; {gone} secrets were deleted, the books are kept."

@@ -26,7 +26,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ladenbuch import audit, books, evidence, inbox, outbox, privacy
+from ladenbuch import audit, books, events, evidence, inbox, outbox, privacy, write_backs
 from ladenbuch.db import Sealed, Store, Transaction
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.redaction import ERASED, without_buyer, without_party
@@ -261,6 +261,7 @@ def again(ctx: Context, tenant: str, order_id: str) -> None:
             _erase_order(ctx, tx, tenant, order_id, "", "settle", now, Erased())
         else:
             outbox.withdraw(tx, tenant, order_id, now, NOT_SENT)
+            _tell_nobody(tx, tenant, order_id)
             _hold(ctx, tx, tenant, order_id, now)
 
     door.run(Store.BOOKS, write)
@@ -280,6 +281,7 @@ def _erase_order(
     envelope = snapshot_of(ctx, tx, tenant, order_id)
     withdrawn = outbox.withdraw(tx, tenant, order_id, now, NOT_SENT)
     outbox.forget_recipients(tx, tenant, order_id)
+    _tell_nobody(tx, tenant, order_id)
     until, kept = _hold(ctx, tx, tenant, order_id, now)
     _within_reach(ctx, tx, tenant, order_id)
     ctx.vault.forget_subject(tx, tenant, order_id)
@@ -291,6 +293,12 @@ def _erase_order(
         what = f"{kept} documents are kept until {until.isoformat()} ({LAW})" if until else "nothing has to be kept"
         sentence = f"The buyer's data of this order was erased; {what}."
         audit.append(tx, tenant, now, actor=by, event="privacy.erased", subject=order_id, sentence=sentence)
+
+
+def _tell_nobody(tx: Transaction, tenant: str, order_id: str) -> None:
+    """Other tools hear nothing of the order any more, and nothing is written to it in the shop."""
+    events.erase(tx, tenant, order_id)
+    write_backs.erase(tx, tenant, order_id)
 
 
 def empty(ctx: Context, tx: Transaction, tenant: str, order_id: str, request: str, now: datetime, done: Erased) -> None:

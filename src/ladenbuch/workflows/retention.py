@@ -4,6 +4,7 @@
     documents  the years are over for somebody who never asked: the same
     inbox      what was heard long ago
     reports    of reconciliations, long ago
+    events     for other tools, long ago; secrets that were replaced
     answers    fetched long ago; or never, and nobody may come for them any more
     tenants    gone, and no shop/redact came
     late news  about orders of forgotten buyers, while nothing is settled; of redacted tenants, all of it
@@ -21,12 +22,14 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from ladenbuch import alarms, audit, books, erasure, inbox, privacy, reconciliations, tenants
+from ladenbuch import alarms, audit, books, erasure, events, inbox, privacy, reconciliations, tenants
 from ladenbuch.db import Store, Transaction
+from ladenbuch.domain.event_words import OVERLAP
 from ladenbuch.domain.retention import HURRY, LAW, keep_until
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.workflows import leaving, redaction
 from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.event_delivery import previous_name
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ def retain(ctx: Context) -> dict[str, int]:
         "inbox": _inbox,
         "answers": _answers,
         "reports": _reports,
+        "events": _events,
     }
     owners = ctx.database.system("prune").read(Store.BOOKS, tenants.all)
     for owner in owners:
@@ -214,6 +218,19 @@ def _remind(one: privacy.Request, now: datetime, tx: Transaction) -> None:
 def _reports(ctx: Context, owner: tenants.Tenant) -> int:
     before = ctx.clock() - timedelta(days=ctx.keeping.report_days)
     return ctx.door(owner.id).run(Store.BOOKS, lambda tx: reconciliations.prune(tx, owner.id, before))
+
+
+def _events(ctx: Context, owner: tenants.Tenant) -> int:
+    """Events that were told long ago; and secrets that were replaced, once they sign nothing any more."""
+    now, door = ctx.clock(), ctx.door(owner.id)
+
+    def prune(tx: Transaction) -> int:
+        for one in events.endpoints(tx, owner.id):
+            if one.rotated_at is not None and one.rotated_at + OVERLAP < now:
+                ctx.vault.delete_secret(tx, owner.id, previous_name(one.id))
+        return events.prune(tx, owner.id, now - timedelta(days=ctx.keeping.event_days))
+
+    return door.run(Store.BOOKS, prune)
 
 
 def _drop_answer(ctx: Context, one: privacy.Request, now: datetime, tx: Transaction) -> None:

@@ -32,7 +32,7 @@ from ladenbuch.domain.redaction import without_buyer
 from ladenbuch.errors import LadenbuchError, NeedsAttention, NotYet, Rejected, Retryable
 from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound, trace_of
-from ladenbuch.workflows import bank_lines, redaction
+from ladenbuch.workflows import announcing, bank_lines, redaction
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import gather, lines_of_feeds
 from ladenbuch.workflows.failing import Failed, failed, follow, went_well
@@ -311,6 +311,7 @@ def _record(
         for fresh in books.record_attention(tx, tenant, run.order_id, asked, now):
             sentence = f"Order {order.name} needs a decision: {fresh}."
             audit.append(tx, tenant, now, actor="settle", event="attention", subject=run.order_id, sentence=sentence)
+            announcing.asked(tx, run, order.name, fresh, next(mark for item, mark in asked if item.code == fresh))
         return code or "SETTLED" if verdict != "documented" else "SETTLED"
 
     return ctx.door(tenant).run(Store.BOOKS, record)
