@@ -19,6 +19,7 @@ from ladenbuch.errors import Ambiguous
 from ladenbuch.mail.transport import Accepted
 from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.workflows import deliver, lettering
+from relay import Always
 
 BRANDED = {
     "shop_name": "Teeladen Müller", "letters_from": "Teeladen <rechnung@teeladen.example>",
@@ -27,7 +28,7 @@ BRANDED = {
 Script = Callable[[ShopOrder], None]
 
 
-class Post:
+class Post(Always):
     """A house with a relay that takes everything; what it took, in order."""
 
     def __init__(self, folder: Path, **profile: Any) -> None:
