@@ -66,6 +66,9 @@ OPERATORS = {
     "/attention": "the dashboard, for a browser on this machine",
     "/connection": "the dashboard, for a browser on this machine",
     "/given-up": "the dashboard, for a browser on this machine",
+    "/letters": "the dashboard, for a browser on this machine",
+    "/letters/shown": "the dashboard, for a browser on this machine",
+    "/letters/test": "the dashboard, for a browser on this machine",
     "/reconciliation": "the dashboard, for a browser on this machine",
     "/running": "the dashboard, for a browser on this machine",
     "/metrics": "figures without names of tenants",
@@ -488,6 +491,8 @@ COMMANDS: dict[str, _Arguments] = {
     "billing charge": lambda fuzz, folder: [
         "--period", "2026-11", "--amount", "1.00", "--description", "d", *_tenant(fuzz)],
     "keys rotate": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
+    "letters preview": lambda fuzz, folder: ["invoice", *_tenant(fuzz), "--json"],
+    "letters test": lambda fuzz, folder: ["invoice", "--to", "nobody@example.org", *_tenant(fuzz), "--json"],
     "letters doubtful": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
     "letters arrived": lambda fuzz, folder: [_letter(fuzz), *_tenant(fuzz), "--json"],
     "letters send": lambda fuzz, folder: [_letter(fuzz), *_tenant(fuzz), "--json"],

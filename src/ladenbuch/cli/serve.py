@@ -115,6 +115,7 @@ def _pages(house: Ladenbuch, health: Health) -> list[Any]:
     from ladenbuch.web.arrivals import arrivals
     from ladenbuch.web.connection import connections
     from ladenbuch.web.given_up import GivenUp
+    from ladenbuch.web.letters import HouseLetters
     from ladenbuch.web.operating import operations
     from ladenbuch.web.pages import create_pages
     from ladenbuch.web.reads import SqlReads
@@ -128,4 +129,5 @@ def _pages(house: Ladenbuch, health: Health) -> list[Any]:
     joined = connections(house.database, utc_now, settings.app_url, settings.optional_scopes)
     figures, compared = operations(house.metrics, health), reconciled(house.database)
     given_up, delivered = GivenUp(house.database), arrivals(house.database, utc_now, house.feedback_keys)
-    return list(create_pages(reads, utc_now, reads.tenants, figures, joined, given_up, compared, delivered))
+    letters = HouseLetters(lambda: house.context)
+    return list(create_pages(reads, utc_now, reads.tenants, figures, joined, given_up, compared, delivered, letters))

@@ -1,6 +1,6 @@
 """Letters to the buyer and the way they leave: what is written, and what became of it.
 
-    letters.py     what letters say, as values; wording.py: their words; writing.py: the messages; previews.py
+    letters.py     what letters say, as values; wording.py makes words of them, writing.py messages, previews.py samples
     transport.py   relays in order of preference: which one a letter is given to
     health.py      which of them is left alone for a while
     sending.py     what a letter is to a relay; every attempt ends in one of four values

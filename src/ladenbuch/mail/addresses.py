@@ -84,6 +84,12 @@ def unlinked(text: str, limit: int = 80) -> str:
     return "" if _LINK.search(line) else line
 
 
+def bare(text: str) -> str:
+    """The address alone of `Shop <rechnung@shop.de>`."""
+    match = _BRANDED.match(text)
+    return "" if match is None else match["spec"] or match["bare"]
+
+
 @lru_cache(maxsize=64)
 def header(name: str, text: str, shop_name: str, which: str) -> Any:
     """The header with an address of the tenant: the same in all its letters."""

@@ -51,19 +51,20 @@ _SUBJECTS = {
     "waiting2": ("Ihre Bestellung {order} ist noch nicht bezahlt", "Your order {order} has not been paid yet"),
     "waiting3": ("Letzte Erinnerung zu Ihrer Bestellung {order}", "Last reminder for your order {order}"),
 }
-#: What the table says, in this order; a row without a value is left out. Bold rows end in `!`.
+#: What the table says, in this order; a row without a value is left out. Bold rows end in `!`; a label may break where
+#: its soft hyphen is.
 _ROWS = {
     "invoice": ("invoice!", "issued", "order", "reference", "amount!", "due", "account"),
     "correction": ("correction!", "issued", "corrects", "order", "refunded!"),
     "cancellation": ("cancellation!", "issued", "cancelled!", "order", "cancelled_amount"),
-    "payment": ("invoice", "issued", "order", "on", "received!"),
+    "payment": ("invoice", "order", "came", "received!"),
     "refund": ("order", "on", "refunded!"),
     "reminder": ("invoice!", "issued", "order", "reference", "due", "amount", "open!", "until!", "account"),
 }
 _LABELS = {
     "invoice": ("Rechnung", "Invoice"),
-    "correction": ("Rechnungskorrektur", "Correction"),
-    "cancellation": ("Stornorechnung", "Cancellation"),
+    "correction": ("Rechnungs\u00adkorrektur", "Correction"),
+    "cancellation": ("Storno\u00adrechnung", "Cancel\u00adlation"),
     "corrects": ("Zur Rechnung", "Of invoice"),
     "cancelled": ("Storniert", "Cancelled"),
     "issued": ("Datum", "Date"),
@@ -75,8 +76,9 @@ _LABELS = {
     "refunded": ("Erstattet", "Refunded"),
     "open": ("Noch offen", "Still due"),
     "due": ("Fällig am", "Due on"),
-    "until": ("Zu zahlen bis", "To be paid by"),
+    "until": ("Zahlbar bis", "To be paid by"),
     "on": ("Datum", "Date"),
+    "came": ("Eingang", "Received"),
     "account": ("Konto", "Account"),
 }
 _COPY = ("Kopie für Ihr Archiv. Der Brief ging an {to}.", "Copy for your archive. The letter went to {to}.")
@@ -188,7 +190,7 @@ def _rows(letter: Letter, brand: Brand, values: Mapping[str, str], language: Lan
     shown = {**values, "issued": values["date"]}
     shown |= dict.fromkeys(("invoice", "correction", "cancellation"), values["number"])
     shown |= dict.fromkeys(("refunded", "received", "cancelled_amount"), values["amount"])
-    shown["cancelled"] = values["corrects"]
+    shown |= {"cancelled": values["corrects"], "came": values["on"]}
     if letter.kind == "invoice" and letter.paid:
         shown |= {"due": "", "account": ""}
     if letter.kind == "reminder" and letter.open in (0, letter.amount):
@@ -198,7 +200,7 @@ def _rows(letter: Letter, brand: Brand, values: Mapping[str, str], language: Lan
     for name in _ROWS[letter.kind]:
         key = name.rstrip("!")
         if shown.get(key):
-            rows.append((_LABELS[key][language == "en"], shown[key], name.endswith("!")))
+            rows.append((_LABELS[key][language == "en"], shown[key].replace(_STAYS, " "), name.endswith("!")))
     return rows
 
 
@@ -242,6 +244,7 @@ def _fill(text: str) -> str:
 
 def _table(rows: Sequence[tuple[str, str, bool]]) -> str:
     """The table as text: labels in a column, long values broken below their beginning."""
+    rows = [(label.replace("\u00ad", ""), value, strong) for label, value, strong in rows]
     wide = max((len(label) for label, _, _ in rows), default=0) + 2
     said = []
     for label, value, _ in rows:

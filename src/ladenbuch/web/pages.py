@@ -8,11 +8,12 @@
     /given-up      what failed until its last attempt: why, and how to try it again or drop it
     /reconciliation  what shop, books and sevdesk do not agree on
     /delivery        how many letters arrive
+    /letters       what letters look like, and a test of them to oneself
     /running       how this process is: what stalls, how long calls take
 
-The pages only read. Data arrives through `Reads`, whoever implements it; the words are in words.py.
-Everything works without JavaScript; with it (a vendored htmx) the overview and the open order renew
-themselves.
+The pages only read; the one thing that can be set off is a test letter to oneself. Data arrives through `Reads`,
+whoever implements it; the words are in words.py. Everything works without JavaScript; with it (a vendored htmx) the
+overview and the open order renew themselves.
 
 The pages have no sign-in yet and are therefore served to this machine only: the peer and the Host header must
 both be loopback (the latter against DNS rebinding). No script, style or font comes from elsewhere (CSP).
@@ -44,12 +45,14 @@ from ladenbuch.domain.money import to_minor
 from ladenbuch.domain.reconciling import Item
 from ladenbuch.entitlements import NearCap
 from ladenbuch.errors import LadenbuchError
+from ladenbuch.mail.previews import SAMPLES
 from ladenbuch.web import codes, figures
 from ladenbuch.web.alarm_words import alarm_sentence, alarm_todo
 from ladenbuch.web.arrivals import Arrivals
 from ladenbuch.web.backlog import backlog_sentence
 from ladenbuch.web.connection import Connection, Connections
 from ladenbuch.web.given_up import GivenUp
+from ladenbuch.web.letters import Letters, asked_for, framed, from_this_page, posted
 from ladenbuch.web.operating import Operations
 from ladenbuch.web.reconciled import Reconciliations, sentence_of, standing_of, title_of
 from ladenbuch.web.takeovers import TakeOver
@@ -67,7 +70,7 @@ _GID = "gid://shopify/Order/"
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -234,15 +237,22 @@ def create_pages(
     given_up: GivenUp | None = None,
     reconciliations: Reconciliations | None = None,
     arrivals: Arrivals | None = None,
+    letters: Letters | None = None,
 ) -> list[Route]:
     """The dashboard's routes. `clock` (aware UTC) dates the pages, `tenants` lists the shops one may look
     at, `operations` gives the figures of the process, `connections` those of the shops, `given_up` what gave up,
-    `reconciliations` what was compared and `arrivals` how many letters arrive, where there are any."""
-    pages = _Pages(reads, clock, tenants, operations, connections, given_up, reconciliations, arrivals)
+    `reconciliations` what was compared, `arrivals` how many letters arrive and `letters` what they look like, where
+    there are any."""
+    pages = _Pages(reads, clock, tenants, operations, connections, given_up, reconciliations, arrivals, letters)
     delivered = Route("/delivery", pages.guarded(pages.delivery), name="delivery")
     dead = Route("/given-up", pages.guarded(pages.given_up), name="given-up")
     compared = Route("/reconciliation", pages.guarded(pages.reconciliation), name="reconciliation")
     connection = Route("/connection", pages.guarded(pages.connection), name="connection")
+    written = [
+        Route("/letters", pages.guarded(pages.letters), name="letters"),
+        Route("/letters/shown", pages.guarded(pages.letter_shown), name="letter"),
+        Route("/letters/test", pages.guarded(pages.letter_test), methods=["POST"], name="letter-test"),
+    ]
     running = Route("/running", pages.guarded(pages.running, without_books=True), name="running")
     return [
         *([] if operations is None else [running]),
@@ -250,6 +260,7 @@ def create_pages(
         *([] if given_up is None else [dead]),
         *([] if reconciliations is None else [compared]),
         *([] if arrivals is None else [delivered]),
+        *([] if letters is None else written),
         Route("/", pages.guarded(pages.overview), name="overview"),
         Route("/orders", pages.guarded(pages.orders), name="orders"),
         Route("/orders/{order_id:path}", pages.guarded(pages.order), name="order"),
@@ -277,6 +288,7 @@ class _View:
     given: bool = False
     compared: bool = False
     delivered: bool = False
+    lettered: bool = False
 
     def t(self, key: str, **values: object) -> str:
         return say(self.language, key, **values)
@@ -413,6 +425,7 @@ class _Pages:
         given_up: GivenUp | None = None,
         reconciliations: Reconciliations | None = None,
         arrivals: Arrivals | None = None,
+        letters: Letters | None = None,
     ) -> None:
         self._reads = reads
         self._clock = clock
@@ -422,6 +435,7 @@ class _Pages:
         self._given_up = given_up
         self._reconciliations = reconciliations
         self._arrivals = arrivals
+        self._letters = letters
 
     def guarded(
         self, page: Callable[[Request, _View], Response], *, without_books: bool = False
@@ -438,10 +452,8 @@ class _Pages:
             shops: Sequence[Shop] = ()
             operated, joined = self._operations is not None, self._connections is not None
             given, compared = self._given_up is not None, self._reconciliations is not None
-            view = _View(
-                language, None, shops, self._clock(), request.url.path, operated, joined, given, compared,
-                self._arrivals is not None,
-            )  # fmt: skip
+            there = (operated, joined, given, compared, self._arrivals is not None, self._letters is not None)
+            view = _View(language, None, shops, self._clock(), request.url.path, *there)
             try:
                 try:
                     shops = self._tenants()
@@ -517,6 +529,48 @@ class _Pages:
     def delivery(self, request: Request, view: _View) -> Response:
         assert self._arrivals is not None
         return _render("delivery.html", view, title="title.delivery", all=self._arrivals(view.tenant))
+
+    def letters(self, request: Request, view: _View) -> Response:
+        return self._letter_page(request.query_params, view)
+
+    def letter_shown(self, request: Request, view: _View) -> Response:
+        assert self._letters is not None
+        tenant = self._one_shop(view)
+        if tenant is None:
+            raise _NotFound
+        return framed(self._letters.shown(tenant, *asked_for(request.query_params)).html)
+
+    def letter_test(self, request: Request, view: _View) -> Response:
+        """Send one to an address the profile names; only our own page may ask for it."""
+        assert self._letters is not None
+        tenant = self._one_shop(view)
+        if tenant is None:
+            raise _NotFound
+        form = posted(request)
+        to = form.get("to", "")
+        if not from_this_page(request) or to not in self._letters.addresses(tenant):
+            return _render("message.html", view, status=403, title="title.letters", text="letters.not", code="")
+        said = self._letters.test(tenant, *asked_for(form), to)
+        return self._letter_page(form, replace(view, path="/letters"), said, to)
+
+    def _letter_page(self, values: object, view: _View, said: str = "", to: str = "") -> Response:
+        assert self._letters is not None
+        tenant, (name, language) = self._one_shop(view), asked_for(values)
+        return _render(
+            "letters.html",
+            view,
+            title="title.letters",
+            one=None if tenant is None else self._letters.shown(tenant, name, language),
+            addresses=() if tenant is None else self._letters.addresses(tenant),
+            samples=SAMPLES,
+            chosen=name,
+            language=language,
+            said=said,
+            to=to,
+        )
+
+    def _one_shop(self, view: _View) -> str | None:
+        return view.shops[0].id if len(view.shops) == 1 else view.tenant
 
     def orders(self, request: Request, view: _View) -> Response:
         state = next((known for known in STATES if known == request.query_params.get("state")), None)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ladenbuch.cli.options import Json, TenantOption
 
-group = typer.Typer(help="Letters: those nobody is sure of, how many arrive, and what came back.")
+group = typer.Typer(help="Letters: what they look like, those nobody is sure of, how many arrive, and what came back.")
 
 Key = Annotated[str, typer.Argument(help="The letter as `doubtful` prints it.")]
+Words = Annotated[Literal["de", "en"], typer.Option(help="Whose words.")]
 As = Annotated[str | None, typer.Option("--as", help="Who says so; default: the user of this machine.")]
 
 
@@ -55,3 +56,31 @@ def letters_bounce(as_json: Json = False) -> None:
     from ladenbuch.cli.delivery import take_bounce
 
     raise typer.Exit(take_bounce(as_json=as_json))
+
+
+@group.command("preview")
+def letters_preview(
+    name: Annotated[str | None, typer.Argument(help="invoice, reminder1 …; without it the names are listed.")] = None,
+    tenant: TenantOption = None,
+    language: Words = "de",
+    form: Annotated[Literal["text", "html", "eml"], typer.Option(help="What to print.")] = "text",
+    as_json: Json = False,
+) -> None:
+    """An invented letter in the tenant's own branding and words. Nothing is sent."""
+    from ladenbuch.cli.sampling import show
+
+    raise typer.Exit(show(name, tenant, language, form, as_json=as_json))
+
+
+@group.command("test")
+def letters_test(
+    name: Annotated[str, typer.Argument(help="As `preview` lists them.")],
+    to: Annotated[str, typer.Option(help="Your own address.")],
+    tenant: TenantOption = None,
+    language: Words = "de",
+    as_json: Json = False,
+) -> None:
+    """Send an invented letter to yourself, marked as a test, through the relays real letters leave by."""
+    from ladenbuch.cli.sampling import send
+
+    raise typer.Exit(send(name, to, tenant, language, as_json=as_json))

@@ -1,0 +1,213 @@
+"""Letters as pictures: every kind in both languages, narrow and wide, light and dark; the page that shows them (S116).
+
+With LADENBUCH_SCREENSHOTS=FOLDER each is kept as a PNG, to be looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from house import TENANT, House
+from ladenbuch.mail.letters import Language
+from ladenbuch.mail.previews import SAMPLES
+from ladenbuch.mail.transport import Accepted
+from ladenbuch.web.letters import HouseLetters
+from ladenbuch.web.pages import create_pages
+from ladenbuch.web.reads import SqlReads
+from ladenbuch.workflows.sampling import preview
+from relay import Always
+
+START = datetime(2026, 11, 23, 9, tzinfo=UTC)
+CHROMIUM = os.environ.get("LADENBUCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+BRANDED = {
+    "shop_name": "Teeladen Müller", "letters_from": "Teeladen <rechnung@teeladen.example>", "letters_colour": "#b4532a",
+    "letters_reply_to": "hallo@teeladen.example", "letters_account": "DE02 1203 0000 0000 2020 51 (BYLADEM1001)",
+    "letters_footer": "Teeladen Müller GmbH · Hauptstraße 1 · 99084 Erfurt\nAmtsgericht Jena HRB 4711",
+    "letters_texts": {"payment.de.opening": "Hurra, {name}!\n\nWir haben <b>{amount}</b> bekommen. {{7*7}}"},
+}  # fmt: skip
+LANGUAGES: tuple[Language, ...] = ("de", "en")
+
+
+class Relay(Always):
+    """Takes every letter."""
+
+    def __init__(self) -> None:
+        self.taken: list[Any] = []
+
+    def send(self, message: Any, sender: str, to: str, before_data: Any, first: Any = None) -> Accepted:
+        before_data()
+        self.taken.append((to, message))
+        return Accepted("relay", "250 ok")
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    made = House(tmp_path_factory.mktemp("letters"), START, BRANDED)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def relay(house: House) -> Relay:
+    relay = Relay()
+    object.__setattr__(house.ladenbuch.context, "relays", relay)
+    return relay
+
+
+def app(house: House) -> Starlette:
+    reads = SqlReads(house.database, house.clock.now)
+    letters = HouseLetters(lambda: house.ladenbuch.context)
+    return Starlette(routes=create_pages(reads, house.clock.now, reads.tenants, letters=letters))
+
+
+def client(house: House) -> TestClient:
+    return TestClient(app(house), base_url="http://127.0.0.1:8080", client=("127.0.0.1", 50000))
+
+
+HERE = {"origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin", "accept-language": "de"}
+FORM = {"letter": "reminder1", "language": "en", "to": "hallo@teeladen.example"}
+
+
+def test_the_page_shows_a_letter_in_a_frame_that_runs_and_loads_nothing(house: House) -> None:
+    page = client(house).get("/letters?letter=payment&language=de", headers=HERE)
+    assert page.status_code == 200 and "Ihre Zahlung zur Rechnung R1001 ist da" in page.text
+    assert "sandbox src=" in page.text and "frame-src 'self'" in page.headers["content-security-policy"]
+    framed = client(house).get("/letters/shown?letter=payment&language=de", headers=HERE)
+    assert "&lt;b&gt;129,00" in framed.text.replace("\xa0", " ") and "{{7*7}}" in framed.text, "the merchant's words"
+    policy = framed.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "sandbox" in policy and "frame-ancestors 'self'" in policy
+    assert "http" not in framed.text.replace("http-equiv", ""), "a letter loads nothing from anywhere"
+
+
+def test_a_test_goes_to_the_merchant_s_own_address_and_says_that_it_is_one(house: House, relay: Relay) -> None:
+    answer = client(house).post("/letters/test", data=FORM, headers=HERE)
+    assert "Die Probe an hallo@teeladen.example ist angenommen." in answer.text
+    ((to, message),) = relay.taken
+    assert to == "hallo@teeladen.example" and message["Subject"] == "Test: Payment reminder for invoice R1001"
+    assert message["X-Ladenbuch-Letter"] is None, "nobody waits for what becomes of it"
+
+
+@pytest.mark.parametrize(
+    ("form", "headers"),
+    [
+        ({**FORM, "to": "stranger@example.net"}, HERE),
+        (FORM, {**HERE, "origin": "https://evil.example"}),
+        (FORM, {**HERE, "sec-fetch-site": "cross-site"}),
+        (FORM, {**HERE, "sec-fetch-site": "none", "origin": "null"}),
+        (FORM, {"accept-language": "de"}),
+        ({**FORM, "pad": "x" * 5000}, HERE),
+    ],
+)
+def test_nobody_else_can_make_it_write(house: House, relay: Relay, form: Any, headers: Any) -> None:
+    answer = client(house).post("/letters/test", data=form, headers=headers)
+    assert answer.status_code == 403 and relay.taken == []
+
+
+# -- in a real browser ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    if not CHROMIUM:
+        pytest.skip("no Chromium: set LADENBUCH_CHROMIUM")
+    with sync.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@contextlib.contextmanager
+def opened(browser: Any, width: int, scheme: str) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme, locale="de")
+    try:
+        yield page
+    finally:
+        page.close()
+
+
+def keep(page: Any, name: str) -> None:
+    folder = os.environ.get("LADENBUCH_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+
+
+#: Contrast of each piece of text with what is behind it (WCAG 2.2, 1.4.3), the smallest first.
+CONTRAST = """() => {
+  const parse = c => { const m = c.match(/[0-9.]+/g).map(Number); return m.length === 4 && m[3] === 0 ? null : m };
+  const bent = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = c => { const [r, g, b] = c.map(v => bent(v / 255));
+    return .2126 * r + .7152 * g + .0722 * b };
+  const found = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    if (!walk.currentNode.textContent.trim()) continue;
+    const at = walk.currentNode.parentElement;
+    let behind = at, back = null;
+    while (behind && !(back = parse(getComputedStyle(behind).backgroundColor))) behind = behind.parentElement;
+    const one = light(parse(getComputedStyle(at).color)), other = light(back || [255, 255, 255]);
+    found.push((Math.max(one, other) + .05) / (Math.min(one, other) + .05));
+  }
+  return Math.min(...found);
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1000])
+def test_s116_every_letter_fits_and_can_be_read(browser: Any, house: House, width: int, scheme: str) -> None:
+    with opened(browser, width, scheme) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        for name in SAMPLES:
+            for language in LANGUAGES:
+                body = preview(house.ladenbuch.context, TENANT, name, language).get_body(("html",))
+                assert body is not None
+                page.set_content(str(body.get_content()))
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, language)
+                assert page.evaluate(CONTRAST) >= 4.5, (name, language, scheme)
+                keep(page, f"{name}.{language}.{width}.{scheme}")
+        assert asked == [], "without images: nothing is loaded"
+
+
+@pytest.fixture(scope="module")
+def served(house: House) -> Iterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app(house), log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [320, 1000])
+def test_the_page_fits_and_a_test_can_be_sent_from_it(
+    browser: Any, house: House, relay: Relay, served: str, width: int
+) -> None:
+    with opened(browser, width, "light") as page:
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.goto(f"{served}/letters?letter=reminder2")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.frame_locator("iframe").get_by_text("Mahnung").count() == 0, "the subject is no part of the letter"
+        assert page.frame_locator("iframe").get_by_text("Noch offen").count() == 1
+        page.locator("iframe").scroll_into_view_if_needed()
+        keep(page, f"page.{width}")
+        page.get_by_role("button", name="Senden").click()
+        page.wait_for_selector("[role=status]")
+        assert complaints == [] and len(relay.taken) == 1
