@@ -11,6 +11,9 @@ class Always:
     def room(self, most: int) -> int:
         return most
 
+    def there(self) -> dict[str, bool]:
+        return {}
+
     def ask(self, relay: str | None, message_id: str) -> Inquiry:
         return Inquiry("cannot say")
 

@@ -124,10 +124,9 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Any]]:
     def run(there: World, *words: str) -> tuple[int, Any]:
         @contextmanager
         def opened() -> Iterator[Any]:
-            yield SimpleNamespace(database=there.database)
+            yield SimpleNamespace(database=there.database, context=there.ctx)
 
         monkeypatch.setattr(commands, "opened", opened)
-        monkeypatch.setattr(commands, "utc_now", there.clock.now)
         done = CliRunner().invoke(command_line.group, [*words, "--json"])
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             return 2, str(done.exception)

@@ -57,6 +57,10 @@ def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
         if not house.settings.smtp_urls:
             empty = "LADENBUCH_SMTP_URLS is empty: letters have nowhere to go"
             check("mail", False, empty, "LADENBUCH_SMTP_URLS ist leer: Briefe kommen nirgends hin")
+        else:
+            for name, there in house.context.relays.there().items():
+                english, german = ("answers", "antwortet") if there else ("does not answer", "antwortet nicht")
+                check(f"relay {name}", there, f"the mail relay {english}", f"Der Mailserver {german}")
         known = house.database.system("doctor").read(Store.BOOKS, tenants.all)
         if known:
             check("tenants", True, f"{len(known)} tenants", f"{len(known)} Mandanten")

@@ -7,7 +7,6 @@ from typing import Any
 
 import typer
 
-from ladenbuch.bootstrap import utc_now
 from ladenbuch.cli.files import say_json
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.cli.resolving import _who
@@ -44,7 +43,7 @@ def send_again(key: str, tenant: str | None, actor: str | None, *, as_json: bool
 def _do(verb: Callable[..., Said], done: str, key: str, tenant: str | None, actor: str | None, *, as_json: bool) -> int:
     with opened() as house:
         letter = doubting.named(house.database, key, chosen(house, tenant).id if tenant else None)
-        said = verb(house.database, letter, actor=_who(actor), now=utc_now())
+        said = verb(house.context, letter, _who(actor))
     if as_json:
         say_json(_json(letter) | {"done": said.why is None, "why": said.why})
     else:

@@ -9,6 +9,7 @@ The front is synchronous: workers are threads.
 
 from __future__ import annotations
 
+import logging
 import re
 import ssl
 import time
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     import httpx2
 
 __all__ = ["Accepted", "Inquiry", "Outcome", "Refused", "Relay", "Relays", "TryLater", "Uncertain", "without_addresses"]
+
+log = logging.getLogger(__name__)
 
 #: Seconds a letter waits for its turn at a relay before the next one is asked.
 _PATIENCE = 1.0
@@ -144,6 +147,10 @@ class Relays:
         assert fallback is not None
         return fallback
 
+    def there(self) -> dict[str, bool]:
+        """The relays in order, and whether each answers; asked without a letter."""
+        return {sender.name: sender.there() for sender in self.senders}
+
     def well(self) -> dict[str, bool]:
         """The relays in order, and whether each is asked in its turn."""
         return {name: health.well for name, health in self._health.items()}
@@ -176,7 +183,18 @@ class Relays:
         return any(one.can_be_asked and relay in (None, one.name) for one in self.senders)
 
     def _give(self, sender: Sender, parcel: Parcel, before_data: Callable[[], None]) -> Outcome:
-        health, turns = self._health[sender.name], self._turns.get(sender.name)
+        health = self._health[sender.name]
+        was_well = health.well
+        try:
+            return self._given(sender, health, parcel, before_data)
+        finally:
+            if was_well and not health.well:
+                log.warning("relay rests", extra={"relay": sender.name, "seconds": round(health.resting)})
+            elif health.well and not was_well:
+                log.info("relay is back", extra={"relay": sender.name})
+
+    def _given(self, sender: Sender, health: Health, parcel: Parcel, before_data: Callable[[], None]) -> Outcome:
+        turns = self._turns.get(sender.name)
         rest = health.rest()
         if rest > 0:
             return TryLater("connect: left alone, for it did not answer lately", sender.name, after=rest)

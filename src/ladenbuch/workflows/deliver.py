@@ -15,6 +15,7 @@ from functools import partial
 from ladenbuch import audit, outbox, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain import failures, letter_policy
+from ladenbuch.domain.profile import profile_at
 from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.mail.transport import Accepted, TryLater, Uncertain
 from ladenbuch.telemetry.spans import span
@@ -41,12 +42,28 @@ def deliver_all(ctx: Context) -> int:
     system = ctx.database.system("deliver")
     sent = 0
     for _ in range(_ROUNDS):
-        room, now = ctx.relays.room(_BATCH), ctx.clock()
-        letters = system.read(Store.BOOKS, partial(outbox.due, now=now, limit=room)) if room else []
-        sent += sum(ctx.spread([partial(_one, ctx, letter) for letter in letters]))
-        if len(letters) < _BATCH:
+        letters = system.read(Store.BOOKS, partial(outbox.due, now=ctx.clock(), limit=_BATCH))
+        taken_up = _with_room(ctx, letters)
+        sent += sum(ctx.spread([partial(_one, ctx, letter) for letter in taken_up]))
+        if len(taken_up) < _BATCH:
             break
     return sent
+
+
+def _with_room(ctx: Context, letters: list[outbox.Letter]) -> list[outbox.Letter]:
+    """Those there is a relay for now, and those sevdesk hands over."""
+    room = ctx.relays.room(_BATCH) if letters else 0
+    if room >= len(letters):
+        return letters
+    ours = [letter for letter in letters if not _by_sevdesk(ctx, letter.tenant)]
+    return [letter for letter in letters if letter not in ours[room:]]
+
+
+def _by_sevdesk(ctx: Context, tenant: str) -> bool:
+    try:
+        return profile_at(ctx.profiles(tenant), ctx.clock()).letters_by == "sevdesk"
+    except LadenbuchError:
+        return False
 
 
 def _one(ctx: Context, letter: outbox.Letter) -> int:
@@ -116,7 +133,7 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
             outbox.accepted(tx, tenant, letter.id, run_id, now, message_id=message_id, relay=relay, reply=reply)
             sentence = f"The letter with {composed.about} was accepted by {relay}."
             audit.append(tx, tenant, now, actor="deliver", event="mailed", subject=letter.order_id, sentence=sentence)
-            _copied(ctx, tx, letter)
+            keep_copy(ctx, tx, letter)
             if letter.attempts > 1:
                 settled(tx, tenant, "letter", letter.id, now)
 
@@ -139,7 +156,7 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
     return 0
 
 
-def _copied(ctx: Context, tx: Transaction, letter: outbox.Letter) -> None:
+def keep_copy(ctx: Context, tx: Transaction, letter: outbox.Letter) -> None:
     """The archive's copy; that it was accepted is written down whether there is one or not."""
     try:
         lettering.copied(ctx, tx, letter)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from ladenbuch import audit, outbox, privacy, tenants
@@ -21,6 +21,7 @@ from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.domain import letter_policy
 from ladenbuch.errors import LadenbuchError, UsageError
 from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.deliver import keep_copy
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def _asked(ctx: Context, letter: outbox.Letter) -> bool:
     if said.answer == "has it":
         log.info("a doubtful letter had been accepted", extra={"relay": said.relay, "letter": letter.id})
         sentence = f"{said.relay} says that it had accepted the letter whose answer was lost."
-        return door.run(Store.BOOKS, lambda tx: _arrived(tx, letter, "deliver", now, sentence))
+        return door.run(Store.BOOKS, lambda tx: _arrived(ctx, tx, letter, "deliver", sentence))
     age = now - letter.changed_at
     over = said.answer == "cannot say" and not ctx.relays.can_be_asked(letter.relay)
     pause = _NEVER if over or age > _ASKED_FOR else max(age, timedelta(seconds=_SOONEST))
@@ -67,12 +68,14 @@ def _asked(ctx: Context, letter: outbox.Letter) -> bool:
     return False
 
 
-def _arrived(tx: Transaction, letter: outbox.Letter, actor: str, now: datetime, sentence: str) -> bool:
+def _arrived(ctx: Context, tx: Transaction, letter: outbox.Letter, actor: str, sentence: str) -> bool:
+    now = ctx.clock()
     if not outbox.arrived(tx, letter.tenant, letter.id, now, said=sentence):
         return False
     audit.append(
         tx, letter.tenant, now, actor=actor, event="mailed.arrived", subject=letter.order_id, sentence=sentence
     )
+    keep_copy(ctx, tx, letter)
     return True
 
 
@@ -106,14 +109,15 @@ def named(database: Database, key: str, tenant: str | None) -> outbox.Letter:
     return found[0]
 
 
-def it_arrived(database: Database, letter: outbox.Letter, *, actor: str, now: datetime) -> Said:
+def it_arrived(ctx: Context, letter: outbox.Letter, actor: str) -> Said:
     """A person knows that it arrived."""
     sentence = f"{actor} says that the letter whose answer was lost arrived."
-    return _do(database, letter, lambda tx: _arrived(tx, letter, actor, now, sentence))
+    return _do(ctx, letter, lambda tx: _arrived(ctx, tx, letter, actor, sentence))
 
 
-def send_after_all(database: Database, letter: outbox.Letter, *, actor: str, now: datetime) -> Said:
+def send_after_all(ctx: Context, letter: outbox.Letter, actor: str) -> Said:
     """A person wants it sent, although it may have arrived."""
+    now = ctx.clock()
 
     def write(tx: Transaction) -> bool:
         if not outbox.send_after_all(tx, letter.tenant, letter.id, now, now):
@@ -124,11 +128,11 @@ def send_after_all(database: Database, letter: outbox.Letter, *, actor: str, now
         )
         return True
 
-    return _do(database, letter, write, forgotten="its buyer was forgotten")
+    return _do(ctx, letter, write, forgotten="its buyer was forgotten")
 
 
 def _do(
-    database: Database, letter: outbox.Letter, write: Callable[[Transaction], bool], forgotten: str | None = None
+    ctx: Context, letter: outbox.Letter, write: Callable[[Transaction], bool], forgotten: str | None = None
 ) -> Said:
     def guarded(tx: Transaction) -> str | None:
         standing = tenants.standing(tx, letter.tenant)
@@ -138,4 +142,4 @@ def _do(
             return forgotten
         return None if write(tx) else "nobody is in doubt about it any more; look again"
 
-    return Said(letter, database.tenant(letter.tenant).run(Store.BOOKS, guarded))
+    return Said(letter, ctx.door(letter.tenant).run(Store.BOOKS, guarded))
