@@ -98,6 +98,11 @@ class Run:
                 "to": [life.final["email"]], "subject": f"Bestellung {life.name}",
                 "attachments": [{"filename": f"{document['number']}.pdf"}],
             })  # fmt: skip
+        if life.final["email"] and owed.cancelled and owed.kind != "cancellation":
+            self.messages.append({
+                "to": [life.final["email"]], "subject": f"Ihre Rechnung {document['number']} ist storniert",
+                "attachments": [],
+            })  # fmt: skip
         return document
 
 
@@ -112,6 +117,10 @@ def correct(lives: list[Life]) -> Run:
     for life in lives:
         run.tell(life)
     return run
+
+
+def told_of_the_end(run: Run) -> dict[str, Any]:
+    return next(one for one in run.messages if one["subject"].endswith("ist storniert"))
 
 
 def only(lives: list[Life], situation: str) -> Run:
@@ -210,6 +219,13 @@ MUTATIONS: list[tuple[str, str, Spoil, str, str]] = [
      }), "cent_deviation", "exists although the order is waiting"),
     ("letter with the supplementary missing", "edit_up_after_invoice", lambda r: r.messages.pop(), "missing",
      "no letter with"),
+    ("not told that it is cancelled", "cancel_unpaid_shipped", lambda r: r.messages.remove(told_of_the_end(r)),
+     "missing", "no letter that"),
+    ("told twice that it is cancelled", "cancel_unpaid_shipped", lambda r: r.messages.append(told_of_the_end(r)),
+     "duplicates", "is cancelled went out 2 times"),
+    ("told that a standing one is cancelled", "refund_partial",
+     lambda r: r.messages.append(r.messages[0] | {"subject": f"{r.state['invoices'][0]['number']} ist storniert"}),
+     "findings", "and it stands"),
     ("delivery date of its own", "refund_partial", lambda r: note(r).update(delivery_date="2026-01-01"), "wrong_dates",
      "delivery date"),
     ("gift card owed to nobody", "gift_card_sold", lambda r: card_line(r).update(deleted_at="2026-11-22"),

@@ -12,7 +12,17 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from ladenbuch.simulators.auditing.ground import SHPTX, Ground, day_of, fired, is_invoice, linked, note_of, title
+from ladenbuch.simulators.auditing.ground import (
+    SHPTX,
+    Ground,
+    Message,
+    day_of,
+    fired,
+    is_invoice,
+    linked,
+    note_of,
+    title,
+)
 from ladenbuch.simulators.owed import (
     Chain,
     Node,
@@ -294,22 +304,35 @@ class Chains(Ground):
             if mine:
                 self.find(chain.name, "a letter went out although the buyer left no e-mail address")
             return
-        right = [message for message in mine if chain.email.casefold() in message.to]
-        self.report.letters_sent += len(right)
-        if len(right) > 1:
-            self.report.duplicates += len(right) - 1
-            self.find(chain.name, f"the letter with {title(document)} went out {len(right)} times")
-        if len(right) < len(mine):
+        to_buyer = [message for message in mine if chain.email.casefold() in message.to]
+        if len(to_buyer) < len(mine):
             self.find(chain.name, f"a letter with {title(document)} went to somebody else")
+        ends = [message for message in to_buyer if message.ends(number)]
+        right = [message for message in to_buyer if not message.ends(number)]
+        self._once(chain, right, f"the letter with {title(document)}")
+        self._once(chain, ends, f"the letter that {title(document)} is cancelled")
+        if ends and not owed.cancelled:
+            self.find(chain.name, f"a letter says that {title(document)} is cancelled, and it stands")
+        if right and owed.cancelled and not ends and chain.outcome == "documented":
+            self._no_letter(chain, f"no letter that {title(document)} is cancelled")
         if str(document["id"]) in self.others and not mine:
             return  # who wrote it also sent it
         if right or owed.kind not in self.letters or owed.cancelled or chain.outcome != "documented":
             return
+        self._no_letter(chain, f"no letter with {title(document)}")
+
+    def _once(self, chain: Chain, letters: Collection[Message], what: str) -> None:
+        self.report.letters_sent += len(letters)
+        if len(letters) > 1:
+            self.report.duplicates += len(letters) - 1
+            self.find(chain.name, f"{what} went out {len(letters)} times")
+
+    def _no_letter(self, chain: Chain, what: str) -> None:
         if chain.name in self.uncertain:
             self.report.letters_uncertain += 1
         else:
             self.report.missing += 1
-            self.find(chain.name, f"no letter with {title(document)}")
+            self.find(chain.name, what)
 
     # the rest ----------------------------------------------------------------------------------------------------
 

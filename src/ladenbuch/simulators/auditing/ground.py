@@ -189,6 +189,9 @@ class Ground:
                 self.find("mail", f"a message {message.subject!r} belongs to no invoice")
 
 
+_ENDS = ("ist storniert", "is cancelled")
+
+
 class Message:
     """A mail as far as the audit needs it."""
 
@@ -200,6 +203,10 @@ class Message:
         names = [str(f.get("filename") or "") if isinstance(f, Mapping) else str(f) for f in files]
         self.text = "\n".join([self.subject, *names])
         self.words = set(_WORD.findall(self.text))
+
+    def ends(self, number: str) -> bool:
+        """Whether it says that the invoice of this number is cancelled; what it brings is the cancellation."""
+        return self.subject.endswith(_ENDS) and number in _WORD.findall(self.subject)
 
 
 def note_of(document: Node) -> str:
