@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from acceptance import forked
 from ladenbuch.cli.demo import PATIENCE, PROFILE, SHOP, TENANT, Stage, audited
 from ladenbuch.cli.simulate import SPAN
 from ladenbuch.simulators.lives import Life, generate
@@ -31,15 +32,7 @@ def ladenbuch(
     deadline: float = DEADLINE,
 ) -> subprocess.CompletedProcess[str]:
     """Run one command to its end. Whatever happens, a traceback is a failure."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ladenbuch", *arguments],
-        env=clean(env or {}),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=deadline,
-        cwd=cwd,
-    )
+    done = forked.run(arguments, env=clean(env or {}), stdin=stdin, cwd=cwd, deadline=deadline)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

@@ -93,6 +93,8 @@ class Life:
                 "install": 3600,
                 "webhooks": 86400,
                 "silence": 86400,
+                # A year goes by: what looks every minute looks once a day.
+                **dict.fromkeys(("reconcile", "backfill", "clock", "services"), 86400),
             },
         )
         self.house.work(self.engine)
