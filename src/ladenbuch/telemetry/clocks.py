@@ -46,9 +46,18 @@ class Clocks:
                 self._heard[service].append(told)
                 self._judged = None
 
-    def off(self) -> timedelta | None:
-        """How far our clock is ahead of all others (negative: behind them), where that is too far; else None."""
-        clock, now = self._clock().timestamp(), self.count()
+    def now(self) -> datetime:
+        """The time to go by: our clock's, or everybody else's while ours is off."""
+        at = self._clock()
+        ahead = self.off(at)
+        return at if ahead is None else at - ahead
+
+    def off(self, at: datetime | None = None) -> timedelta | None:
+        """How far our clock is ahead of all others (negative: behind them), where that is too far; else None.
+
+        `at`: what it says, where it was just read.
+        """
+        clock, now = (at or self._clock()).timestamp(), self.count()
         judged = self._judged
         if judged is not None and abs(clock - now - judged[0]) < _SAME and 0 <= now - judged[1] < _STANDS:
             return self._off
