@@ -70,6 +70,7 @@ OPERATORS = {
     "/letters/shown": "the dashboard, for a browser on this machine",
     "/letters/test": "the dashboard, for a browser on this machine",
     "/reconciliation": "the dashboard, for a browser on this machine",
+    "/payouts": "the dashboard, for a browser on this machine",
     "/running": "the dashboard, for a browser on this machine",
     "/metrics": "figures without names of tenants",
 }
@@ -514,6 +515,10 @@ COMMANDS: dict[str, _Arguments] = {
     "reconcile": lambda fuzz, folder: [
         *fuzz.random.choice(([], ["--fix", "--wait", "0"], ["--accept", _dead(fuzz), "--reason", "r"])),
         "--since", "2026-11-01", "--until", "2026-11-03", *_tenant(fuzz), "--json"],
+    "payouts list": lambda fuzz, folder: ["--gateway", "g", *_tenant(fuzz), "--json"],
+    "payouts show": lambda fuzz, folder: [_dead(fuzz), "--gateway", "g", *_tenant(fuzz), "--json"],
+    "payouts balance": lambda fuzz, folder: ["--gateway", "g", *_tenant(fuzz), "--json"],
+    "payouts look": lambda fuzz, folder: ["--gateway", "g", *_tenant(fuzz), "--json"],
     "adopt": lambda fuzz, folder: ["--since", "2026-11-01", "--until", "2026-12-01", *_tenant(fuzz), "--json"],
     "backfill plan": lambda fuzz, folder: ["--since", "2026-11-01", "--until", "2026-11-03", *_tenant(fuzz), "--json"],
     **{f"backfill {name}": _backfill for name in ("status", "pause", "resume", "cancel")},

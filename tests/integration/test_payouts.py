@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from house import PROFILE, SHOP, TENANT, House, home, lost, person, refused
 from ladenbuch import alarms, payouts
+from ladenbuch.cli import paying_out
 from ladenbuch.db import Store
 from ladenbuch.domain.clearing import DayBalance
 from ladenbuch.errors import LadenbuchError
@@ -20,6 +24,9 @@ from ladenbuch.simulators.lives.corrections import chargeback, refund_full, refu
 from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.simulators.lives.stage import bought
 from ladenbuch.simulators.shopify import DEFAULT_SCOPES, PAYMENT_SCOPES
+from ladenbuch.web.pages import create_pages
+from ladenbuch.web.paid_out import paid_out
+from ladenbuch.web.reads import SqlReads
 from ladenbuch.workflows.payout_parts import breakdown
 from ladenbuch.workflows.payouts import SHOPIFY, Looked, look, look_at_payouts
 
@@ -144,6 +151,43 @@ def test_b14_every_day_equal_or_named_through_refunds_disputes_reserve_and_payou
     before = house.sevdesk.state()["transactions"]
     assert looked(house).written == 0
     assert house.sevdesk.state()["transactions"] == before
+
+
+def test_b14_a_bank_line_is_taken_apart_on_the_command_line_and_on_the_page(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the bank's line to orders and their documents; both balances; exit codes 0 fine, 1 open."""
+
+    @contextmanager
+    def opened_house() -> Iterator[Any]:
+        yield house.ladenbuch
+
+    monkeypatch.setattr(paying_out, "opened", opened_house)
+    house.lived(paid)
+    days_later(house, 9)
+    assert paying_out.look_now(None, SHOPIFY, as_json=True) == 0
+    capsys.readouterr()
+    [(day, cents, purpose)] = house.shopify.payments(SHOP).bank_lines()
+    amount = f"{cents // 100}.{cents % 100:02d}"
+    assert paying_out.show(None, SHOPIFY, None, amount, day.isoformat(), as_json=True) == 0
+    said = json.loads(capsys.readouterr().out)
+    [part] = said["parts"]
+    assert said["residual"] == 0 and part["documents"] == [house.invoices()[0]["number"]]
+    assert purpose.endswith(said["trace"])
+    assert paying_out.show(None, SHOPIFY, said["trace"], None, None, as_json=False) == 0
+    assert part["documents"][0] in capsys.readouterr().out
+    assert paying_out.listed(None, SHOPIFY, "2026-11-01", "2026-12-01", as_json=False) == 0
+    assert said["payout"] in capsys.readouterr().out
+    assert paying_out.balance(None, SHOPIFY, "2026-11-02", "2026-11-12", as_json=True) == 0
+    days = json.loads(capsys.readouterr().out)["days"]
+    assert len(days) == 10 and all(one["unexplained"] == 0 for one in days)
+    reads = SqlReads(house.database, house.clock.now)
+    routes = create_pages(reads, house.clock.now, reads.tenants, payouts=paid_out(house.database))
+    client = TestClient(Starlette(routes=routes), "http://127.0.0.1", client=("127.0.0.1", 1))
+    for language, title in (("de", "Auszahlungen"), ("en", "Payouts")):
+        page = client.get(f"/payouts?payout={said['payout']}", headers={"accept-language": language})
+        assert page.status_code == 200 and title in page.text
+        assert part["documents"][0] in page.text and "0,00" in page.text.replace("0.00", "0,00")
 
 
 def test_5_23_dispute_withdrawn_and_lost_after_the_refund_was_also_given(house: House) -> None:

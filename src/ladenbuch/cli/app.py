@@ -16,6 +16,7 @@ from ladenbuch.cli.groups import (
     dead_letters,
     events,
     letters,
+    payouts,
     simulate,
     suppressions,
     tenants,
@@ -45,6 +46,7 @@ app.add_typer(events.group, name="events", no_args_is_help=True)
 privacy = typer.Typer(help="What buyers and merchants asked us to tell or to forget, and what is kept how long.")
 app.add_typer(privacy, name="privacy", no_args_is_help=True)
 app.add_typer(letters.group, name="letters", no_args_is_help=True)
+app.add_typer(payouts.group, name="payouts", no_args_is_help=True)
 app.add_typer(billing.group, name="billing", no_args_is_help=True)
 app.add_typer(backfill.group, name="backfill", no_args_is_help=True)
 

@@ -118,6 +118,7 @@ def _pages(house: Ladenbuch, health: Health) -> list[Any]:
     from ladenbuch.web.letters import HouseLetters
     from ladenbuch.web.operating import operations
     from ladenbuch.web.pages import create_pages
+    from ladenbuch.web.paid_out import paid_out
     from ladenbuch.web.reads import SqlReads
     from ladenbuch.web.reconciled import reconciled
 
@@ -130,4 +131,5 @@ def _pages(house: Ladenbuch, health: Health) -> list[Any]:
     figures, compared = operations(house.metrics, health), reconciled(house.database)
     given_up, delivered = GivenUp(house.database), arrivals(house.database, utc_now, house.feedback_keys)
     letters = HouseLetters(lambda: house.context)
-    return list(create_pages(reads, utc_now, reads.tenants, figures, joined, given_up, compared, delivered, letters))
+    shown = figures, joined, given_up, compared, delivered, letters, paid_out(house.database)
+    return list(create_pages(reads, utc_now, reads.tenants, *shown))

@@ -9,6 +9,7 @@
     /reconciliation  what shop, books and sevdesk do not agree on
     /delivery        how many letters arrive
     /letters       what letters look like, and a test of them to oneself
+    /payouts  both balances of a gateway, and payouts down to their orders
     /running       how this process is: what stalls, how long calls take
 
 The pages only read; the one thing that can be set off is a test letter to oneself. Data arrives through `Reads`,
@@ -41,6 +42,7 @@ from starlette.routing import Route
 from ladenbuch import deadletters
 from ladenbuch.alarms import Alarm
 from ladenbuch.domain.backlog import Backlog
+from ladenbuch.domain.clearing import DayBalance, Named
 from ladenbuch.domain.money import to_minor
 from ladenbuch.domain.reconciling import Item
 from ladenbuch.entitlements import NearCap
@@ -54,6 +56,7 @@ from ladenbuch.web.connection import Connection, Connections
 from ladenbuch.web.given_up import GivenUp
 from ladenbuch.web.letters import Letters, asked_for, framed, from_this_page, posted
 from ladenbuch.web.operating import Operations
+from ladenbuch.web.paid_out import PaidOuts, name_of, state_of
 from ladenbuch.web.reconciled import Reconciliations, sentence_of, standing_of, title_of
 from ladenbuch.web.takeovers import TakeOver
 from ladenbuch.web.words import Language, language_of, say
@@ -238,12 +241,15 @@ def create_pages(
     reconciliations: Reconciliations | None = None,
     arrivals: Arrivals | None = None,
     letters: Letters | None = None,
+    payouts: PaidOuts | None = None,
 ) -> list[Route]:
     """The dashboard's routes. `clock` (aware UTC) dates the pages, `tenants` lists the shops one may look
     at, `operations` gives the figures of the process, `connections` those of the shops, `given_up` what gave up,
-    `reconciliations` what was compared, `arrivals` how many letters arrive and `letters` what they look like, where
-    there are any."""
-    pages = _Pages(reads, clock, tenants, operations, connections, given_up, reconciliations, arrivals, letters)
+    `reconciliations` what was compared, `arrivals` how many letters arrive, `letters` what they look like and
+    `payouts` what was paid out, where there are any."""
+    pages = _Pages(
+        reads, clock, tenants, operations, connections, given_up, reconciliations, arrivals, letters, payouts
+    )
     delivered = Route("/delivery", pages.guarded(pages.delivery), name="delivery")
     dead = Route("/given-up", pages.guarded(pages.given_up), name="given-up")
     compared = Route("/reconciliation", pages.guarded(pages.reconciliation), name="reconciliation")
@@ -261,6 +267,7 @@ def create_pages(
         *([] if reconciliations is None else [compared]),
         *([] if arrivals is None else [delivered]),
         *([] if letters is None else written),
+        *([] if payouts is None else [Route("/payouts", pages.guarded(pages.payouts), name="payouts")]),
         Route("/", pages.guarded(pages.overview), name="overview"),
         Route("/orders", pages.guarded(pages.orders), name="orders"),
         Route("/orders/{order_id:path}", pages.guarded(pages.order), name="order"),
@@ -289,6 +296,7 @@ class _View:
     compared: bool = False
     delivered: bool = False
     lettered: bool = False
+    paying: bool = False
 
     def t(self, key: str, **values: object) -> str:
         return say(self.language, key, **values)
@@ -409,6 +417,18 @@ class _View:
         """What is the matter with it."""
         return sentence_of(self.language, item.discrepancy)
 
+    def day(self, iso: str) -> str:
+        """A date of the books."""
+        return figures.day(self.language, iso)
+
+    def balance_part(self, item: Named) -> str:
+        """Why a part of a difference between two balances is there."""
+        return name_of(self.language, item)
+
+    def balance_state(self, day: DayBalance) -> str:
+        """How a compared day stands."""
+        return state_of(self.language, day)
+
     def standing(self, item: Item) -> str:
         """How far it is."""
         return standing_of(self.language, item)
@@ -426,6 +446,7 @@ class _Pages:
         reconciliations: Reconciliations | None = None,
         arrivals: Arrivals | None = None,
         letters: Letters | None = None,
+        payouts: PaidOuts | None = None,
     ) -> None:
         self._reads = reads
         self._clock = clock
@@ -436,6 +457,7 @@ class _Pages:
         self._reconciliations = reconciliations
         self._arrivals = arrivals
         self._letters = letters
+        self._payouts = payouts
 
     def guarded(
         self, page: Callable[[Request, _View], Response], *, without_books: bool = False
@@ -452,7 +474,8 @@ class _Pages:
             shops: Sequence[Shop] = ()
             operated, joined = self._operations is not None, self._connections is not None
             given, compared = self._given_up is not None, self._reconciliations is not None
-            there = (operated, joined, given, compared, self._arrivals is not None, self._letters is not None)
+            more = (self._arrivals, self._letters, self._payouts)
+            there = (operated, joined, given, compared, *(one is not None for one in more))
             view = _View(language, None, shops, self._clock(), request.url.path, *there)
             try:
                 try:
@@ -571,6 +594,11 @@ class _Pages:
 
     def _one_shop(self, view: _View) -> str | None:
         return view.shops[0].id if len(view.shops) == 1 else view.tenant
+
+    def payouts(self, request: Request, view: _View) -> Response:
+        assert self._payouts is not None
+        found = self._payouts(view.tenant, request.query_params.get("payout"))
+        return _render("payouts.html", view, title="title.payouts", all=found)
 
     def orders(self, request: Request, view: _View) -> Response:
         state = next((known for known in STATES if known == request.query_params.get("state")), None)

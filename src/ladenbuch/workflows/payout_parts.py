@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
 
 from ladenbuch import books, payouts
 from ladenbuch.db import Transaction
 from ladenbuch.domain.balance import Movement
 from ladenbuch.domain.payouts import KnownPayout, parts_of
+
+#: How long a transfer may be on its way to the bank.
+_ON_ITS_WAY = timedelta(days=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,36 @@ class Breakdown:
     def residual(self) -> int:
         """0 when every cent of the payout belongs to a part."""
         return self.known.payout.net - sum(part.net for part in self.parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`; amounts in minor units."""
+        return {
+            **payout_json(self.known), "residual": self.residual, "lines": list(self.lines), "voucher": self.voucher,
+            "parts": [
+                {"order": part.order_id, "name": part.order_name, "types": list(part.types), "gross": part.gross,
+                 "fee": part.fee, "net": part.net, "documents": list(part.documents)}
+                for part in self.parts
+            ],
+        }  # fmt: skip
+
+
+def payout_json(known: KnownPayout) -> dict[str, Any]:
+    """A payout by itself."""
+    one = known.payout
+    return {
+        "payout": one.number, "issued_at": one.issued_at.isoformat(), "status": one.status, "net": one.net,
+        "currency": one.currency, "trace": one.trace,
+        "paid_on": None if known.paid_on is None else known.paid_on.isoformat(),
+    }  # fmt: skip
+
+
+def of_bank_line(tx: Transaction, tenant: str, gateway: str, amount: int, day: date) -> list[KnownPayout]:
+    """The payouts a line of the bank may be: of its amount, and issued up to ten days before its day."""
+    return [
+        item
+        for item in payouts.known_payouts(tx, tenant, gateway)
+        if item.payout.net == amount and timedelta(0) <= day - item.payout.issued_at.date() <= _ON_ITS_WAY
+    ]
 
 
 def breakdown(tx: Transaction, tenant: str, gateway: str, payout_id: str) -> Breakdown | None:

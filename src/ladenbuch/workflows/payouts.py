@@ -128,7 +128,7 @@ def look(ctx: Context, tenant: str, gateway: str = SHOPIFY, days: Sequence[date]
 
     `days` are compared; by default today and the two before it.
     """
-    terms = _terms(ctx, tenant, gateway)
+    terms = terms_kept(ctx, tenant, gateway)
     now = ctx.clock()
     ctx.door(tenant).run(Store.BOOKS, lambda tx: payouts.plan(tx, tenant, gateway, now + _CLAIM))
     if gateway == SHOPIFY:
@@ -150,7 +150,7 @@ def _still(before: Sequence[DayBalance], last: DayBalance | None) -> bool:
     return bool(before) and last is not None and last.astray != 0 and before[0].astray == last.astray
 
 
-def _terms(ctx: Context, tenant: str, gateway: str) -> Terms:
+def terms_kept(ctx: Context, tenant: str, gateway: str) -> Terms:
     """How the gateway is kept, since the start that was pinned with the first look."""
     terms = terms_of(gateway, ctx.profiles(tenant))
     if terms is None:
