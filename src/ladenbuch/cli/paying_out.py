@@ -58,7 +58,7 @@ def show(
         number = payout if payout is not None else _of_line(house, owner, gateway, amount or "", day or "")
         found = house.database.tenant(owner.id).read(Store.BOOKS, lambda tx: breakdown(tx, owner.id, gateway, number))
     if found is None:
-        raise UsageError("PAYOUT", f"no payout {number!r} of {gateway} is known; `ladenbuch payouts list` names them")
+        raise UsageError("OPTIONS", f"no payout {number!r} of {gateway} is known; `ladenbuch payouts list` names them")
     if as_json:
         say_json({"tenant": owner.id, "gateway": gateway, **found.as_json()})
     else:
@@ -79,7 +79,7 @@ def _of_line(house: Ladenbuch, owner: tenants.Tenant, gateway: str, amount: str,
     found = house.database.tenant(owner.id).read(Store.BOOKS, read)
     if len(found) != 1:
         names = ", ".join(item.payout.number for item in found) or "none"
-        raise UsageError("PAYOUT", f"payouts of this amount that may have arrived that day: {names}")
+        raise UsageError("OPTIONS", f"payouts of this amount that may have arrived that day: {names}")
     return found[0].payout.number
 
 
