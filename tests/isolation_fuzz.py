@@ -58,6 +58,12 @@ TOPICS = ("orders/paid", "orders/create", "refunds/create", "app/uninstalled", "
 SQL = ("' OR '1'='1", "'; DROP TABLE orders; --", "%' UNION SELECT * FROM letters --", "\\", "%", "_", "\x00", "..",
        "../../books.db", "%2e%2e%2f", f"x' OR tenant='{B}", f"{B}' --", '"', "${tenant}", "{{7*7}}")  # fmt: skip
 
+#: The public key of SendGrid's published example, whose private half nobody has.
+_SENDGRID = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eN"
+    "Ec6wEA3F+g=="
+)
+
 #: Routes that show an operator all shops: nobody logs in yet, so they answer this machine alone.
 OPERATORS = {
     "/": "the dashboard, for a browser on this machine",
@@ -69,6 +75,7 @@ OPERATORS = {
     "/letters": "the dashboard, for a browser on this machine",
     "/letters/shown": "the dashboard, for a browser on this machine",
     "/letters/test": "the dashboard, for a browser on this machine",
+    "/delivery": "the dashboard, for a browser on this machine",
     "/reconciliation": "the dashboard, for a browser on this machine",
     "/payouts": "the dashboard, for a browser on this machine",
     "/running": "the dashboard, for a browser on this machine",
@@ -96,6 +103,10 @@ class Fuzz:
             "LADENBUCH_SEVDESK_URL": "http://sevdesk.test/api/v1",
             "LADENBUCH_VIES_URL": "",
             "LADENBUCH_OPTIONAL_SCOPES": "read_all_orders",
+            "LADENBUCH_FEEDBACK_SENDGRID": _SENDGRID,
+            "LADENBUCH_FEEDBACK_MAILGUN": "nobody-knows-this-key",
+            "LADENBUCH_FEEDBACK_SES": "arn:aws:sns:eu-central-1:123456789012:letters",
+            "LADENBUCH_FEEDBACK_POSTMARK": "post:nobody-knows-this-password",
         }
         self.settings = {name: value for name, value in given.items() if value}
         self.vault = Vault(KeyRing.parse(KEY), database)
@@ -412,8 +423,27 @@ def _plain(path: str) -> Callable[[Fuzz], _Try]:
     return attempt
 
 
+def _feedback(provider: str) -> Callable[[Fuzz], _Try]:
+    """A mail provider's word about the other shop's letter, by somebody who knows its mark and no key."""
+
+    def tried(fuzz: Fuzz) -> _Try:
+        mark = hashlib.sha256(fuzz.random.choice((b"mail:2", b"mail:0", b"x"))).hexdigest()[:32]
+        signature = {"timestamp": str(int(time.time())), "token": "t" * 50, "signature": fuzz.word()}
+        event = {"id": "e", "event": "complained", "timestamp": time.time(), "recipient": fuzz.word(),
+                 "user-variables": {"ladenbuch_letter": mark}}  # fmt: skip
+        told = [{"event": "spamreport", "sg_event_id": "e", "timestamp": 1, "ladenbuch_letter": mark}]
+        body = json.dumps({"signature": signature, "event-data": event} if provider != "sendgrid" else told).encode()
+        login = base64.b64encode(f"post:{fuzz.word()}".encode("utf-8", "replace")).decode()
+        headers = [("authorization", f"Basic {login}"), ("x-twilio-email-event-webhook-timestamp", "1"),
+                   ("x-twilio-email-event-webhook-signature", "AAAA")]  # fmt: skip
+        return "POST", f"/mail/feedback/{provider}", [], headers, body
+
+    return tried
+
+
 _TRIES: dict[str, Callable[[Fuzz], _Try]] = {
     "/webhooks": _webhook,
+    **{f"/mail/feedback/{name}": _feedback(name) for name in ("sendgrid", "mailgun", "ses", "postmark")},
     "/install": _install,
     "/auth/callback": _callback,
     "/auth/session": _session,
@@ -497,6 +527,11 @@ COMMANDS: dict[str, _Arguments] = {
     "letters doubtful": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
     "letters arrived": lambda fuzz, folder: [_letter(fuzz), *_tenant(fuzz), "--json"],
     "letters send": lambda fuzz, folder: [_letter(fuzz), *_tenant(fuzz), "--json"],
+    "letters rate": lambda fuzz, folder: [*_tenant(fuzz), "--json"],
+    "letters bounce": lambda fuzz, folder: ["--json"],
+    "suppressions list": lambda fuzz, folder: [*fuzz.random.choice(([], ["--address"])), *_tenant(fuzz), "--json"],
+    "suppressions add": lambda fuzz, folder: ["--note", "n", *_tenant(fuzz), "--json"],
+    "suppressions remove": lambda fuzz, folder: ["--note", "n", "--send", *_tenant(fuzz), "--json"],
     "dead-letters list": lambda fuzz, folder: ["--state", "all", *_tenant(fuzz), "--json"],
     "dead-letters show": lambda fuzz, folder: [_dead(fuzz), *_tenant(fuzz), "--json"],
     "dead-letters annotate": lambda fuzz, folder: [_dead(fuzz), "--note", "n", *_tenant(fuzz), "--json"],
@@ -535,7 +570,7 @@ NOT_TRIED = {
     "tenants add": "a new tenant", "tenants sevdesk": "a token that is typed in, for the tenant named",
     "tenants configure": "a file, for the tenant named", "privacy inventory": "the schema, no rows",
     "webhooks toml": "a file of the app, no rows of tenants", "webhooks lint": "a file, no rows",
-    "simulate shopify": "a simulator", "simulate sevdesk": "a simulator", "simulate mail": "a simulator",
+    "simulate shopify": "a simulator", "simulate sevdesk": "a simulator", "simulate mail": "a simulator", "simulate post": "a simulator",
     "events names": "the names there are, no rows",
     "simulate vies": "a simulator", "simulate all": "a simulator", "backup": "all stores, for the operator",
     "restored": "all stores, for the operator",

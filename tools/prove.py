@@ -213,6 +213,12 @@ def letters(result: Result) -> None:
     _world(result, "Two SMTP servers, greylisting: the first is dead for 10 minutes", *world, "--relays", "smtp")
 
 
+def feedback(result: Result) -> None:
+    """What became of 10,000 letters, told out of order, twice, among forgeries: the shares shown, recounted (S67)"""
+    _world(result, "Mailgun, Postmark, SMTP past their troubles, then a day of telling", "tests/feedback_world.py",
+           "--letters", "10000")  # fmt: skip
+
+
 def silence(result: Result) -> None:
     """500 orders while no webhook comes: subscriptions deleted for two hours, the shop silent too, a day without any"""
     world = ("tests/silence_world.py", "--orders", "500")
@@ -395,6 +401,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         verifier,
         contacts,
         letters,
+        feedback,
         silence,
         rotation,
         tokens,
