@@ -167,6 +167,22 @@ def test_p1_an_invoice_sevdesk_matched_by_itself_marks_the_order_paid() -> None:
         assert day.money() == ["03.03.2027 Bank +11.90 on RE-1001"]
 
 
+def test_b13_a_line_sevdesk_put_on_the_wrong_invoice_is_asked_about() -> None:
+    """facts 5.1: sevdesk's own matching goes by the amount alone."""
+    with diary("2027-03-01 10:00") as day:
+        vorkasse(day).tell_shipment()
+        second = vorkasse(day, name="#502")
+        day.at("2027-03-03 09:00")
+        line = comes(day, 1190, "Bestellung 502", map=True)
+        minutes(day, 3)
+        assert "TRANSFER-GONE" in day.asked()
+        assert shop_says(day, second) == "PENDING 0.00"
+        day.by_hand = True
+        do(day, do="unlink", id=line)
+        minutes(day, 120)
+        assert shop_says(day, second) == "PAID 11.90"
+
+
 def test_b13_a_line_taken_off_its_invoice_is_noticed() -> None:
     with diary("2027-03-01 10:00") as day:
         vorkasse(day)

@@ -13,6 +13,7 @@
     again       the order named is paid already
     back        money that went out, for an order that is surely named
     ambiguous   evidence for more than one, or against each other: a person chooses
+    elsewhere   it names an order, and sevdesk or a person linked it to another document meanwhile
     none        nothing says that it is for an order
 
 Nothing is guessed from an amount alone, and a name in the purpose that contradicts the sender is asked about. Amounts
@@ -30,7 +31,7 @@ from typing import Literal
 
 from ladenbuch.domain.references import BARE, CALLED, Name, Named, Names, called_otherwise, name_of
 
-Verdict = Literal["exact", "partial", "over", "several", "again", "back", "ambiguous", "none"]
+Verdict = Literal["exact", "partial", "over", "several", "again", "back", "ambiguous", "elsewhere", "none"]
 #: Verdicts that are acted on; the others are asked about, or say nothing.
 SURE: tuple[Verdict, ...] = ("exact", "partial", "over", "several", "again", "back")
 
@@ -125,6 +126,14 @@ class Desk:
                 one = self._orders[claim.order_id]
                 self._orders[claim.order_id] = replace(one, owed=max(0, one.owed - claim.amount))
         return made
+
+    def linked(self, line: BankLine) -> Matched:
+        """What a line is that is linked already, to whatever: one that surely names an order that still waits is told."""
+        named = [one for one in self._names.named(line.text) if one.strength == CALLED]
+        owing = [self._orders[one.order_id] for one in named if self._orders[one.order_id].owed > 0]
+        if len(owing) != 1 or line.amount <= 0:
+            return Matched(line.id, "none")
+        return Matched(line.id, "elsewhere", (Claim(owing[0].order_id, line.amount, (_called(named[0]),)),))
 
     def _judge(self, line: BankLine, people: Mapping[str, Sequence[str]]) -> Matched:
         named = self._names.named(line.text)

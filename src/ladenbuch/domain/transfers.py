@@ -146,7 +146,8 @@ class _Desk:
         self.ours = {item.sevdesk_id for item in books.lines if item.done}
         self.others = sum(paid_by_others(books).values())
         chosen = [item for item in self.transfers if item.verdict == "ambiguous" and self._said(item) == OURS]
-        sure = [item for item in self.transfers if item.verdict != "ambiguous" and item.amount > 0]
+        unsure = ("ambiguous", "elsewhere")
+        sure = [item for item in self.transfers if item.verdict not in unsure and item.amount > 0]
         self.chosen = chosen
         self.sure = [item for item in (*sure, *chosen) if not item.gone and (item.free or item.line_id in self.ours)]
 
@@ -285,6 +286,12 @@ class _Desk:
             what = "a transfer Shopify was told of is gone in sevdesk, or linked to something else"
             choices = ("link the payment in sevdesk", "leave it to the bookkeeper")
             found.append(Problem("TRANSFER-GONE", what, self.about, choices))
+        astray = [item for item in self.transfers if item.verdict == "elsewhere" and not item.free and not item.gone]
+        if astray and not self.others and self.order.total_outstanding > 0:
+            what = "the transfer that names this order is linked to another document in sevdesk"
+            about = tuple(f"line:{item.line_id}" for item in astray)
+            choices = ("link the payment in sevdesk", "leave it to the bookkeeper")
+            found.append(Problem("TRANSFER-GONE", what, about, choices))
         back = [item for item in self.transfers if item.verdict == "back" and not item.gone]
         known = -sum(moved(item) for item in self.order.payments if moved(item) < 0)
         if back and -sum(item.amount for item in back) > known:

@@ -256,9 +256,11 @@ class _Look:
 
     def _judged(self, row: RemoteTransaction, taken: bool, before: SeenLine | None) -> Matched | None:
         """What a line is. None: it stays what it was, because we linked it, a person chose, or others linked it."""
-        if taken or row.is_linked or (before is not None and before.verdict == "chosen"):
+        if taken or (row.is_linked and before is not None) or (before is not None and before.verdict == "chosen"):
             return None  # what a linked line pays, the documents say; what it was for before, its order's settle does
         line = BankLine(row.id, row.account_id, row.amount, row.value_date, row.purpose, row.payer or "")
+        if row.is_linked:
+            return self.desk.linked(line)
         self._known_by_name(line)
         made = self.desk.match(line, self._people(self.desk.candidates(line)))
         return None if before is not None and made.verdict == before.verdict == "none" else made
