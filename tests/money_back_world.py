@@ -46,8 +46,9 @@ from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN
 MIX = {"exact": 700, "two parts": 60, "part": 40, "over": 40, "a cent over": 20, "a cent under": 20, "wrong order": 30,
        "unknown order": 20, "twice": 40, "two orders": 30}  # fmt: skip
 WORDS = (
-    "{n}", "#{n}", "Bestellung {n}", "Bestellnr. {n} {last}", "Best.-Nr:{n}", "{last} {n}",
-    "SVWZ+Order #{n} EREF+NOTPROVIDED", "Auftrag {n} vom 2.11.26", "Nr {n} Danke!", "BESTELLUNG NR {n} {first} {last}", "{n} Seife {last}",
+    "{n}", "#{n}", "Bestellung {n}", "Bestellnr. {n} {last}", "Best.-Nr:{n}", "{last} {n}", "Nr {n} Danke!",
+    "SVWZ+Order #{n} EREF+NOTPROVIDED", "Auftrag {n} vom 2.11.26", "BESTELLUNG NR {n} {first} {last}",
+    "{n} Seife {last}",
 )  # fmt: skip
 #: What is promised: from the bank's line in sevdesk to the shop's word, for nineteen of twenty.
 PROMISED = timedelta(minutes=5)

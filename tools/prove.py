@@ -168,6 +168,15 @@ def months(result: Result) -> None:
         _world(result, f"seed {seed}", "tests/months_world.py", "--months", "12", "--orders", "40", "--seed", seed)
 
 
+def money_back(result: Result) -> None:
+    """1,000 transfers for orders that wait: told once, right document, p95 under five minutes, no loop (P1, B13)"""
+    transfers = os.environ.get("LADENBUCH_TRANSFERS", "1000")
+    _world(result, f"{transfers} transfers", "tests/money_back_world.py", "--transfers", transfers)
+    _world(result, "A shop whose plan takes parts", "tests/money_back_world.py", "--transfers", "200", "--plus")
+    stormy = ("--transfers", "200", "--faults", "storm", "--crash-rate", "0.0003")
+    _world(result, "In a storm, the process killed again and again", "tests/money_back_world.py", *stormy)
+
+
 def machines(result: Result) -> None:
     """Four workers and a web process, 20 shops, 5,000 orders at 50/s, workers and the database killed all the time"""
     _pytest(result, "in small", "tests/chaos/test_ring3.py", "tests/integration/test_reaper.py", env={})
@@ -392,7 +401,7 @@ def _code(text: str) -> str:
 
 
 LINES: dict[str, Callable[[Result], None]] = {
-    line.__name__: line
+    line.__name__.replace("_", "-"): line
     for line in (
         day,
         kill,
@@ -410,6 +419,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         backfill,
         isolation,
         reconcile,
+        money_back,
         months,
         machines,
         noisy,

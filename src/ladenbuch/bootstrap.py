@@ -82,6 +82,7 @@ TICKS = {
     "delivery": 600.0,
     "events": 15.0,
     "write_back": 15.0,
+    "overdue": 900.0,
 }
 
 
@@ -746,6 +747,7 @@ class Ladenbuch:
         from ladenbuch.workflows.lifecycle import finish_all
         from ladenbuch.workflows.money_back import look_all
         from ladenbuch.workflows.outage import OutageWatch
+        from ladenbuch.workflows.overdue import remind_all
         from ladenbuch.workflows.poll import poll_all
         from ladenbuch.workflows.readiness import Mail
         from ladenbuch.workflows.reconcile_turns import reconcile_all
@@ -761,6 +763,7 @@ class Ladenbuch:
             "deliver": lambda: deliver_all(ctx),
             "doubts": lambda: ask_relays(ctx),
             "poll": lambda: poll_all(ctx, timedelta(seconds=self._ticks["poll"])),
+            "overdue": lambda: remind_all(ctx),
             "bank": lambda: look_all(ctx, timedelta(seconds=self._ticks["bank"])),
             "silence": lambda: look_around(ctx, self._fallen),
             "clock": ClockWatch(ctx),

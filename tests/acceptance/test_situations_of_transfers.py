@@ -13,6 +13,7 @@ from acceptance.bookkeeper import euro
 from acceptance.diary import DEFAULT_TOKEN, Diary, diary
 from acceptance.purchase import BERLIN, Purchase
 from ladenbuch.simulators.http import SimRequest
+from ladenbuch.workflows.overdue import remind
 
 SOAP, BOOK = ("Seife", 1190, 190), ("Buch", 1070, 70)
 PAID = "RE-1001 invoice 03.03.2027, supply 03.03.2027, VAT 03/2027, rule 1: 11.90 @ 19 %; paid"
@@ -238,3 +239,27 @@ def test_p1_a_tenant_in_draft_only_mode_tells_the_shop_nothing() -> None:
         day.at("2027-03-03 09:00")
         comes(day, 1190, "Bestellung 501")
         assert (shop_says(day, order), told(day), day.asked()) == ("PENDING 0.00", 0, [])
+
+
+def test_p2_whoever_does_not_pay_is_reminded_by_the_ladder_and_never_twice() -> None:
+    """S116: an open invoice and an order that was never paid; holidays; what is paid is reminded no more."""
+    ladder = {"invoice": [7, 14], "prepayment": [5], "holidays": [["2027-03-10", "2027-03-11"]]}
+    with diary("2027-03-01 10:00", reminders=ladder) as day:
+        shipped = vorkasse(day).tell_shipment()
+        vorkasse(day, BOOK, name="#502")
+        day.at("2027-03-05 12:00")
+        assert len(day.letters()) == 1  # the invoice
+        day.at("2027-03-06 12:00")
+        assert len(day.letters()) == 2  # 5 days: the order without an invoice
+        day.at("2027-03-08 08:00")
+        assert len(day.letters()) == 2
+        day.at("2027-03-08 12:00")
+        assert len(day.letters()) == 3  # 7 days: the invoice
+        subjects = [str(one.message["Subject"]) for one in day.mail.messages]
+        assert "#502" in subjects[1] and "RE-1001" in subjects[2]
+        day.at("2027-03-08 18:00")
+        assert remind(day.house.context, "s1") == 0
+        day.at("2027-03-14 09:30")
+        comes(day, 1190, "Bestellung 501", map=True)
+        day.at("2027-03-16 12:00")
+        assert len(day.letters()) == 3 and shop_says(day, shipped) == "PAID 11.90"

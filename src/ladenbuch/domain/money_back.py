@@ -128,7 +128,7 @@ class Desk:
         return made
 
     def linked(self, line: BankLine) -> Matched:
-        """What a line is that is linked already, to whatever: one that surely names an order that still waits is told."""
+        """What a line is that is linked already, to whatever: it is told where it surely names an order that waits."""
         named = [one for one in self._names.named(line.text) if one.strength == CALLED]
         owing = [self._orders[one.order_id] for one in named if self._orders[one.order_id].owed > 0]
         if len(owing) != 1 or line.amount <= 0:

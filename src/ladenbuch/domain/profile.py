@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ladenbuch.domain import branding
+from ladenbuch.domain.overdue import Reminders, reminders_of
 from ladenbuch.domain.providers import Provider, provider_of
 from ladenbuch.domain.retry import Ladder, ladder_of
 from ladenbuch.errors import Rejected
@@ -98,6 +99,7 @@ class Profile:
     debtor: str = "each"  # each | collective: consumers share one contact, businesses never do
     debtor_number: str = ""  # customer number of that contact; '' gives <shop_key>-sammel
     eu_sales: Mapping[str, int] = field(default_factory=dict)  # year -> minor units net, see `sold_before`
+    reminders: Reminders = field(default_factory=Reminders)  # of payments that do not come; off by default
     money_back: bool = True  # a transfer sevdesk shows marks the order paid in Shopify
     retry: Mapping[str, Ladder] = field(default_factory=dict)  # of the topics that are not tried again as usual
 
@@ -165,6 +167,7 @@ class Profile:
         values["providers"] = _providers(values.get("providers", {}))
         values["eu_sales"] = _eu_sales(values.get("eu_sales", {}))
         values["retry"] = _retry(values.get("retry", {}))
+        values["reminders"] = reminders_of(values.get("reminders", {}))
         values["letters_also"] = branding.also_of(values.get("letters_also", ()))
         values["letters_texts"] = branding.texts_of(values.get("letters_texts", {}))
         profile = cls(**values)
@@ -186,7 +189,7 @@ class Profile:
                 value = dict(value)
             elif name == "letters_also":
                 value = list(value)
-            elif isinstance(value, Gateway):
+            elif isinstance(value, (Gateway, Reminders)):
                 value = value.as_json()
             data[name] = value
         return data
