@@ -16,6 +16,7 @@ from ladenbuch.cli.groups import (
     dead_letters,
     events,
     letters,
+    money_back,
     payouts,
     simulate,
     suppressions,
@@ -47,6 +48,7 @@ privacy = typer.Typer(help="What buyers and merchants asked us to tell or to for
 app.add_typer(privacy, name="privacy", no_args_is_help=True)
 app.add_typer(letters.group, name="letters", no_args_is_help=True)
 app.add_typer(payouts.group, name="payouts", no_args_is_help=True)
+app.add_typer(money_back.group, name="money-back", no_args_is_help=True)
 app.add_typer(billing.group, name="billing", no_args_is_help=True)
 app.add_typer(backfill.group, name="backfill", no_args_is_help=True)
 
