@@ -296,6 +296,12 @@ class Bucket:
         with self.lock:
             return sum(turn.cost for turn in self._line)
 
+    @property
+    def reserve(self) -> float:
+        """The largest share of the bucket that somebody in line must leave to others; 0.0 when nobody waits."""
+        with self.lock:
+            return max((RESERVES[turn.priority] for turn in self._line), default=0.0)
+
     # -- changing ------------------------------------------------------------------------------------------------
 
     def retune(self, rate: float) -> None:

@@ -27,7 +27,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from ladenbuch.bucket import RESERVES, Bucket, Holding, Priority
+from ladenbuch.bucket import Bucket, Holding
 from ladenbuch.db import (
     Database,
     Statement,
@@ -67,6 +67,8 @@ budget_shares = sa.Table(
 LEASE, RENEW, GRACE = 5.0, 2.0, 20.0
 #: Seconds between two tries of a process whose share is too small.
 HURRY = 0.25
+#: The share of its points under which a process asks for more before somebody waits.
+_LOW = 0.3
 #: Millionths of the capacity that the holders together leave to a newcomer.
 KEPT = 62_500
 _WHOLE = 1_000_000
@@ -200,10 +202,9 @@ class SharedBudget:
 
             def trade(tx: Transaction) -> None:
                 pool, shares = self._read(tx, held, now)
-                mine = shares.get(self._holder)
-                if mine is not None:
-                    pool, _, _ = exchange(pool, mine[0], held, (0, 0), 0.0)
-                    self._keep(tx, pool, None)
+                if self._holder in shares:
+                    pool, _, _ = exchange(pool, shares[self._holder][0], held, (0, 0), 0.0)
+                self._keep(tx, pool, None)  # also what was left behind by others, or by us
 
             self._door.run(Store.BOOKS, trade)
             self._share, self._lacking = Share(wish=0), True
@@ -263,7 +264,10 @@ class SharedBudget:
         bucket.resize(0.0, 0.0, 0.0)
 
     def _read(self, tx: Transaction, held: Holding, now: datetime) -> tuple[Pool, dict[str, tuple[Share, datetime]]]:
-        """The pool as it is now, what was left behind taken back; and who holds what until when."""
+        """The pool as it is now, what was left behind taken back; and who holds what until when.
+
+        Whoever calls writes the pool. What no share holds is the pool's, whatever its row says: nothing can be lost.
+        """
         size = {"maximum": _thousandths(held.maximum), "rate": _thousandths(held.rate), "known": held.known}
         nobody = {"part": _WHOLE, "flow": _WHOLE, "debt": 0, "at": to_micros(now)}
         insert_new(tx, budgets, key=self._key, **size, **nobody)
@@ -279,10 +283,11 @@ class SharedBudget:
             if until + timedelta(seconds=self._grace) > now:
                 shares[one.holder] = (Share(one.part, one.flow, one.wish), until)
                 continue
-            debt = pool.debt + maximum * one.part / _WHOLE
-            pool = replace(pool, part=pool.part + one.part, flow=pool.flow + one.flow, debt=debt)
             _DROP.change(tx, k=self._key, h=one.holder)
-        return pool, shares
+        part = _WHOLE - sum(share.part for share, _ in shares.values())
+        flow = _WHOLE - sum(share.flow for share, _ in shares.values())
+        debt = pool.debt + maximum * (part - pool.part) / _WHOLE  # as if all of it had just been used
+        return replace(pool, part=part, flow=flow, debt=debt), shares
 
     def _keep(self, tx: Transaction, pool: Pool, share: Share | None, now: datetime | None = None) -> None:
         size = {"maximum": _thousandths(pool.maximum), "rate": _thousandths(pool.rate), "known": pool.known}
@@ -303,9 +308,10 @@ def _wish(held: Holding, used: float, since: float) -> int:
 
 
 def _short(bucket: Bucket) -> bool:
-    """Whether those in line do not all find their points."""
+    """Whether those in line do not all find their points, or those who come next hardly will."""
     held = bucket.holding()
-    return bucket.available() - RESERVES[Priority.BACKFILL] * held.maximum * held.part < bucket.waiting
+    left = max(bucket.reserve, _LOW) * held.maximum * held.part
+    return bucket.available() - left < bucket.waiting
 
 
 def _thousandths(value: float) -> int:

@@ -233,6 +233,28 @@ def test_who_is_idle_gives_back_and_who_ends_too(world: World) -> None:
     assert world.database.system("reaper").run(Store.BOOKS, lambda tx: prune(tx, later)) == 1
 
 
+def test_who_gives_back_after_it_was_taken_back_leaves_the_bucket_whole(world: World) -> None:
+    """A process under load looks late: its share is taken back as it gives it back, and nothing of it is lost."""
+    late = Process(world, "late", 0)
+    late.bucket.settle(late.bucket.take(10, world.time.sleep, 1.0), 10)
+    world.time.run(60)
+    assert late.sharing.give_back_if_idle(late.bucket)
+    world.check()
+    assert world.rows()[1] == []
+
+
+def test_what_is_missing_of_a_bucket_comes_back_as_used(world: World) -> None:
+    """An earlier version lost shares of those that gave them back late; such a bucket became smaller for ever."""
+    old = Process(world, "old", 0)
+    old.bucket.settle(old.bucket.take(10, world.time.sleep, 1.0), 10)
+    world.database.system("budgets").run(Store.BOOKS, lambda tx: tx.execute(sa.delete(budget_shares)))
+    SharedBudget(world.database, KEY, "later", world.time).renew(CostGauge(world.time), 1)
+    world.check()
+    pool, (one,) = world.rows()
+    assert one.holder == "later"
+    assert pool.debt > 0.8 * pool.maximum * old.bucket.holding().part
+
+
 def test_without_the_database_a_share_is_used_until_its_lease_ends(world: World, monkeypatch: Any) -> None:
     process = Process(world, "p", 0)
     bucket = process.bucket
