@@ -59,8 +59,8 @@ PROFILE = {"shop_key": "s1", "gateways": GATEWAYS, "letters": False}
 #: How long an event may take until everything it asks for is done.
 _PATIENCE = timedelta(minutes=30)
 #: Ticks that fire when they are woken, and never by themselves.
-_ASLEEP = ("dispatch", "deliver", "poll", "sweep", "checkup", "backfill", "silence", "clock", "reconcile", "events",
-           "write_back")  # fmt: skip
+_ASLEEP = ("dispatch", "deliver", "digest", "poll", "sweep", "checkup", "backfill", "silence", "clock", "reconcile",
+           "events", "write_back")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ TICKS = {
     "dispatch": 0.25,
     "deliver": 0.5,
     "doubts": 15.0,
+    "digest": 60.0,
     "sweep": 10.0,
     "reap": 2.0,
     "install": 20.0,
@@ -762,6 +763,7 @@ class Ladenbuch:
             "dispatch": lambda: dispatch(ctx, engine, settings.workers, settings.tenant_workers),
             "deliver": lambda: deliver_all(ctx),
             "doubts": lambda: ask_relays(ctx),
+            "digest": self._digest,
             "poll": lambda: poll_all(ctx, timedelta(seconds=self._ticks["poll"])),
             "overdue": lambda: remind_all(ctx),
             "bank": lambda: look_all(ctx, timedelta(seconds=self._ticks["bank"])),
@@ -795,6 +797,16 @@ class Ladenbuch:
             watch = Watch(ctx, here, timedelta(seconds=self._ticks["webhooks"]))
             ticks["webhooks"] = lambda: mended(watch())
         return ticks
+
+    def _digest(self) -> int:
+        from ladenbuch.web import alarm_words, codes
+        from ladenbuch.workflows.digest import Operator, Words, digest_all
+
+        words = Words(
+            alarm_words.alarm_sentence, alarm_words.alarm_todo, lambda language, code: codes.sentence(language, code)
+        )
+        operator = Operator(self.settings.alerts_to or "", self.settings.alerts_language)
+        return digest_all(self.context, words, operator)
 
     def _reaper_of(self, engine: Engine, role: str) -> Reaper:
         from ladenbuch import __version__

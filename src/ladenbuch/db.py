@@ -123,6 +123,7 @@ SYSTEM_REASONS = frozenset(
         "dead letters",  # inspect and redrive over all tenants
         "deliver",  # which letters of whom are due
         "demo",  # the simulated day reads its result
+        "digest",  # to whom a digest of what is wrong is due; the operator's is about all shops
         "dispatch",  # which marks of whom are due
         "events",  # which events wait for which receiver of whom
         "doctor",  # the operator's self-check

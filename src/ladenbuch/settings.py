@@ -190,6 +190,10 @@ class Settings(BaseSettings):
         description="For development alone: events may also go to this machine (http://127.0.0.1:…). Never in use.",
     )
     mail_from: str | None = Field(None, description="Sender of the letters, for instance 'Shop <shop@example.org>'.")
+    alerts_to: str | None = Field(
+        None, description="Whom the operator's digest of alarms goes to; without it there is none."
+    )
+    alerts_language: Literal["de", "en"] = Field("de", description="The language of that digest.")
     retention_years: int = Field(
         8, ge=8, le=30, description="Years a document's data is kept, from the end of its calendar year."
     )

@@ -21,9 +21,11 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from house import TENANT, House
-from ladenbuch.mail.letters import Language
+from ladenbuch.mail.digests import Digest, Item, write_digest
+from ladenbuch.mail.letters import Brand, Language
 from ladenbuch.mail.previews import SAMPLES
 from ladenbuch.mail.transport import Accepted
+from ladenbuch.web.alarm_words import alarm_sentence, alarm_todo
 from ladenbuch.web.letters import HouseLetters
 from ladenbuch.web.pages import create_pages
 from ladenbuch.web.reads import SqlReads
@@ -180,6 +182,22 @@ def test_s116_every_letter_fits_and_can_be_read(browser: Any, house: House, widt
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, language)
                 assert page.evaluate(CONTRAST) >= 4.5, (name, language, scheme)
                 keep(page, f"{name}.{language}.{width}.{scheme}")
+        for language in LANGUAGES:
+            items = [
+                Item(
+                    alarm_sentence(language, kind, {"service": "sevdesk", "minutes": 12}),
+                    alarm_todo(language, kind),
+                    at,
+                )
+                for kind, at in (("TOKEN-REFUSED", "23.11.2026, 08:14"), ("POLL-STALE", "23.11.2026, 08:31"))
+            ]
+            digest = Digest("d", "me@example.org", language, "teeladen.myshopify.com", items)
+            body = write_digest(digest, Brand("Ladenbuch", "l@example.org"), START).get_body(("html",))
+            assert body is not None
+            page.set_content(str(body.get_content()))
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(CONTRAST) >= 4.5
+            keep(page, f"digest.{language}.{width}.{scheme}")
         assert asked == [], "without images: nothing is loaded"
 
 

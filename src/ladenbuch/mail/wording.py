@@ -226,9 +226,9 @@ def _environment(form: str) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"fill": _fill, "table": _table, "spaced": _spaced}
+    environment.filters |= {"fill": _fill, "below": _below, "table": _table, "spaced": _spaced}
     parts = environment.get_template(f"_parts.{form}.jinja").module
-    environment.globals |= {name: getattr(parts, name) for name in ("p", "rows_of", "item")}
+    environment.globals |= {name: getattr(parts, name) for name in ("p", "rows_of", "items_of")}
     environment.globals["frame"] = f"_frame.{form}.jinja"
     return environment
 
@@ -240,6 +240,13 @@ def _spaced(text: str) -> str:
 
 def _fill(text: str) -> str:
     return textwrap.fill(_spaced(text), _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _below(text: str) -> str:
+    """The same, further lines indented by two."""
+    return textwrap.fill(
+        _spaced(text), _WIDTH - 2, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _table(rows: Sequence[tuple[str, str, bool]]) -> str:

@@ -114,6 +114,12 @@ ALARMS: Mapping[str, Words] = {
         "Den Händler eine höhere Grenze bestätigen lassen (ladenbuch billing ask); darüber berechnet Shopify nichts.",
         "Have the merchant agree to a higher cap (ladenbuch billing ask); above it Shopify charges nothing.",
     ),
+    "DIGEST-SENT": Words(
+        "Ein Brief über {count} Alarme geht gerade an den Betreiber.",
+        "A digest of {count} alarms is on its way to the operator.",
+        "Nichts: Er endet, sobald ein Mailserver den Brief angenommen hat.",
+        "Nothing: it ends as soon as a relay took the letter.",
+    ),
     "SERVICE-DOWN": Words(
         "{service} hat seit {since} keinen Aufruf beantwortet.",
         "{service} has answered none of our calls since {since}.",

@@ -20,6 +20,7 @@ from ladenbuch.domain.document import CreditNoteDraft, InvoiceDraft
 from ladenbuch.domain.matching import UNNAMED
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.errors import Rejected, Retryable
+from ladenbuch.mail.digests import Digest, Item, write_digest
 from ladenbuch.mail.letters import Attached, Brand, Copy, Letter, LetterKind, file_name
 from ladenbuch.mail.writing import write
 from ladenbuch.workflows.context import Context
@@ -47,7 +48,18 @@ def compose(ctx: Context, letter: outbox.Letter) -> Composed:
     if letter.kind == "copy":
         said = _ready(ctx, replace(letter, kind=payload["kind"], id=payload["of"]), payload["payload"])
         return _composed(ctx, letter, replace(said, document=None), archive=payload["to"])
+    if letter.kind == "digest":
+        return _digest(ctx, letter, payload)
     return _composed(ctx, letter, _ready(ctx, letter, payload))
+
+
+def _digest(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> Composed:
+    """What needs a person at a shop, to its merchant: from the installation, not from the shop."""
+    items = [Item(**item) for item in payload["items"]]
+    said = Digest(letter.id, payload["to"], payload["language"], payload["about"], items)
+    message = write_digest(said, Brand("Ladenbuch", ctx.mail_from), ctx.clock())
+    sender, to = message["From"].addresses[0].addr_spec, message["To"].addresses[0].addr_spec
+    return Composed(message, sender, to, "the digest")
 
 
 def _ready(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]) -> _Ready:
