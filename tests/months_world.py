@@ -48,6 +48,7 @@ from ladenbuch.workflows.payouts import look as look_at_payouts
 from ladenbuch.workflows.preview import period_of
 from recount import BERLIN, Move, Paid, Recount, moves_of
 
+#: The shop's first hour; `--since` names another month.
 START = datetime(2026, 1, 1, 8, tzinfo=UTC)
 #: From this day on Klarna's payments have lines of their own, on another account.
 EXPLICIT = date(2026, 10, 1)
@@ -437,7 +438,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--months", type=int, default=12)
     parser.add_argument("--orders", type=int, default=40, help="a month")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--since", type=date.fromisoformat, default=START.date(), help="the first day")
     said = parser.parse_args(arguments)
+    globals()["START"] = datetime.combine(said.since, START.timetz())
     begun = time.monotonic()
     lives = lives_of(said.seed, said.months, said.orders)
     with opened(said.seed, month_after(said.months)) as made:

@@ -232,3 +232,20 @@ def test_s52_the_doctor_names_a_lost_shop_and_what_changed(
     lost = found[f"{TENANT}: reconnect"]
     assert not lost["ok"] and SHOP in lost["sentence"] and "nicht mehr" in lost["sentence_de"]
     assert not found[f"{TENANT}: TOKEN-REFUSED"]["ok"]
+
+
+def test_4_2_automatic_assignment_is_switched_off_again_on_accounts_of_ours_alone(house: House) -> None:
+    """Somebody switched it on. On the bank's account it is the merchant's to decide, for a stopped shop nobody's."""
+    accounts = house.sevdesk.world.accounts
+    ours = next(row for row in accounts.values() if row.name.startswith("klarna s1"))
+    bank = accounts[house.sevdesk.account_id("Bank")]
+    ours.auto_map = bank.auto_map = True
+    system = house.database.system("operator")
+    system.run(Store.BOOKS, lambda tx: tenants.stop(tx, TENANT, "holiday", house.clock.now()))
+    later(house)
+    assert ours.auto_map
+    house.go()
+    later(house)
+    assert (ours.auto_map, bank.auto_map) == (False, True)
+    assert len(said(house, "account.auto_map")) == 1
+    assert [item.about for item in known(house).findings if item.code == "ACCOUNT-AUTO-MAP"] == ["Bank"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from house import TENANT, House
-from integration.test_gateway_money import MUG, bought, home
+from integration.test_gateway_money import MUG, PAYPAL, bought, home
 from ladenbuch import alarms, reconciliations
 from ladenbuch.db import Store
 from ladenbuch.simulators.lives.order import ShopOrder
+from ladenbuch.simulators.lives.people import GIFT_CARD
 from ladenbuch.workflows.reconcile import look_at_changes, reconcile
 
 START = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -102,3 +103,30 @@ def test_4_2_what_pays_another_document_or_is_waited_for_is_no_double(house: Hou
     waiting = house.lived(by_transfer, 1002)
     brought(house, "Bank", PRICE)
     assert house.verdict(waiting)[1] == "UNPAID" and night(house) == []
+
+
+def test_2_5_a_card_a_feed_brought_is_no_second_sight_of_one_that_was_paid_by_card(tmp_path: Path) -> None:
+    """Gift cards all cost the same: the feed's line of one stays unlinked, and is not the other's money."""
+    gateways = {
+        "shopify_payments": {"mode": "clearing+payouts"},
+        "paypal": {"mode": "feed", "account": PAYPAL},
+        "gift_card": {"mode": "liability", "number": "1723"},
+    }
+    house = House(tmp_path, START, {"gateways": gateways, "vouchers": "multi_purpose"})
+
+    def card(gateway: str) -> Callable[[ShopOrder], None]:
+        def script(order: ShopOrder) -> None:
+            home(order).add(GIFT_CARD, rates=(), kind="GIFT_CARD")
+            order.place()
+            order.pay(gateway)
+            order.emit("orders/create", "orders/paid")
+
+        return script
+
+    house.lived(card("shopify_payments"))
+    house.lived(card("paypal"), 1002)
+    brought(house, "PayPal", GIFT_CARD.price)
+    assert night(house) == []
+    brought(house, "PayPal", GIFT_CARD.price)
+    assert [code for code, _, _ in night(house)] == ["MONEY-TWICE"], "one more than cards"
+    house.close()

@@ -410,6 +410,42 @@ def test_4_2_a_lost_answer_is_proved_by_the_line(paypal: House) -> None:
     assert len(paypal.door.bodies("PUT", "/bookAmount")) == 1 and paypal.verdict(order) == ("documented", None)
 
 
+@pytest.mark.parametrize("fault", [None, lost])
+def test_2_5_one_imported_line_pays_two_documents_where_the_switch_says_so(
+    tmp_path: Path, fault: Callable[[SimRequest, Answer], SimResponse] | None
+) -> None:
+    """2.5, 5.8: unproven, so refused by default; the switch books its parts, each proved by what is paid."""
+    gateways = GATEWAYS | {"paypal": {"mode": "feed", "account": PAYPAL}}
+    house = House(tmp_path, START, {"gateways": gateways, "split_lines": True}, split_transactions=True)
+    house.client.stop_auto_mapping(PAYPAL)
+
+    def script(order: ShopOrder) -> None:
+        home(order).add(MUG)
+        order.place()
+        order.emit("orders/create")
+        order.wait(60, 60)
+        order.ship()
+        order.emit("orders/fulfilled")
+        order.wait(60, 60)
+        order.edit(more=[(BOOK, 1)])
+        order.pay("paypal")
+        order.emit("orders/edited", "orders/updated")
+
+    order = house.lived(script)
+    assert house.verdict(order) == ("documented", "FEED-WAITING")
+    brought(house, MUG.price + BOOK.price)
+    if fault is not None:
+        house.door.once("PUT", "/bookAmount", fault)
+    hours_pass(house, 2)
+    ((_, _, cents, linked),) = lines(house)
+    assert (cents, linked) == (MUG.price + BOOK.price, True) and house.questions(order) == []
+    assert all(paper.state["open_cents"] == 0 for paper in house.papers(order)) and bookings(house) == 2
+    assert len(house.door.bodies("PUT", "/bookAmount")) == 2
+    house.settle(order)
+    assert len(house.door.bodies("PUT", "/bookAmount")) == 2
+    house.close()
+
+
 def test_r14_a_line_sevdesk_matched_by_itself_is_taken_as_payment(shops: Shops) -> None:
     """R14: the feed's own matching came first: the invoice is paid, nothing is added, nobody is asked."""
     house = shops(gateways={"paypal": {"mode": "feed", "account": PAYPAL}})

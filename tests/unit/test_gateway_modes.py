@@ -221,6 +221,15 @@ def test_a_feed_line_in_one_piece_pays_no_two_documents():
     paid = payment(10, 1890, at(600), gateway="paypal")
     made = order(mug(), edit, payments=(paid,), fulfilments=(shipped(3, at(60)),), edited=True)
     assert codes(planned(made, profile=FEED, feeds=[line(amount=1890)]).attention) == {"PAYMENT-SPLIT"}
+    allowed = replace(FEED, split_lines=True)
+    result = planned(made, profile=allowed, feeds=[line(amount=1890)])
+    assert [(item.document_key, item.amount) for item in bookings(result)] == [("inv:5001:1", 1190), ("sup:2", 700)]
+    assert not result.attention and proof(made, result).holds
+    books = Books()
+    for action in result.actions:
+        books = apply(books, action)
+    assert planned(made, books, allowed).actions == () and len(books.lines) == 1
+    assert codes(planned(made, profile=allowed).waiting) == {"FEED-WAITING"}
 
 
 def test_a_feed_without_an_account_is_asked_about():

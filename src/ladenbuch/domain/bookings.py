@@ -337,20 +337,25 @@ class _Desk:
         if gateway.account is None:
             message = f"nobody has named the account the feed of {payment.gateway!r} fills"
             self.made.problems.append(Problem("GATEWAY-ACCOUNT", message, (payment.id,), ("name the account",)))
-        elif shares != [(shares[0][0], moved(payment))]:
+        elif sum(amount for _, amount in shares) != moved(payment) or not (len(shares) == 1 or self._may_split()):
             self._split(payment, "one transaction belongs to several documents, and its line is in one piece")
         elif payment.id not in self.written and found is None:
             assert self.now is not None
             said = still_open(payment, self.now)
             (self.made.waiting if said.code == "FEED-WAITING" else self.made.problems).append(said)
-            self.made.held.add(shares[0][0])
+            self.made.held |= {document for document, _ in shares}
             looks = [at for at in (self.made.look_again, look_again(payment, self.now)) if at is not None]
             self.made.look_again = min(looks, default=None)
         else:
             if found is not None and payment.id not in self.written:
                 line = PostedLine(key, payment.id, found.account, found.amount, found.value_date, sevdesk_id=found.id)
                 self._line(payment, line, because("line_feed", gateway=payment.gateway))
-            self._link(payment, Booked(_pay(payment, 1), payment.id, *shares[0]), (key,))
+            for index, share in enumerate(shares, 1):
+                self._link(payment, Booked(_pay(payment, index), payment.id, *share), (key,))
+
+    def _may_split(self) -> bool:
+        """Whether parts of an imported line may be booked on several documents, which is unproven (2.5)."""
+        return self.profile.split_lines
 
     def _line(self, payment: Payment, line: PostedLine, reason: Reason, after: tuple[str, ...] = ()) -> None:
         self.made.lines.append(Action("money_line", line.key, reason, (payment.id,), after, line=line))

@@ -68,6 +68,7 @@ class Profile:
     reverse_charge: bool = False  # untaxed sales to German businesses fall under §13b UStG
     tips: str = "unset"  # taxed | staff
     offline_refunds: bool = False  # book refunds on offline accounts, with a sign sevdesk was seen to take once
+    split_lines: bool = False  # book parts of one imported line on several documents, as sevdesk was seen to take once
     vouchers: str = "unset"  # single_purpose | multi_purpose
     voucher_rate: str = "19"  # percent, of single-purpose vouchers
     books_closed_until: date | None = None
@@ -221,7 +222,15 @@ class Profile:
         number = self.debtor_number
         if not isinstance(number, str) or number != number.strip() or not number.isprintable() or len(number) > 64:
             raise Rejected("PROFILE", "debtor_number must be a customer number of at most 64 characters")
-        for name in ("draft_only", "include_pos", "letters", "reverse_charge", "offline_refunds", "money_back"):
+        for name in (
+            "draft_only",
+            "include_pos",
+            "letters",
+            "reverse_charge",
+            "offline_refunds",
+            "split_lines",
+            "money_back",
+        ):
             if not isinstance(getattr(self, name), bool):
                 raise Rejected("PROFILE", f"{name} must be true or false")
         branding.check(self)

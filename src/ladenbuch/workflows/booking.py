@@ -8,7 +8,7 @@ from datetime import date
 from ladenbuch import books
 from ladenbuch.db import Transaction, one_at_a_time
 from ladenbuch.domain.actions import Action
-from ladenbuch.domain.books import Booked, PostedDocument, PostedLine
+from ladenbuch.domain.books import Booked, Books, PostedDocument, PostedLine
 from ladenbuch.domain.hands import paid_by_others
 from ladenbuch.errors import Ambiguous, NeedsAttention, Rejected, Retryable
 from ladenbuch.workflows import announcing
@@ -123,11 +123,7 @@ _Paid = Callable[[str], int | None]
 
 
 def _book_offline(run: Run, action: Action, book: _Call, paid_on: _Paid) -> None:
-    """Book on an offline account, where sevdesk makes the line and it has no key (mode clearing-simple).
-
-    Proved by the paid amount before and after, which only one writer per order makes a proof. Where somebody else paid
-    in between, nothing is called: the next look at the document says what they did (R14).
-    """
+    """Book on an offline account, where sevdesk makes the line and it has no key (mode clearing-simple)."""
     booking = action.booking
     assert booking is not None and booking.value_date is not None
     if booking.account is None:
@@ -137,6 +133,27 @@ def _book_offline(run: Run, action: Action, book: _Call, paid_on: _Paid) -> None
     document = next((item for item in known.documents if item.key == booking.document_key), None)
     if document is None or document.sevdesk_id is None:
         raise Retryable("UNCONFIRMED", "the document is not confirmed yet")
+    _proved_by_paid(run, action, known, document, account, day, None, book, paid_on)
+
+
+def _proved_by_paid(
+    run: Run,
+    action: Action,
+    known: Books,
+    document: PostedDocument,
+    account: str,
+    day: date,
+    transaction_id: str | None,
+    book: _Call,
+    paid_on: _Paid,
+) -> None:
+    """Book what no line of its own proves: on an offline account (`transaction_id` None), or a part of a line.
+
+    Proved by the paid amount before and after, which only one writer per order makes a proof. Where somebody else paid
+    in between, nothing is called: the next look at the document says what they did (R14).
+    """
+    booking = action.booking
+    assert booking is not None and document.sevdesk_id is not None
     document_id = document.sevdesk_id
     ours = sum(item.amount for item in known.bookings if item.document_key == document.key and item.done)
     before = abs(ours) + paid_by_others(known).get(document.key, 0)
@@ -159,7 +176,7 @@ def _book_offline(run: Run, action: Action, book: _Call, paid_on: _Paid) -> None
 
     def call() -> int:
         try:
-            book(document_id, booking.amount, day, account, None)
+            book(document_id, booking.amount, day, account, transaction_id)
         except Rejected as refusal:
             if refusal.code == "SEVDESK-750":
                 raise overtaken() from refusal
@@ -170,7 +187,7 @@ def _book_offline(run: Run, action: Action, book: _Call, paid_on: _Paid) -> None
         return paid
 
     def record(tx: Transaction, amount: int) -> str:
-        _booked(tx, run, booking, document, account, "", day, amount)
+        _booked(tx, run, booking, document, account, transaction_id or "", day, amount)
         return document_id
 
     once(run, action.key, action.kind, action.reason, find=find, call=call, record=record)
@@ -187,6 +204,9 @@ def _book(run: Run, action: Action, book: _Call, paid_on: _Paid) -> None:
     if line.sevdesk_id is None or line.account is None:
         raise Retryable("UNCONFIRMED", "the money line is not confirmed yet")
     document_id, transaction_id, account = document.sevdesk_id, line.sevdesk_id, line.account
+    if booking.amount != line.amount:  # a part of an imported line: that it is linked says nothing of this document
+        _proved_by_paid(run, action, known, document, account, line.value_date, transaction_id, book, paid_on)
+        return
     booked = sum(item.amount for item in known.bookings if item.document_key == document.key and item.done)
     expected = abs(booking.amount + booked)
 

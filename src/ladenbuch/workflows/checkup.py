@@ -3,6 +3,8 @@
     due ──► claim ──► scopes read again ──► examine ──► compared, kept, said ──► due tomorrow
               │ dies: due again in a quarter of an hour      │ a side does not answer: again in an hour
 
+Automatic assignment that was switched on on an account of ours is switched off again (bookkeeping 4.2).
+
 A change is a line in the audit chain. A token sevdesk refuses stops writing at once, not with the next order; one it
 takes again ends that stop. What Shopify refuses is said by `tokens.lose`, whoever asks.
 """
@@ -18,6 +20,7 @@ from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.compared import Change, carried, changes
 from ladenbuch.domain.connected import Finding
+from ladenbuch.domain.profile import LINED_MODES, profile_at
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.telemetry.trace import bound
 from ladenbuch.workflows import lockout, scopes
@@ -98,8 +101,40 @@ def check(ctx: Context, tenant: str, mail: Mail) -> list[Finding]:
     except LadenbuchError as error:  # a finding says why
         log.info("scopes could not be read", extra={"tenant": tenant, "code": error.code})
     found = examine(ctx, tenant, mail)
+    done = _leave_alone(ctx, tenant, found)
+    found = [item for item in found if item not in done]
     keep(ctx, tenant, found)
     return found
+
+
+def _leave_alone(ctx: Context, tenant: str, found: Sequence[Finding]) -> list[Finding]:
+    """Switch automatic assignment off on accounts of ours, where somebody switched it on (bookkeeping 4.2); the
+    findings that are done with. On accounts a feed fills it is the merchant's to decide."""
+
+    def may(tx: Transaction) -> bool:
+        return tenants.standing(tx, tenant) == "active" and tenants.stopped(tx, tenant) is None
+
+    on = [item for item in found if item.code == "ACCOUNT-AUTO-MAP"]
+    fed = {item.about for item in found if item.code == "DOUBLE-FEED"}
+    if not on or not ctx.door(tenant).read(Store.BOOKS, may):
+        return []
+    gateways = profile_at(ctx.profiles(tenant), ctx.clock()).gateways
+    done = []
+    for item in on:
+        gateway = gateways.get(item.about)
+        if gateway is None or gateway.mode not in LINED_MODES or gateway.account is None or item.about in fed:
+            continue
+        account = gateway.account
+        ctx.sevdesk(tenant).stop_auto_mapping(account)
+        done.append(item)
+        sentence = f"Automatic assignment was switched off on account {account}: {item.about} is booked by us alone."
+        ctx.door(tenant).run(
+            Store.BOOKS,
+            lambda tx, told=sentence, about=account: audit.append(  # type: ignore[misc]
+                tx, tenant, ctx.clock(), actor=_BY, event="account.auto_map", subject=about, sentence=told
+            ),
+        )
+    return done
 
 
 def keep(ctx: Context, tenant: str, found: Sequence[Finding]) -> None:

@@ -57,7 +57,7 @@ def twice(ctx: Context, tenant: str, period: Period) -> list[Discrepancy]:
     others = [item.id for item in accounts.values() if item.active and item.kind == "online"]
     if not others:
         return []
-    ours = _ours(ctx, tenant, period, own)
+    ours, cards = _ours(ctx, tenant, period, own)
     known = {line.id for line in ours}
     theirs: list[TheirLine] = []
     for account in sorted(others):
@@ -65,7 +65,7 @@ def twice(ctx: Context, tenant: str, period: Period) -> list[Discrepancy]:
             if row.id not in known and not _KEY.match(row.purpose):
                 theirs.append(_their(row))
     theirs = _untaken(ctx, tenant, theirs)
-    expected = _expected(ctx, tenant, {line.amount for line in theirs})
+    expected = _expected(ctx, tenant, {line.amount for line in theirs}) + cards
     names = {item.id: item.name for item in accounts.values()}
     return [_told(pair, names) for pair in pairs(ours, theirs, expected)]
 
@@ -99,8 +99,9 @@ def own_accounts(profiles: Iterable[Profile]) -> dict[str, set[str]]:
     return found
 
 
-def _ours(ctx: Context, tenant: str, period: Period, own: Container[str]) -> list[OwnLine]:
-    """What our books put on these accounts around the days of a period."""
+def _ours(ctx: Context, tenant: str, period: Period, own: Container[str]) -> tuple[list[OwnLine], Counter[int]]:
+    """What our books put on these accounts around the days of a period; and the amounts a feed brought for gift cards,
+    which stay unlinked beside what is owed for them."""
     lines, booked, orders = books.money_lines.c, books.bookings.c, books.orders.c
     days = ((period.since - _LATE - _SLACK).isoformat(), (period.until + _SLACK).isoformat())
     wanted = sa.select(
@@ -111,7 +112,7 @@ def _ours(ctx: Context, tenant: str, period: Period, own: Container[str]) -> lis
     offline = offline.where(booked.tenant == tenant, booked.transaction_id == "")
     offline = offline.where(booked.booked_on >= days[0], booked.booked_on < days[1])
 
-    def read(tx: Transaction) -> list[OwnLine]:
+    def read(tx: Transaction) -> tuple[list[OwnLine], Counter[int]]:
         written = [row for row in tx.execute(wanted) if row.account in own]
         made = [row for row in tx.execute(offline) if row.account in own]
         ids = sorted({row.order_id for row in (*written, *made)})
@@ -133,7 +134,11 @@ def _ours(ctx: Context, tenant: str, period: Period, own: Container[str]) -> lis
             unlinked = transaction_of(row.payment_id) in cards or row.order_id not in documented  # as it should be
             settled = unlinked or row.sevdesk_id in linked
             found.append(_own(row, row.value_date, names, settled, row.sevdesk_id))
-        return found + [_own(row, row.booked_on, names, True, None) for row in made]
+        found += [_own(row, row.booked_on, names, True, None) for row in made]
+        lined = {transaction_of(row.payment_id) for row in written if not row.payment_id.endswith(f"/{CARD}")}
+        owed = [row for row in written if row.payment_id.endswith(f"/{CARD}")]
+        fed = Counter(-row.amount for row in owed if transaction_of(row.payment_id) not in lined)
+        return found, fed
 
     return ctx.door(tenant).read(Store.BOOKS, read)
 

@@ -25,7 +25,7 @@ from ladenbuch.domain.books import Books
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import Facts, facts_of
 from ladenbuch.domain.plan import plan
-from ladenbuch.domain.profile import Gateway, Profile, profile_at
+from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.profile_change import NOT_CHOSEN, Change, FieldChange, Outcome, changed_fields, outcome_of
 from ladenbuch.errors import LadenbuchError, NeedsAttention, Rejected
 from ladenbuch.inbox.marks import order_marks
@@ -89,7 +89,7 @@ def _with_accounts(profile: Profile, before: Profile) -> tuple[Profile, tuple[st
     for name, gateway in profile.gateways.items():
         old = before.gateways.get(name)
         if old is not None and gateway.account is None and old.account is not None and old.mode == gateway.mode:
-            gateways[name] = Gateway(gateway.mode, old.account)
+            gateways[name] = replace(gateway, account=old.account)
             kept.append(name)
     return replace(profile, gateways=gateways), tuple(kept)
 
