@@ -18,6 +18,8 @@ SEED ?= 7
 FAULTS ?= calm
 SEEDS ?= 1000
 CLIENTS ?= build/clients
+# One more than there are processors: many tests wait for something.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1 )))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast check chaos prove bench clients lock format clean
@@ -40,10 +42,10 @@ demo: setup ## Watch a simulated shop's day turn into books (ORDERS=200 SEED=7 F
 	@$(BIN)/ladenbuch demo --orders $(ORDERS) --seed $(SEED) --faults $(FAULTS) $(if $(SERVE),--serve)
 
 test: setup check ## Everything: style, types, import contract, and all tests on SQLite and PostgreSQL
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not browser"
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not browser"
 
 test-fast: setup ## The tests without the long chaos and acceptance runs
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not browser" tests/unit tests/contract tests/integration
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not browser" tests/unit tests/contract tests/integration
 
 check: setup ## Style, types and the import contract only
 	@$(BIN)/ruff check .
@@ -52,7 +54,7 @@ check: setup ## Style, types and the import contract only
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
 chaos: setup ## Long chaos runs in ring 1 (SEEDS=1000)
-	@LADENBUCH_CHAOS_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/chaos/test_ring1.py
+	@LADENBUCH_CHAOS_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests/chaos/test_ring1.py
 
 prove: setup ## The long proofs; LINE=kill runs one of them. Output is kept in docs/proofs
 	@$(BIN)/python tools/prove.py $(LINE)
