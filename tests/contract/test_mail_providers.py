@@ -225,3 +225,18 @@ def test_s113_who_can_be_asked_says_whether_it_has_a_letter_nobody_is_sure_of(po
     else:
         assert said.answer == "cannot say"
     assert made.ask(None, "<somebody@elsewhere>").answer == "cannot say"
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("postmark", {"TotalCount": 1, "Messages": [{"MessageID": "x", "Metadata": {REFERENCE: "f" * 32}}]}),
+        ("postmark", {"Messages": [{"MessageID": "x"}, "?"]}),
+        ("mailgun", {"items": [{"message": {"headers": {"message-id": "somebody@else"}}}, {}, None]}),
+        ("mailgun", []),
+    ],
+)
+def test_a_search_that_answers_about_another_letter_is_not_believed(name: str, others: object) -> None:
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(200, json=others)))
+    made = Relays([URLS[name]], http=http, clock=lambda: NOON)
+    assert made.ask(None, MESSAGE_ID).answer == "has not"
