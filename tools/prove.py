@@ -164,8 +164,7 @@ def reconcile(result: Result) -> None:
 
 def months(result: Result) -> None:
     """Twelve months of every kind of gateway: each balance counted anew on each day, each day done twice"""
-    for seed in ("7", "8"):
-        _world(result, f"seed {seed}", "tests/months_world.py", "--months", "12", "--orders", "40", "--seed", seed)
+    _world(result, "2026", "tests/months_world.py", "--months", "12", "--orders", "36")
 
 
 def money_back(result: Result) -> None:

@@ -17,6 +17,7 @@ from ladenbuch.domain.order import Order, Refund
 from ladenbuch.domain.plan import Plan, plan
 from ladenbuch.domain.profile import Gateway, Profile
 from ladenbuch.domain.profile_change import NOT_CHOSEN, Outcome, changed_fields, effect_of, outcome_of
+from ladenbuch.domain.providers import Provider
 from ladenbuch.domain.retry import LADDERS
 from unit.test_plan_lives import DEMO, END, EVIDENCE, apply, facts_at, lives_of
 
@@ -239,6 +240,7 @@ def test_every_choice_of_a_profile_is_told_when_it_changes() -> None:
         new = {
             "gateways": {"g": Gateway("off")},
             "default_gateway": Gateway("off", "9"),
+            "providers": {"g": Provider("Zahlungsanbieter", 9, "4970")},
             "eu_sales": {2026: 1},
             "retry": {"order": LADDERS["letter"]},
             "letters_also": ("payment",),
