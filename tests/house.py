@@ -60,7 +60,7 @@ PROFILE = {"shop_key": "s1", "gateways": GATEWAYS, "letters": False}
 _PATIENCE = timedelta(minutes=30)
 #: Ticks that fire when they are woken, and never by themselves.
 _ASLEEP = ("dispatch", "deliver", "digest", "poll", "sweep", "checkup", "backfill", "silence", "clock", "reconcile",
-           "events", "write_back")  # fmt: skip
+           "events", "write_back", "payouts")  # fmt: skip
 
 
 @dataclass(frozen=True)

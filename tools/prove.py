@@ -176,6 +176,12 @@ def money_back(result: Result) -> None:
     _world(result, "In a storm, the process killed again and again", "tests/money_back_world.py", *stormy)
 
 
+def payouts(result: Result) -> None:
+    """Two months of payouts while answers get lost and the process is killed: each line once, no cent without a name"""
+    for seed in ("1", "2"):
+        _world(result, f"seed {seed}", "tests/payouts_world.py", "--days", "60", "--orders", "2", "--seed", seed)
+
+
 def machines(result: Result) -> None:
     """Four workers and a web process, 20 shops, 5,000 orders at 50/s, workers and the database killed all the time"""
     _pytest(result, "in small", "tests/chaos/test_ring3.py", "tests/integration/test_reaper.py", env={})
@@ -420,6 +426,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         reconcile,
         money_back,
         months,
+        payouts,
         machines,
         noisy,
         scale,

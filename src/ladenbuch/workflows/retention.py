@@ -3,7 +3,7 @@
     holds      the years of a forgotten buyer's document are over: the buyer leaves it
     documents  the years are over for somebody who never asked: the same
     inbox      what was heard long ago
-    reports    of reconciliations, long ago
+    reports    of reconciliations and of balances by the day, long ago
     events     for other tools, long ago; secrets that were replaced
     answers    fetched long ago; or never, and nobody may come for them any more
     tenants    gone, and no shop/redact came
@@ -22,7 +22,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from ladenbuch import alarms, audit, books, erasure, events, inbox, privacy, reconciliations, tenants
+from ladenbuch import alarms, audit, books, erasure, events, inbox, payouts, privacy, reconciliations, tenants
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.event_words import OVERLAP
 from ladenbuch.domain.retention import HURRY, LAW, keep_until
@@ -217,7 +217,11 @@ def _remind(one: privacy.Request, now: datetime, tx: Transaction) -> None:
 
 def _reports(ctx: Context, owner: tenants.Tenant) -> int:
     before = ctx.clock() - timedelta(days=ctx.keeping.report_days)
-    return ctx.door(owner.id).run(Store.BOOKS, lambda tx: reconciliations.prune(tx, owner.id, before))
+
+    def prune(tx: Transaction) -> int:
+        return reconciliations.prune(tx, owner.id, before) + payouts.prune_days(tx, owner.id, before.date())
+
+    return ctx.door(owner.id).run(Store.BOOKS, prune)
 
 
 def _events(ctx: Context, owner: tenants.Tenant) -> int:
