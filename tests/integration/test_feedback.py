@@ -8,16 +8,24 @@ import hmac
 import itertools
 import json
 import random
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+import dns.rrset
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 import published_feedback as published
@@ -26,11 +34,14 @@ from house import TENANT, House
 from integration.conftest import SELLER
 from ladenbuch import alarms, audit, outbox, suppressions, tenants
 from ladenbuch.bootstrap import Ladenbuch
+from ladenbuch.cli import doctor
 from ladenbuch.cli.serve import make_app
 from ladenbuch.db import Database, Store
+from ladenbuch.domain import mail_domain
 from ladenbuch.domain.feedback import mark_of, strength
 from ladenbuch.engine.inline import VirtualClock
 from ladenbuch.errors import Retryable
+from ladenbuch.mail import dns_lookup
 from ladenbuch.mail.feedback import Told
 from ladenbuch.mail.transport import Accepted, Refused
 from ladenbuch.settings import Settings
@@ -478,6 +489,65 @@ def test_s113_what_cannot_be_written_is_asked_for_again(files: Desk, monkeypatch
         assert files.web.post("/mail/feedback/sendgrid", content=body, headers=headers).status_code == 503
     assert files.web.post("/mail/feedback/sendgrid", content=body, headers=headers).status_code == 200
     assert files.state("l1") == ("delivered", None)
+
+
+# -- the sender's domain ---------------------------------------------------------------------------------------------
+
+
+class NameServer(threading.Thread):
+    """Answers TXT and MX of one domain on loopback; of `down.test` nobody ever hears."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.records = {
+            ("shop.test.", "MX"): "10 mail.shop.test.",
+            ("shop.test.", "TXT"): '"v=spf1 ip4:192.0.2.1 " "-all"',
+            ("_dmarc.shop.test.", "TXT"): '"v=DMARC1; p=none"',
+        }
+
+    def run(self) -> None:
+        while True:
+            raw, peer = self.socket.recvfrom(4096)
+            asked = dns.message.from_wire(raw)
+            (question,) = asked.question
+            name, kind = question.name.to_text(), dns.rdatatype.to_text(question.rdtype)
+            if name.endswith("down.test."):
+                continue
+            answer = dns.message.make_response(asked)
+            if (name, kind) in self.records:
+                answer.answer.append(dns.rrset.from_text(name, 60, "IN", kind, self.records[name, kind]))
+            elif not any(name == known for known, _ in self.records):
+                answer.set_rcode(dns.rcode.NXDOMAIN)
+            self.socket.sendto(answer.to_wire(), peer)
+
+
+def test_s67_the_doctor_looks_the_sender_up_in_dns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = NameServer()
+    server.start()
+    asked = dns.resolver.Resolver(configure=False)
+    asked.nameservers, asked.port = ["127.0.0.1"], server.port
+    monkeypatch.setattr(dns_lookup, "PATIENCE", 0.3)
+    env = {"LADENBUCH_SMTP_URLS": "sendgrid://apikey:k@api.sendgrid.com", "LADENBUCH_MAIL_FROM": "Shop <a@shop.test>"}
+    made = House(tmp_path, datetime(2026, 11, 2, 8, tzinfo=UTC), {**SELLER, "letters": True}, env)
+    try:
+        found = doctor.of_sender(made.ladenbuch, TENANT, dns_lookup.Resolver(asked))
+        told = {one.code: (one.level, one.english) for one in found}
+        assert told["MAIL-SPF"] == ("ok", "SPF of shop.test: -all"), "one record in two strings"
+        assert told["MAIL-DKIM"][0] == "warn" and "under s1, s2" in told["MAIL-DKIM"][1]
+        assert told["MAIL-DMARC"][0] == "ok"
+        assert [one.code for one in mail_domain.findings("nobody.test", (), dns_lookup.Resolver(asked))] == [
+            "MAIL-DOMAIN"
+        ]
+        assert [one.code for one in mail_domain.findings("down.test", (), dns_lookup.Resolver(asked))] == ["MAIL-DNS"]
+        here = made.ladenbuch.settings.model_copy(update={"smtp_urls": (SecretStr("smtp://127.0.0.1:25"),)})
+        made.ladenbuch.settings = here
+        assert doctor.of_sender(made.ladenbuch, TENANT, dns_lookup.Resolver(asked)) == [], "nobody beyond reads it"
+    finally:
+        made.close()
+        server.socket.close()
 
 
 # -- the rate -----------------------------------------------------------------------------------------------------

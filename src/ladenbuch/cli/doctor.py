@@ -16,8 +16,10 @@ from ladenbuch.cli.granting import check_scopes
 from ladenbuch.cli.house import chosen, opened
 from ladenbuch.cli.privacy import check_privacy
 from ladenbuch.db import Store
+from ladenbuch.domain import mail_domain
 from ladenbuch.domain.connected import Area, Finding, Language
-from ladenbuch.errors import UsageError
+from ladenbuch.domain.mail_domain import Lookup
+from ladenbuch.errors import LadenbuchError, UsageError
 from ladenbuch.web.alarm_words import alarm_sentence
 from ladenbuch.web.backlog import backlog_sentence, read_backlog
 from ladenbuch.web.connection import connections
@@ -46,6 +48,7 @@ def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
     def check(name: str, ok: bool, english: str, german: str) -> None:
         checks.append({"check": name, "ok": ok, "sentence": english, "sentence_de": german})
 
+    resolver = _resolver()
     with opened() as house:
         damaged = house.database.damaged()
         if damaged:
@@ -82,6 +85,7 @@ def examine(tenant: str | None, language: Language, *, as_json: bool) -> int:
             found[owner.id] = examined(house.context, owner.id, mail_of(house))
             if owner.state == "active":
                 checkup.keep(house.context, owner.id, found[owner.id])
+            found[owner.id] = [*found[owner.id], *of_sender(house, owner.id, resolver)]
             _connection(house, owner, check)
             check_scopes(house, owner.id, check)
             check_privacy(house, owner.id, check)
@@ -130,6 +134,28 @@ def try_both(tenant: str, language: Language, *, as_json: bool) -> int:
 def mail_of(house: Ladenbuch) -> Mail:
     """What the installation has to send letters with."""
     return Mail.of(house.settings)
+
+
+def _resolver() -> Lookup:
+    from ladenbuch.mail.dns_lookup import Resolver
+
+    return Resolver()
+
+
+def of_sender(house: Ladenbuch, tenant: str, look_up: Lookup) -> list[Finding]:
+    """What DNS says of the sender's domain; nothing where no letters are wanted, or no relay beyond this machine."""
+    mail = mail_of(house)
+    try:
+        profile = house.context.profiles(tenant)[-1]
+    except (LadenbuchError, IndexError):
+        return []
+    sender = profile.letters_from or mail.sender
+    if not profile.letters or not mail.relays or mail.here or not sender:
+        return []
+    domain = sender.strip().rstrip(">").rpartition("@")[2]
+    schemes = {url.get_secret_value().partition("://")[0] for url in house.settings.smtp_urls}
+    usual = [name for scheme in sorted(schemes) for name in mail_domain.SELECTORS.get(scheme, ())]
+    return mail_domain.findings(domain, house.settings.dkim_selectors or usual, look_up)
 
 
 def _backlog(house: Ladenbuch, owner: str | None, check: Callable[[str, bool, str, str], None]) -> None:
