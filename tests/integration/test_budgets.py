@@ -20,12 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ladenbuch.breaker import LIMITS, PAUSES, Breaker
-from ladenbuch.bucket import Holding, Priority
+from ladenbuch.bucket import Holding, Priority, TooLong
 from ladenbuch.budgets import KEPT, Pool, Share, SharedBudget, budget_shares, budgets, exchange, fair, key_of, prune
 from ladenbuch.circuits import LOOK, SharedCircuits
 from ladenbuch.db import Database, Store
 from ladenbuch.errors import Retryable
 from ladenbuch.shopify.cost import CostGauge
+from ladenbuch.workflows.limits import Limits
 from leaky import Theirs, Time, Worker
 
 KEY = key_of("shopify", "house.myshopify.com")
@@ -387,3 +388,24 @@ def test_one_of_two_processes_probes_and_both_learn_what_came_of_it(postgresql_d
         breaker.before()
         breaker.after(200)
         assert breaker.known_state == "closed"
+
+
+@pytest.mark.postgres
+def test_s67_processes_share_the_rate_of_a_mail_relay(postgresql_database: Database) -> None:
+    """Two processes give a relay of two letters a second no more than that together, and neither is kept waiting."""
+    time = Time()
+    processes = [Limits(postgresql_database, time, time.sleep, name, sevdesk_rate=1.0) for name in ("one", "two")]
+    turns = [limits.relay("postmark", 2.0) for limits in processes]
+    given = [0, 0]
+    for _ in range(600):
+        for number, bucket in enumerate(turns):
+            try:
+                bucket.settle(bucket.take(1.0, time.sleep, 0.0))
+                given[number] += 1
+            except TooLong:
+                pass
+        time.sleep(0.05)
+    assert sum(given) <= 30 * 2 + 8
+    assert sum(given) >= 30 * 2 * 0.8 and min(given) >= sum(given) / 4
+    for limits in processes:
+        limits.close()

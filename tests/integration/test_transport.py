@@ -11,6 +11,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -468,3 +469,19 @@ def test_s67_no_relay_is_given_more_a_second_than_its_rate(server: Callable[...,
     assert isinstance(give(alone), Accepted)
     outcome = give(alone)
     assert isinstance(outcome, TryLater) and outcome.after is not None and 8 < outcome.after <= 10
+
+
+def test_s67_threads_share_the_relays_and_each_letter_goes_out_once(server: Callable[..., Server]) -> None:
+    dead, alive = server(greeting="421 4.3.2 shutting down"), server()
+    relays = Relays([dead.url, alive.url], timeout=5)
+
+    def one(number: int) -> object:
+        message = letter(f"Brief {number}\n")
+        return relays.send(message, "laden@example.org", f"anna{number}@example.org", lambda: None)
+
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = list(threads.map(one, range(40)))
+    assert {type(outcome) for outcome in outcomes} == {Accepted}
+    told = [word.decode() for stored in alive.stored for word in stored.split(b"\r\n") if word.startswith(b"Brief ")]
+    assert sorted(told) == sorted(f"Brief {number}" for number in range(40))
+    assert dead.connections <= 9, "those who were on their way to it, and no more"

@@ -29,6 +29,8 @@ B = TypeVar("B", bound=Bucket)
 
 #: What Shopify answers when token or shop are not let in: expired, frozen, forbidden, locked.
 SHOPIFY_REFUSALS = (401, 402, 403, 423)
+#: Letters a relay takes at once, whatever its rate.
+_AT_ONCE = 8.0
 #: A bucket nobody asked for is full again long before; its row is forgotten after that.
 _FORGOTTEN = timedelta(hours=1)
 
@@ -73,8 +75,8 @@ class Limits:
         return self._pace("partner", client_id, PARTNER_RATE, burst=1.0)
 
     def relay(self, name: str, rate: float) -> Bucket:
-        """The letters a second a mail relay is given, by all of us together."""
-        return self._pace("mail", name, rate).bucket
+        """The letters a second a mail relay is given, by all processes; a few at once, so that each has one."""
+        return self._pace("mail", name, rate, burst=max(_AT_ONCE, rate)).bucket
 
     def breaker(self, service: str, tenant: str) -> Breaker:
         """The circuit breaker of a tenant's calls to a service (shopify, sevdesk)."""
