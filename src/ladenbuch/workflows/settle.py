@@ -156,6 +156,8 @@ def _converge(run: Run) -> tuple[str, datetime | None]:
             while take_back(run, left):
                 left, known = _plan(run, facts, evidence)
         if _others_were_there(run, left, known, told=others_paid):
+            # Read again: a line that was free a moment ago may be what they linked, and must not count twice.
+            evidence, _ = bank_lines.with_transfers(run, evidence)
             left, known = _plan(run, facts, evidence)
         if left.wanted:
             evidence = replace(evidence, feeds=lines_of_feeds(run, left.wanted))

@@ -1,0 +1,34 @@
+"""What people do in sevdesk in the moment between two of our looks: nothing is told or booked twice (R14, 4.1)."""
+
+from __future__ import annotations
+
+from acceptance.diary import diary
+from acceptance.test_situations_of_transfers import SOAP, comes, shop_says, told, vorkasse
+from ladenbuch.simulators.http import SimRequest, SimResponse
+from ladenbuch.simulators.sevdesk.banking import book
+
+
+def test_r14_a_line_that_is_linked_by_hand_while_we_look_counts_once() -> None:
+    """Half of an open invoice comes by transfer. The line is free when we read it, and linked when we read the invoice:
+    that is one payment, not two halves that make a whole."""
+    with diary("2027-03-01 10:00") as day:
+        order = vorkasse(day, SOAP)
+        order.tell_shipment()
+        day.at("2027-03-03 09:00")
+        (invoice,) = day.sevdesk.world.documents["Invoice"].values()
+        go, read = day.sevdesk.handle, list[int]()
+
+        def meanwhile(request: SimRequest) -> SimResponse:
+            lines = [one for one in day.sevdesk.world.transactions.values() if one.amount == 595 and one.status == 100]
+            if lines and request.method == "GET" and request.path.endswith(f"/CheckAccountTransaction/{lines[0].id}"):
+                answer = go(request)
+                read.append(lines[0].id)
+                book(day.sevdesk.world, invoice, lines[0], 595, lines[0].value_day)
+                return answer
+            return go(request)
+
+        day.sevdesk.handle = meanwhile  # type: ignore[method-assign]
+        comes(day, 595, "Bestellung 501")
+        assert len(read) == 1, "the moment was there"
+        assert (told(day), shop_says(day, order)) == (0, "PENDING 0.00")
+        assert day.asked() == ["TRANSFER-PARTIAL"] and "595 of 1190" in day.about("TRANSFER-PARTIAL")
