@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ladenbuch.errors import Rejected
@@ -295,6 +295,7 @@ def test_plain_is_one_line_and_idempotent(text: str) -> None:
     assert plain(line) == line
 
 
+@settings(max_examples=40)
 @given(st.fixed_dictionaries({field: st.text(max_size=60).map("x".__add__) for field in TEXT_FIELDS}))
 def test_any_text_makes_a_well_formed_letter(fields: dict[str, str]) -> None:
     message = received(changed(**fields))
