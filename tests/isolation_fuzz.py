@@ -557,6 +557,8 @@ COMMANDS: dict[str, _Arguments] = {
     "payouts list": lambda fuzz, folder: ["--gateway", "g", *_tenant(fuzz), "--json"],
     "payouts show": lambda fuzz, folder: [_dead(fuzz), "--gateway", "g", *_tenant(fuzz), "--json"],
     "payouts balance": lambda fuzz, folder: ["--gateway", "g", *_tenant(fuzz), "--json"],
+    "payouts import": lambda fuzz, folder: [
+        str(folder / "report.csv"), "--amount", "1.00", "--paid-on", "2026-11-03", *_tenant(fuzz), "--json"],
     "payouts look": lambda fuzz, folder: ["--gateway", "g", *_tenant(fuzz), "--json"],
     "adopt": lambda fuzz, folder: ["--since", "2026-11-01", "--until", "2026-12-01", *_tenant(fuzz), "--json"],
     "backfill plan": lambda fuzz, folder: ["--since", "2026-11-01", "--until", "2026-11-03", *_tenant(fuzz), "--json"],

@@ -19,10 +19,10 @@ from ladenbuch import alarms, payouts
 from ladenbuch.cli import paying_out
 from ladenbuch.db import Store
 from ladenbuch.domain.clearing import DayBalance
-from ladenbuch.errors import LadenbuchError
+from ladenbuch.errors import LadenbuchError, UsageError
 from ladenbuch.simulators.lives.corrections import chargeback, refund_full, refund_partial
 from ladenbuch.simulators.lives.order import ShopOrder
-from ladenbuch.simulators.lives.stage import bought
+from ladenbuch.simulators.lives.stage import bought, paid_now, parcel, pick
 from ladenbuch.simulators.shopify import DEFAULT_SCOPES, PAYMENT_SCOPES
 from ladenbuch.web.pages import create_pages
 from ladenbuch.web.paid_out import paid_out
@@ -124,7 +124,7 @@ def test_b14_every_day_equal_or_named_through_refunds_disputes_reserve_and_payou
     """Two weeks: sevdesk's balance is Shopify's own truth plus what is named, every single day."""
     payments = house.shopify.payments(SHOP)
     payments.set_terms(reserve_percent=10, reserve_days=5)
-    payments.fates += ["paid", "failed", "bounced", "paid", "canceled"]
+    payments.fates += ["bounced", "failed", "canceled"]
     rng = random.Random(7)
     scripts: list[Any] = [bought, refund_partial, refund_full]
     scripts.append(lambda order: chargeback(order, ends="WON"))
@@ -188,6 +188,56 @@ def test_b14_a_bank_line_is_taken_apart_on_the_command_line_and_on_the_page(
         page = client.get(f"/payouts?payout={said['payout']}", headers={"accept-language": language})
         assert page.status_code == 200 and title in page.text
         assert part["documents"][0] in page.text and "0,00" in page.text.replace("0.00", "0,00")
+
+
+def test_b14_a_report_of_klarna_becomes_lines_and_a_fee_voucher(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fees of a gateway Shopify does not pay out: the account ends at 0; a report that does not add up is refused."""
+    klarna = {"name": "Klarna Bank AB", "rule": 14, "account": "5923", "checked_by": "Kanzlei Nord"}
+    house = opened(tmp_path, PROFILE | {"providers": {"klarna": klarna}})
+
+    @contextmanager
+    def opened_house() -> Iterator[Any]:
+        yield house.ladenbuch
+
+    def script(order: ShopOrder) -> None:
+        order.billing = order.delivery = home("Erika", "Muster", "Musterweg 1", "10115", "Berlin")
+        order.customer = person("Erika", "Muster")
+        order.add(pick(order, 190), 2)
+        parcel(order)
+        order.place()
+        order.pay("klarna")
+        paid_now(order)
+
+    monkeypatch.setattr(paying_out, "opened", opened_house)
+    orders = [house.lived(script, number) for number in (1001, 1002)]
+    rows = house.ask("GET", "/CheckAccount")
+    here = int(next(row["id"] for row in rows if "klarna" in row["name"]))
+    sold = [row["amount_cents"] for row in house.state("transactions") if row["account_id"] == here]
+    assert len(sold) == 2
+    days_later(house, 4)
+    text = "type;amount;currency_code;payment_reference;merchant_reference1;capture_date;capture_id\n"
+    for name, cents in zip(("#1001", "1002"), sold, strict=True):
+        text += f"SALE;{cents / 100:.2f};EUR;K77A;{name};2026-11-02T10:00:00Z;c{name[-1]}\n"
+    text += "FEE;-1.10;EUR;K77A;#1001;2026-11-02T10:00:00Z;c1\nCOMMISSION;-0.90;EUR;K77A;1002;;c2\n"
+    file = tmp_path / "report.csv"
+    file.write_text(text)
+    net = (sum(sold) - 200) / 100
+    with pytest.raises(UsageError, match="adds up"):
+        paying_out.take_report(None, "klarna", file, f"{net + 0.01:.2f}", "2026-11-05", as_json=True)
+    for _ in range(2):
+        assert paying_out.take_report(None, "klarna", file, f"{net:.2f}", "2026-11-05", as_json=True) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert (said["days"][-1]["clearing"], said["days"][-1]["status"]) == (0, "EQUAL")
+    standing = [row for row in house.state("transactions") if row["account_id"] == here]
+    assert len(standing) == 4 and sum(row["amount_cents"] for row in standing) == 0
+    [voucher] = house.ask("GET", "/Voucher")
+    assert (voucher["description"], voucher["sumGross"], voucher["status"]) == ("SHPFEE-K77A", "2", "1000")
+    assert paying_out.show(None, "klarna", "K77A", None, None, as_json=True) == 0
+    parts = json.loads(capsys.readouterr().out)["parts"]
+    assert {part["order"] for part in parts} == set(orders) and all(part["documents"] for part in parts)
+    house.close()
 
 
 def test_5_23_dispute_withdrawn_and_lost_after_the_refund_was_also_given(house: House) -> None:

@@ -15,6 +15,7 @@ from ladenbuch.domain.clearing import BookLine, compare
 from ladenbuch.domain.payouts import KnownPayout, Terms, due, fees_of, terms_of
 from ladenbuch.domain.profile import Profile
 from ladenbuch.domain.providers import Provider
+from ladenbuch.domain.reports import klarna
 from ladenbuch.errors import Rejected
 from ladenbuch.shopify.payouts import _movement, _payout
 from ladenbuch.simulators.shopify.payments import Payments, entry_node, payout_node
@@ -199,3 +200,33 @@ def test_p1_payouts_are_kept_from_the_version_on_that_says_so() -> None:
     terms = terms_of("shopify_payments", [old, new])
     assert terms is not None and terms.start == START + timedelta(days=3)
     assert terms.account_at(START) is None and terms.account_of(START) == "9"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "names"),
+        ("type,amount\nSALE,1.00\n", "names"),
+        ("type,amount,payment_reference\n", "no lines"),
+        ("type,amount,payment_reference\nSALE,1.00,A\nSALE,1.00,B\n", "exactly one"),
+        ("type,amount,payment_reference\nSALE,1.00,../../x\n", "letters and digits"),
+        ("type,amount,payment_reference\nSALE,1.005,A\n", "not an amount"),
+        ("type,amount,payment_reference\nSALE,1e999,A\n", "not an amount"),
+        ("type,amount,payment_reference\nSALE,0.99,A\n", "adds up"),
+        ("type,amount,payment_reference,currency_code\nSALE,1.00,A,SEK\n", "SEK"),
+        ("type,amount,payment_reference\nSALE,1.00\n", "cut off"),
+    ],
+)
+def test_b14_a_report_that_is_none_or_does_not_add_up_is_refused_whole(text: str, why: str) -> None:
+    with pytest.raises(Rejected, match=why):
+        klarna(text, 100, date(2026, 11, 5))
+
+
+def test_b14_equal_lines_of_a_report_are_different_movements_and_a_second_reading_is_the_same() -> None:
+    """Two sales of one amount are two; a type nobody heard of waits on the account; a summary above is passed over."""
+    text = "payout_date,total\n2026-11-05,2.00\n\n" + "Type,Amount,Payment_Reference\n" + "SALE,1.00,A\n" * 2
+    text += "HOLDBACK,-0.50,A\nSOMETHING_NEW,0.50,A\n"
+    first, again = (klarna(text, 200, date(2026, 11, 5)) for _ in range(2))
+    assert first == again and len({item.id for item in first.movements}) == 5
+    assert [item.type for item in first.movements] == [
+        "CHARGE", "CHARGE", "RESERVED_FUNDS", "SOMETHING_NEW", "TRANSFER"]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ladenbuch import payouts, tenants
@@ -14,7 +15,7 @@ from ladenbuch.cli.period import days_of
 from ladenbuch.cli.progress import say
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.money import to_decimal, to_minor
-from ladenbuch.errors import UsageError
+from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.workflows.payout_parts import Breakdown, breakdown, of_bank_line, payout_json
 
 if TYPE_CHECKING:
@@ -68,10 +69,7 @@ def show(
 
 def _of_line(house: Ladenbuch, owner: tenants.Tenant, gateway: str, amount: str, day: str) -> str:
     """The number of the payout a bank line is. Raises UsageError where it is none, or may be several."""
-    try:
-        cents, on = to_minor(amount), date.fromisoformat(day)
-    except Exception:
-        raise UsageError("OPTIONS", "--amount is like 1204.17, --day like 2026-11-21") from None
+    cents, on = _line_of(amount, day)
 
     def read(tx: Transaction) -> list[KnownPayout]:
         return of_bank_line(tx, owner.id, gateway, cents, on)
@@ -81,6 +79,13 @@ def _of_line(house: Ladenbuch, owner: tenants.Tenant, gateway: str, amount: str,
         names = ", ".join(item.payout.number for item in found) or "none"
         raise UsageError("OPTIONS", f"payouts of this amount that may have arrived that day: {names}")
     return found[0].payout.number
+
+
+def _line_of(amount: str, day: str) -> tuple[int, date]:
+    try:
+        return to_minor(amount), date.fromisoformat(day)
+    except (Rejected, ValueError):
+        raise UsageError("OPTIONS", "an amount is like 1204.17, a day like 2026-11-21") from None
 
 
 def balance(tenant: str | None, gateway: str, since: str | None, until: str | None, *, as_json: bool) -> int:
@@ -110,6 +115,28 @@ def balance(tenant: str | None, gateway: str, since: str | None, until: str | No
     else:
         _show_days(days)
     return 1 if _open(days) else 0
+
+
+def take_report(tenant: str | None, gateway: str, file: Path, amount: str, paid_on: str, *, as_json: bool) -> int:
+    """Take over a settlement report, and look; exit 1 when something needs a person."""
+    from ladenbuch.domain.reports import klarna
+    from ladenbuch.workflows.payout_reports import take_over
+
+    cents, day = _line_of(amount, paid_on)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise UsageError("FILE", f"{file}: {type(error).__name__}") from None
+    try:
+        report = klarna(text, cents, day)
+    except Rejected as error:
+        raise UsageError("FILE", f"{file}: {error.message}") from None
+    with opened() as house:
+        owner = chosen(house, tenant)
+        _may(owner)
+        found = take_over(house.context, owner.id, gateway, report)
+    say(f"{len(report.movements) - 1} lines, {found} of them with the line of their order")
+    return look_now(owner.id, gateway, as_json=as_json)
 
 
 def look_now(tenant: str | None, gateway: str, *, as_json: bool) -> int:

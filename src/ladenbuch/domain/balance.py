@@ -17,8 +17,11 @@ OF_ORDERS = ("CHARGE", "REFUND")
 RESERVES = ("RESERVED_FUNDS", "RESERVED_FUNDS_REVERSAL", "RESERVED_FUNDS_WITHDRAWAL")
 #: Money of a disputed charge, taken and given back.
 DISPUTES = ("DISPUTE_WITHDRAWAL", "DISPUTE_REVERSAL", "CHARGEBACK_HOLD", "CHARGEBACK_HOLD_RELEASE")
+#: A fee that a report of another provider lists as a line of its own.
+PROVIDER_FEE = "PROVIDER_FEE"
 #: What the provider asks for its own service, as movements of their own; it stands on the fee voucher.
 FEES = (
+    PROVIDER_FEE,
     "CHARGEBACK_FEE",
     "CHARGEBACK_FEE_REFUND",
     "STRIPE_FEE",

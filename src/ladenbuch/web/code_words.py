@@ -199,6 +199,10 @@ BY_CODE: dict[str, tuple[str, str]] = {
         "The fee voucher was deleted in sevdesk.",
     ),
     "NO-PAYMENTS": ("Der Laden hat kein Shopify Payments.", "The shop has no Shopify Payments."),
+    "REPORT": (
+        "Ein Abrechnungsbericht ist nicht lesbar oder ergibt nicht die Zeile der Bank.",
+        "A settlement report is not readable, or does not add up to the bank's line.",
+    ),
     "PAYOUTS-OFF": ("Auszahlungen werden nicht geführt.", "No payouts are kept."),
     "PAID-ELSEWHERE": (
         "Unsere Buchungszeile ist mit einem anderen Beleg verknüpft.",

@@ -88,7 +88,7 @@ def write_line(desk: Desk, line: LedgerLine) -> None:
 
     def call() -> str:
         purpose = f"{line.key} {line.text}"
-        return sevdesk.create_transaction(line.account, line.amount, line.day, "Shopify Payments", purpose).id
+        return sevdesk.create_transaction(line.account, line.amount, line.day, desk.gateway, purpose).id
 
     def record(tx: Transaction, transaction_id: str) -> str:
         payouts.line_written(tx, desk.tenant, desk.gateway, line, transaction_id)

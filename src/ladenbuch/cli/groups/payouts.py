@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -57,6 +58,21 @@ def payouts_balance(
     from ladenbuch.cli.paying_out import balance
 
     raise typer.Exit(balance(tenant, gateway, since, until, as_json=as_json))
+
+
+@group.command("import")
+def payouts_import(
+    file: Annotated[Path, typer.Argument(help="The settlement report, as the provider gives it.")],
+    amount: Annotated[str, typer.Option(help="Of the bank's line: the report must add up to it.")],
+    paid_on: Annotated[str, typer.Option("--paid-on", help="The day of the bank's line (YYYY-MM-DD).")],
+    gateway: Annotated[Literal["klarna"], typer.Option("--gateway", help="Whose report it is.")] = "klarna",
+    tenant: TenantOption = None,
+    as_json: Json = False,
+) -> None:
+    """Take over what a provider settled, then write and compare as `look` does. The same file again changes nothing."""
+    from ladenbuch.cli.paying_out import take_report
+
+    raise typer.Exit(take_report(tenant, gateway, file, amount, paid_on, as_json=as_json))
 
 
 @group.command("look")
