@@ -1,8 +1,9 @@
 """The same money on two accounts: a line of ours, and one that a feed, a file or a person brought (bookkeeping 4.2).
 
 In: both sides' lines. Out: pairs of the same signed amount, at most two days apart, each line in one pair at most. Two
-lines that each settle a document of their own are two payments, however alike. Where only one of them does, or neither,
-one is too many, or a payment waits that somebody should look at: a person says which.
+lines that each settle a document of their own are two payments, however alike. A line of theirs that settles nothing is
+told; one that is linked only where it names ours, which is not: what somebody linked has found its document, and that
+ours was paid by it is asked at the order (`PAID-TWICE`).
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def pairs(ours: Iterable[OwnLine], theirs: Iterable[TheirLine], expected: Mappin
                 if own.id == line.id or (own.settled and line.settled):
                     continue
                 named = bool(own.names & line.words)
+                if line.settled and not named:
+                    continue
                 near.append(((not named, abs(apart), own.id or own.order_id, line.id), own, line))
     waited = Counter(dict(expected))
     taken: set[OwnLine | str] = set()
@@ -85,7 +88,7 @@ def pairs(ours: Iterable[OwnLine], theirs: Iterable[TheirLine], expected: Mappin
         if own in taken or line.id in taken:
             continue
         named = not place[0]
-        if not named and not line.settled and waited[line.amount] > 0:
+        if not named and waited[line.amount] > 0:
             waited[line.amount] -= 1
             taken.add(line.id)
             continue

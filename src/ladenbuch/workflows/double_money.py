@@ -3,7 +3,7 @@
     ours      what our books put on accounts, with what it pays: a line per transaction, or sevdesk's own line (offline)
     theirs    the lines of every other online account, and lines on our accounts that carry no key of ours: a gateway's
               CSV somebody imported there
-    pairs     same amount, at most two days apart, not both linked (`domain.double_money`)
+    pairs     same amount, at most two days apart, theirs linked to nothing, or naming ours (`domain.double_money`)
 
 A pair is a difference of the reconciliation like any other: listed, with an alarm when it was seen twice, gone when one
 of the lines is gone or both pay a document, accepted when a person says that it is two payments. Nothing is deleted.
@@ -36,6 +36,7 @@ from ladenbuch.workflows.month_books import batches
 from ladenbuch.workflows.preview import Period
 
 CODE = "MONEY-TWICE"
+_NAMED = ", where it names the order"
 #: What lines begin with that this program writes, for whichever shop.
 _KEY = re.compile(r"SHP[A-Z]{1,6} \S")
 #: How long after its value date a feed may enter a line.
@@ -72,7 +73,7 @@ def twice(ctx: Context, tenant: str, period: Period) -> list[Discrepancy]:
 
 @working_as(Priority.BACKFILL)
 def still_twice(ctx: Context, tenant: str, seen: Discrepancy) -> bool:
-    """Whether a pair that was found is still one: both lines are there as they were, and not both are linked."""
+    """Whether a pair that was found is still one: both lines are there as they were, and theirs found no document."""
     sevdesk = ctx.sevdesk(tenant)
     rows: list[RemoteTransaction] = []
     for reference in (seen.held, seen.key):
@@ -85,7 +86,8 @@ def still_twice(ctx: Context, tenant: str, seen: Discrepancy) -> bool:
         rows.append(row)
     days = [row.value_date for row in rows if row.value_date is not None]
     alike = len({row.amount for row in rows}) == 1 and max(days) - min(days) <= _SLACK
-    return alike and not (len(rows) > 1 and all(row.is_linked for row in rows))
+    theirs, named = rows[0], seen.message.endswith(_NAMED)
+    return alike and (not theirs.is_linked or (named and not all(row.is_linked for row in rows)))
 
 
 def own_accounts(profiles: Iterable[Profile]) -> dict[str, set[str]]:
@@ -195,7 +197,7 @@ def _told(pair: Pair, accounts: dict[str, str]) -> Discrepancy:
     where = f"on {here} and on {there}" if here != there else f"twice on {here}"
     message = f"{to_decimal(own.amount)} of {own.day} stands {where} ({line.day})"
     if pair.named:
-        message += ", where it names the order"
+        message += _NAMED
     key = None if own.id is None else f"CheckAccountTransaction/{own.id}"
     shown = f"{to_decimal(own.amount)} {own.day:%d.%m.} / {there} {line.day:%d.%m.}"
     named = own.order_id, own.order_name or None, shown, key, f"CheckAccountTransaction/{line.id}"
