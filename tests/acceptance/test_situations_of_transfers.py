@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from acceptance.bookkeeper import euro
-from acceptance.diary import DEFAULT_TOKEN, Diary, diary
+from acceptance.diary import DEFAULT_TOKEN, SECOND_SHOP, Diary, diary
 from acceptance.purchase import BERLIN, Purchase
 from ladenbuch.simulators.http import SimRequest
 from ladenbuch.workflows.overdue import remind
@@ -166,6 +166,18 @@ def test_p1_an_invoice_sevdesk_matched_by_itself_marks_the_order_paid() -> None:
         assert (shop_says(day, order), told(day), day.asked()) == ("PAID 11.90", 1, [])
         assert [one.rpartition("; ")[2] for one in day.documents()] == ["paid"]
         assert day.money() == ["03.03.2027 Bank +11.90 on RE-1001"]
+
+
+def test_5_30_two_shops_in_one_sevdesk_never_take_each_others_transfer() -> None:
+    """Both have an order #501 over the same sum: a transfer that does not say whose buyer it is from is asked about."""
+    with diary("2027-03-01 10:00") as day:
+        day.open_shop(SECOND_SHOP, "s2")
+        first = vorkasse(day)
+        other = day.order("#501", shop=SECOND_SHOP).basket(SOAP).tell_order("bank_deposit", status="PENDING")
+        day.at("2027-03-03 09:00")
+        comes(day, 1190, "Bestellung 501", "SEINE TANTE")
+        assert (shop_says(day, first), shop_says(day, other)) == ("PENDING 0.00", "PENDING 0.00")
+        assert day.asked() == ["TRANSFER-UNCLEAR", "TRANSFER-UNCLEAR"]
 
 
 def test_b13_a_line_sevdesk_put_on_the_wrong_invoice_is_asked_about() -> None:

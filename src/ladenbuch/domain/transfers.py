@@ -201,7 +201,7 @@ class _Desk:
         """What the shop is told, what is asked about, what waits."""
         order, missing = self.order, self.missing
         if not self.may_be_told:
-            return [], self._surplus(missing) if order.total_outstanding <= 0 else [], []
+            return [], self._surplus(missing) if order.total_outstanding <= 0 else self._otherwise(missing), []
         open_ = order.total_outstanding
         if open_ != self.facts.claim - self.facts.money or order.foreign_money or order.currency != "EUR":
             what = f"a transfer came in, and Shopify says {open_} minor units are open while its ledger says otherwise"
@@ -256,6 +256,13 @@ class _Desk:
         noon = datetime.combine(day, time(12), self.profile.zone).astimezone(self.now.tzinfo)
         at = max(noon, self.order.processed_at + timedelta(seconds=1)) + own
         return at if at <= self.now else None
+
+    def _otherwise(self, missing: int) -> list[Problem]:
+        """A transfer for an order whose money is to come another way: authorised, or pending with somebody else."""
+        if not self.sure:
+            return []
+        what = f"{missing} minor units came in by transfer for an order that is to be paid otherwise"
+        return [Problem("TRANSFER-UNCLEAR", what, self.about, ("look into it", "book by hand"))]
 
     def _surplus(self, over: int) -> list[Problem]:
         """More than was owed: listed, even one cent (5.31)."""

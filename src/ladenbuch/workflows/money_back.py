@@ -136,6 +136,13 @@ def look(ctx: Context, tenant: str, *, deep: bool = False) -> int:
     return _want(ctx, tenant)
 
 
+def _shared(ctx: Context, tenant: str) -> bool:
+    """Whether another shop keeps its books in the same sevdesk account: then its buyers' transfers come here, too."""
+    known = ctx.database.system("money back").read(Store.BOOKS, tenants.all)
+    mine = next((one.sevdesk_ref for one in known if one.id == tenant), None)
+    return mine is not None and sum(one.sevdesk_ref == mine and one.state == "active" for one in known) > 1
+
+
 def _past(at: datetime | None, age: timedelta, now: datetime) -> bool:
     return at is None or now - at >= age
 
@@ -169,6 +176,7 @@ class _Look:
         self.today = self.profile.local_date(now)
         self.waits = list(waits)
         self.desk = Desk(_awaited(one) for one in waits)
+        self.shared = _shared(ctx, tenant)
 
     def accounts(self, *, anew: bool, deep: bool) -> None:
         """Every bank account that is not ours: what was entered lately, or all of two months."""
@@ -263,6 +271,8 @@ class _Look:
             return self.desk.linked(line)
         self._known_by_name(line)
         made = self.desk.match(line, self._people(self.desk.candidates(line)))
+        if self.shared and made.sure and not all("sender" in claim.evidence for claim in made.claims):
+            made = replace(made, verdict="ambiguous")  # the other shop may have an order of the same name (5.30)
         return None if before is not None and made.verdict == before.verdict == "none" else made
 
     def _known_by_name(self, line: BankLine) -> None:
