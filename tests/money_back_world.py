@@ -163,7 +163,7 @@ class Transfers(Simulation):
                 continue  # it shares one
             story.kind = kind = rng.choice(kinds)
             at = begun + timedelta(seconds=rng.randrange(int(TRANSFERS.total_seconds() * 0.7)))
-            later = at + timedelta(minutes=rng.randint(1, 90))
+            later = at + timedelta(seconds=rng.randrange(60, int(TRANSFERS.total_seconds() * 0.2)))
             if kind == "exact":
                 self._brings(rng, story, at, story.total)
             elif kind == "two parts":

@@ -71,16 +71,6 @@ def test_p1_a_transfer_marks_the_order_paid_and_pays_the_invoice_that_follows() 
         assert (told(day), day.writes()) == (1, writes)
 
 
-def test_p1_two_orders_in_one_transfer_are_both_paid_and_the_line_is_left_to_a_person() -> None:
-    with diary("2027-03-01 10:00") as day:
-        first, second = vorkasse(day), vorkasse(day, BOOK, name="#502")
-        day.at("2027-03-03 09:00")
-        comes(day, 2260, "#501 und #502")
-        assert (shop_says(day, first), shop_says(day, second)) == ("PAID 11.90", "PAID 10.70")
-        assert len(day.documents()) == 2 and told(day) == 2
-        assert day.asked() == ["PAYMENT-SPLIT", "PAYMENT-SPLIT"]
-
-
 def test_5_31_a_cent_too_little_is_listed_and_a_person_may_let_it_pass() -> None:
     with diary("2027-03-01 10:00") as day:
         order = vorkasse(day)
@@ -101,31 +91,6 @@ def test_5_31_a_cent_too_much_is_listed() -> None:
         comes(day, 1191, "501")
         assert (shop_says(day, order), day.asked()) == ("PAID 11.90", ["OVERPAID"])
         assert "1 minor units more" in day.about("OVERPAID")
-
-
-def test_p1_a_second_transfer_for_a_paid_order_is_asked_about() -> None:
-    with diary("2027-03-01 10:00") as day:
-        order = vorkasse(day)
-        day.at("2027-03-03 09:00")
-        comes(day, 1190, "501")
-        day.at("2027-03-04 09:00")
-        comes(day, 1190, "501")
-        minutes(day, 61)
-        assert (shop_says(day, order), day.asked(), told(day)) == ("PAID 11.90", ["OVERPAID"], 1)
-        assert day.money() == ["03.03.2027 Bank +11.90 on RE-1001", "04.03.2027 Bank +11.90 unlinked"]
-
-
-def test_p1_two_parts_make_a_whole_and_both_lines_pay_the_invoice() -> None:
-    with diary("2027-03-01 10:00") as day:
-        order = vorkasse(day)
-        day.at("2027-03-02 09:00")
-        comes(day, 500, "Bestellung 501")
-        assert day.asked() == ["TRANSFER-PARTIAL"]
-        day.at("2027-03-03 09:00")
-        comes(day, 690, "Bestellung 501 Rest")
-        assert (shop_says(day, order), day.asked(), told(day)) == ("PAID 11.90", [], 1)
-        assert day.documents() == [PAID]
-        assert day.money() == ["02.03.2027 Bank +5.00 on RE-1001", "03.03.2027 Bank +6.90 on RE-1001"]
 
 
 def test_p1_what_may_be_for_two_orders_is_chosen_by_a_person() -> None:

@@ -235,9 +235,10 @@ class _Desk:
         for key in sorted(self.books.pending):
             if not key.startswith(f"told:{number}:") or key in self.books.applied:
                 continue
-            if int(key.rpartition(":")[2]) <= self.known:
-                reason = because("told", amount=self.known, euro=euros(self.known), order=self.order.name)
-                told = Told(0, self.order.total_outstanding, confirm=True)
+            amount = int(key.rpartition(":")[2])
+            if amount <= self.known:
+                reason = because("told", amount=amount, euro=euros(amount), order=self.order.name)
+                told = Told(amount, self.order.total_outstanding, confirm=True)
                 found.append(Action("tell_paid", key, reason, self.about, told=told))
         return found
 
@@ -322,41 +323,48 @@ class _Desk:
 
     def linking(self, made: Plan) -> tuple[list[Action], list[Problem], list[Problem]]:
         """The bank's lines on the invoices they pay, and on the credit notes they settle."""
-        taken = {item.sevdesk_id for item in self.books.lines} | {
-            item.line.sevdesk_id for item in made.actions if item.line is not None
-        }
+        planned = [item.line for item in made.actions if item.line is not None]
+        taken = {item.sevdesk_id for item in (*self.books.lines, *planned)}
         lines = [item for item in (*self.sure, *self._back()) if item.free and item.line_id not in taken and item.whole]
-        if not (lines or any(not item.whole for item in self.sure)) or self.profile.draft_only:
+        if self.profile.draft_only:
             return [], [], []
-        booked = {transaction_of(item.payment_id) for item in self.books.bookings}
-        booked |= {transaction_of(item.booking.payment_id) for item in made.actions if item.booking is not None}
         by_others = {fact for fact, _ in made.noted}
-        free = [
-            item
-            for item in sorted(self.order.payments, key=lambda one: one.id)
-            if moved(item) and item.id not in booked | by_others and self.by_transfer(item) and moved_at(item)
-        ]
         rests = self._rests(made)
         actions: list[Action] = []
         problems: list[Problem] = []
-        for payment in free:
-            parts = _parts(payment, lines)
-            if not parts:
-                if any(item.amount == moved(payment) and not item.whole and item.free for item in self.sure):
-                    problems.append(
-                        self._split(payment, "one transfer pays several orders, and its line is in one piece")
-                    )
+        for payment in sorted(self.order.payments, key=lambda one: one.id):
+            if not moved(payment) or payment.id in by_others or not self.by_transfer(payment) or not moved_at(payment):
                 continue
-            key = next((key for key, rest in rests.items() if _fits(moved(payment), rest)), None)
+            left, begun = self._unlinked(payment, made)
+            gap = left - sum(item.amount for item in begun)
+            parts = _parts(gap, lines) if gap else []
+            if not left or (gap and not parts):
+                if left and any(item.amount == left and not item.whole and item.free for item in self.sure):
+                    what = "one transfer pays several orders, and its line is in one piece"
+                    problems.append(self._split(payment, what))
+                continue
+            key = next((key for key, rest in rests.items() if _fits(left, rest)), None)
             if key is None:
-                if any(rest * moved(payment) > 0 for rest in rests.values()):
+                if any(rest * left > 0 for rest in rests.values()):
                     what = "one transfer belongs to several documents, and its line is in one piece"
                     problems.append(self._split(payment, what))
                 continue
-            rests[key] -= moved(payment)
+            rests[key] -= left
             lines = [item for item in lines if item not in parts]
-            actions += _linked(payment, parts, key)
+            standing = sum(transaction_of(item.payment_id) == payment.id for item in self.books.lines)
+            actions += _linked(payment, begun, parts, key, standing)
         return actions, problems, []
+
+    def _unlinked(self, payment: Payment, made: Plan) -> tuple[int, list[PostedLine]]:
+        """What of a payment is not linked, and the lines that were taken for it and are not linked yet: a run may have
+        died in between."""
+        bookings = [item for item in self.books.bookings if item.done]
+        bookings += [item.booking for item in made.actions if item.booking is not None]
+        mine = [item for item in bookings if transaction_of(item.payment_id) == payment.id]
+        linked = {item.payment_id for item in mine}
+        begun = [item for item in self.books.lines if item.done and transaction_of(item.payment_id) == payment.id]
+        left = moved(payment) - sum(item.amount for item in mine)
+        return left, sorted((item for item in begun if item.payment_id not in linked), key=lambda item: item.payment_id)
 
     def _split(self, payment: Payment, what: str) -> Problem:
         return Problem(
@@ -401,9 +409,8 @@ def _method(order: Order) -> str:
     return next((name for name in (*manual, *order.gateways) if name), "bank_deposit")
 
 
-def _parts(payment: Payment, lines: Sequence[Transfer]) -> list[Transfer]:
-    """The line of a payment, or all that are left where they are exactly it."""
-    amount = moved(payment)
+def _parts(amount: int, lines: Sequence[Transfer]) -> list[Transfer]:
+    """The line of an amount, or all that are left where they are exactly it."""
     for item in lines:
         if item.amount == amount:
             return [item]
@@ -415,24 +422,33 @@ def _fits(amount: int, rest: int) -> bool:
     return rest * amount > 0 and abs(amount) <= abs(rest)
 
 
-def _linked(payment: Payment, parts: Sequence[Transfer], key: str) -> list[Action]:
-    """A payment's lines on a document: nothing is written on an account, the bank brought them."""
+def _linked(
+    payment: Payment, begun: Sequence[PostedLine], parts: Sequence[Transfer], key: str, standing: int
+) -> list[Action]:
+    """A payment's lines on a document: nothing is written on an account, the bank brought them. `begun` were taken for
+    it before, `standing` is how many were."""
     actions: list[Action] = []
     number = payment.id.rsplit("/", 1)[-1]
     at = moved_at(payment)
     assert at is not None
-    for index, item in enumerate(parts, 1):
-        part = payment.id if len(parts) == 1 else f"{payment.id}/{index}"
-        name = f"line:{number}" if len(parts) == 1 else f"line:{number}:{index}"
-        day = item.day or at.date()
-        line = PostedLine(name, part, item.account, item.amount, day, sevdesk_id=item.line_id)
+    for item in begun:
+        index = item.payment_id.removeprefix(f"{payment.id}/") if item.payment_id != payment.id else "1"
+        actions.append(_booking(payment, Booked(f"pay:{number}:{index}", item.payment_id, key, item.amount), ()))
+    whole = not standing and len(parts) == 1
+    for place, one in enumerate(parts, standing + 1):
+        part = payment.id if whole else f"{payment.id}/{place}"
+        name = f"line:{number}" if whole else f"line:{number}:{place}"
+        line = PostedLine(name, part, one.account, one.amount, one.day or at.date(), sevdesk_id=one.line_id)
         actions.append(Action("money_line", name, because("line_bank"), (payment.id,), line=line))
-        booking = Booked(f"pay:{number}:{index}", part, key, item.amount)
-        after = (name, finalise_key(key))
-        kind, why = ("book_payment", "book_payment") if item.amount > 0 else ("book_refund", "book_refund")
-        reason = because(why, gateway=payment.gateway)
-        actions.append(Action(kind, booking.key, reason, (payment.id,), after, booking=booking))
+        actions.append(_booking(payment, Booked(f"pay:{number}:{place}", part, key, one.amount), (name,)))
     return actions
+
+
+def _booking(payment: Payment, booking: Booked, after: tuple[str, ...]) -> Action:
+    kind = "book_payment" if booking.amount > 0 else "book_refund"
+    reason = because(kind, gateway=payment.gateway)
+    after = (*after, finalise_key(booking.document_key))
+    return Action(kind, booking.key, reason, (payment.id,), after, booking=booking)
 
 
 def _placed(actions: Sequence[Action], links: Sequence[Action]) -> tuple[Action, ...]:
