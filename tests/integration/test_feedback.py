@@ -553,6 +553,13 @@ def test_s67_the_doctor_looks_the_sender_up_in_dns(tmp_path: Path, monkeypatch: 
 # -- the rate -----------------------------------------------------------------------------------------------------
 
 
+def _page(desk: Desk, language: str) -> str:
+    web = TestClient(make_app(desk.house, "web"), base_url="http://127.0.0.1", client=("127.0.0.1", 50_000))
+    answer = web.get("/delivery?shop=t1", headers={"accept-language": language})
+    assert answer.status_code == 200
+    return answer.text.replace("\u00a0", " ").replace("\u202f", " ")
+
+
 def test_s67_the_alarm_is_raised_under_99_percent_and_ends_by_itself(files: Desk) -> None:
     def letters(named: str, count: int, what: str, bounce: str | None = None) -> None:
         told = []
@@ -570,6 +577,14 @@ def test_s67_the_alarm_is_raised_under_99_percent_and_ends_by_itself(files: Desk
     (alarm,) = door.read(BOOKS, lambda tx: alarms.open_alarms(tx, "t1"))
     told = {"rate": "90.00", "valid": "94.73", "arrived": 18, "judged": 20}
     assert (alarm.kind, alarm.facts) == ("LETTERS-LOST", told)
+    shown = _page(files, "de")
+    assert "90,00 %" in shown and "94,73 %" in shown and "Einer davon ging an eine ungültige Adresse." in shown
+    assert "gibt es nicht" in shown and "Zurückgekommen" in shown and "x.de" not in shown
+    assert "Arrived, of all promised" in _page(files, "en") and "90.00%" in _page(files, "en")
+    files.house.health("all")
+    gauges = files.house.metrics.render().decode()
+    assert 'letters_delivered_ratio{of="promised",tenant="t1"} 0.9' in gauges
+    assert 'letters_delivered_ratio{of="valid",tenant="t1"} 0.9473' in gauges
     files.clock.advance(31 * 86_400)
     letters("d", 20, "delivered")
     assert delivering.watch(files.ctx) == 0

@@ -129,7 +129,7 @@ def _pages(house: Ladenbuch, health: Health) -> list[Any]:
     settings = house.settings
     joined = connections(house.database, utc_now, settings.app_url, settings.optional_scopes)
     figures, compared = operations(house.metrics, health), reconciled(house.database)
-    given_up, delivered = GivenUp(house.database), arrivals(house.database, utc_now, house.feedback_keys)
+    given_up, delivered = GivenUp(house.database), arrivals(house.database, house.now, house.feedback_keys)
     letters = HouseLetters(lambda: house.context)
     shown = figures, joined, given_up, compared, delivered, letters, paid_out(house.database)
     return list(create_pages(reads, utc_now, reads.tenants, *shown))
