@@ -47,7 +47,8 @@ _SHARES = [share for _, share in FATES]
 
 @dataclass(frozen=True)
 class Sent:
-    """A letter some relay took, as an observer of the relays knows it: its key, who took it, to whom."""
+    """A letter some relay took, as an observer of the relays knows it: its key, who took it, to whom; `answered`: it
+    could say so."""
 
     key: str
     tenant: str
@@ -55,6 +56,7 @@ class Sent:
     reference: str
     to: str
     order: str
+    answered: bool = True
 
 
 def fates(sent: Iterable[Sent], seed: int) -> dict[str, str]:
@@ -147,32 +149,42 @@ def told_of(bureau: Bureau, sent: Sequence[Sent], fate: dict[str, str], seed: in
 def recount(promised: Iterable[str], sent: Sequence[Sent], fate: dict[str, str]) -> dict[str, Any]:
     """Arrived, of how many, and to invalid addresses: from the relays' lists and the fates."""
     by_key = {one.key: one for one in sent}
-    arrived = invalid = 0
+    arrived = invalid = unknown = 0
     total = Counter[str]()
     for key in promised:
         end = fate.get(key, "never taken")
-        # Mail servers write bounce messages alone; and silence is what they say of a letter that arrived.
-        quiet_arrives = key in by_key and by_key[key].provider == "dsn"
+        # Mail servers write bounce messages alone; and silence is what they say of a letter that arrived, or was lost.
+        by_mail = key in by_key and by_key[key].provider == "dsn"
+        there = end in ("delivered", "delayed", "complained") or (end == "silent" and by_mail)
+        # It arrived, and neither the server's answer nor anything after it told anybody so.
+        untold = there and by_mail and not by_key[key].answered and end != "complained"
         total[end] += 1
-        arrived += end in ("delivered", "delayed", "complained") or (end == "silent" and quiet_arrives)
+        arrived += there and not untold
+        unknown += untold
         invalid += end == "bounced invalid"
     number = sum(total.values())
 
     def share(of: int) -> str:
         return str((Decimal(arrived) / of * 100).quantize(Decimal("0.01"), ROUND_DOWN)) if of else "-"
 
-    return {"letters": number, "arrived": arrived, "invalid": invalid, "rate": share(number),
-            "valid": share(number - invalid), "fates": dict(total)}  # fmt: skip
+    shares = {"rate": share(number), "valid": share(number - invalid)}
+    counted = {"letters": number, "arrived": arrived, "invalid": invalid}
+    return {**counted, **shares, "arrived, and nobody was told": unknown, "fates": dict(total)}
 
 
 def sent_of(world: World) -> list[Sent]:
     """What relays took, each letter once: SMTP servers answer with bounce messages."""
     rows = world.letters()
+    lost = {
+        str(got.message["X-Ladenbuch-Letter"]) for server in world.smtp for got in server.messages if not got.answered
+    }
     found: dict[str, Sent] = {}
     for one in world.taken:
         provider = "dsn" if one.relay.startswith("smtp") else one.relay.partition(" ")[0]
         row = rows[one.key]
-        found.setdefault(one.key, Sent(one.key, row.tenant, provider, row.mark, one.to, row.order_id))
+        found.setdefault(
+            one.key, Sent(one.key, row.tenant, provider, row.mark, one.to, row.order_id, row.mark not in lost)
+        )
     return list(found.values())
 
 

@@ -63,13 +63,14 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class Received:
-    """One letter this relay took responsibility for."""
+    """One letter this relay took responsibility for; `answered`: it lived to say so."""
 
     mail_from: str
     rcpt_tos: tuple[str, ...]
     message: EmailMessage
     accepted_at: datetime
     user: str | None = None
+    answered: bool = True
 
 
 class Greylist:
@@ -138,7 +139,8 @@ class MailSimulator:
                 self.connections_cut += 1
                 return "cut_before"
             parsed = email.message_from_bytes(content, policy=READING)
-            self.messages.append(Received(mail_from, tuple(rcpt_tos), parsed, self._clock(), user))
+            answered = fault.kind != "cut_after"
+            self.messages.append(Received(mail_from, tuple(rcpt_tos), parsed, self._clock(), user, answered))
             if fault.kind == "cut_after":
                 self.connections_cut += 1
                 return "cut_after"
