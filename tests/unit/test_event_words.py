@@ -94,5 +94,8 @@ def test_a_wait_is_never_shorter_than_asked_for_nor_endless(attempts: int, jitte
 
 def test_a_failing_receiver_is_left_alone_longer_and_longer() -> None:
     assert [words.quiet(n).total_seconds() for n in (1, 2, 3, 4, 5, 99)] == [5, 30, 120, 600, 600, 600]
+    assert words.quiet(1, timedelta(minutes=7)) == timedelta(minutes=7) and words.quiet(
+        4, timedelta(days=9)
+    ) == timedelta(hours=1)
     assert words.took(200) and words.took(299) and not any(map(words.took, (None, 199, 300, 404, 500)))
     assert words.gone(410) and not words.gone(404)

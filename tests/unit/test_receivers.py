@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import socket
+import ssl
+import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpcore2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -250,8 +259,6 @@ def test_an_attempt_ends_however_slowly_the_other_side_answers() -> None:
 
 
 def test_a_look_up_that_never_ends_does_not_keep_us() -> None:
-    import threading
-
     forever = threading.Event()
 
     def hangs(host: str, port: int) -> list[str]:
@@ -287,3 +294,75 @@ def test_a_name_nobody_knows_and_a_cut_line_are_answers_not_errors() -> None:
     cut = Receivers(resolve=lambda host, port: [PUBLIC], backend=Wire())
     assert cut.post("https://a.example.org/", b"{}", {}).code == "RECEIVER-UNREACHABLE"
     assert cut.post("https://a.example.org:22/", b"{}", {}).code == "RECEIVER-ADDRESS", "stored before it was refused"
+
+
+# -- over a real socket ----------------------------------------------------------------------------------------------
+
+
+class Detour(httpcore2.SyncBackend):
+    """Connects to a server on this machine, whatever IP address is asked for."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.asked: list[str] = []
+
+    def connect_tcp(self, host: str, port: int, *args: Any, **more: Any) -> httpcore2.NetworkStream:
+        self.asked.append(host)
+        return super().connect_tcp("127.0.0.1", self.port, *args, **more)
+
+
+def _authority() -> tuple[Any, Any]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key, _certificate("Test CA", key.public_key(), key, "Test CA", ca=True)
+
+
+def _certificate(name: str, public: Any, key: Any, issuer: str, *, ca: bool = False) -> Any:
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    )
+    made = made if ca else made.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    return made.sign(key, hashes.SHA256())
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"), [("hooks.example.org", ""), ("other.example.org", "its certificate is not valid for its name")]
+)
+def test_s112_tls_is_checked_against_the_name_although_an_address_is_connected_to(
+    tmp_path: Path, host: str, reason: str
+) -> None:
+    authority, root = _authority()
+    key = ec.generate_private_key(ec.SECP256R1())
+    leaf = _certificate("hooks.example.org", key.public_key(), authority, "Test CA")
+    pem = serialization.Encoding.PEM
+    raw = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "leaf.pem").write_bytes(leaf.public_bytes(pem) + raw)
+    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.load_verify_locations(cadata=root.public_bytes(pem).decode())
+    theirs.load_cert_chain(tmp_path / "leaf.pem")
+    heard: list[bytes] = []
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            raw_line, _ = listening.accept()
+            with raw_line, theirs.wrap_socket(raw_line, server_side=True) as line:
+                heard.append(line.recv(65536))
+                line.sendall(said("202 Accepted"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        wire = Detour(listening.getsockname()[1])
+        made = Receivers(resolve=lambda host, port: [PUBLIC], backend=wire, tls=ours)
+        answer = made.post(f"https://{host}/x", b"{}", {"webhook-id": "evt_1"})
+        thread.join(5)
+    assert wire.asked == [PUBLIC]
+    assert (answer.took, answer.reason) == (not reason, reason)
+    assert bool(heard) == (not reason), "nothing is said to who cannot show who they are"

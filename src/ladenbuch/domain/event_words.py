@@ -47,6 +47,7 @@ OFF_AFTER = timedelta(days=5)
 OVERLAP = timedelta(hours=24)
 #: Longest wait a receiver may ask for by `Retry-After`.
 LONGEST_WAIT = timedelta(hours=24)
+LONGEST_QUIET = timedelta(hours=1)
 #: Bytes of a new secret.
 SECRET_BYTES = 32
 _PREFIX = "whsec_"
@@ -156,9 +157,10 @@ def again(attempts: int, now: datetime, *, after: timedelta | None = None, jitte
     return now + max(step, min(after or step, LONGEST_WAIT))
 
 
-def quiet(failures: int) -> timedelta:
-    """How long a receiver is left alone after so many failures in a row, whatever waits for it."""
-    return timedelta(seconds=QUIET[min(failures, len(QUIET)) - 1])
+def quiet(failures: int, after: timedelta | None = None) -> timedelta:
+    """How long a receiver is left alone after so many failures in a row, whatever waits for it; `after` is what it
+    asked for, heard up to an hour."""
+    return max(timedelta(seconds=QUIET[min(failures, len(QUIET)) - 1]), min(after or timedelta(0), LONGEST_QUIET))
 
 
 def took(status: int | None) -> bool:

@@ -13,6 +13,8 @@ from ladenbuch import events, privacy, tenants, write_backs
 from ladenbuch.db import Transaction
 from ladenbuch.domain.books import Booked, PostedDocument
 from ladenbuch.domain.event_words import about_booking, about_document, about_order, body_of, webhook_id
+from ladenbuch.domain.profile import profile_at
+from ladenbuch.workflows.context import profiles_in
 from ladenbuch.workflows.run import Run
 
 #: How long a write-back waits for what follows at once: number, then payment, are one write.
@@ -57,7 +59,8 @@ def changed_by_hand(tx: Transaction, run: Run) -> None:
 
 def _tell(tx: Transaction, run: Run, kind: str, key: str, name: str, said: Mapping[str, Any]) -> None:
     ctx, tenant = run.ctx, run.tenant
-    if privacy.redacted(tx, tenant, run.order_id):
+    heard = any(one.wants(kind) for one in events.endpoints(tx, tenant))
+    if not heard or privacy.redacted(tx, tenant, run.order_id):
         return
     shop = tenants.get(tx, tenant).shop
     data = about_order(shop, run.order_id, name) | dict(said)
@@ -70,8 +73,7 @@ def _want(tx: Transaction, run: Run) -> None:
     """Something may have to be written back, where the tenant wants that."""
     ctx, tenant = run.ctx, run.tenant
     now = ctx.clock()
-    version = tenants.in_force(tenants.profiles(tx, tenant), now)
-    if version is None or version.profile.get("write_back", "off") == "off":
+    if profile_at(profiles_in(tx, tenant), now).write_back == "off":
         return
     if not privacy.redacted(tx, tenant, run.order_id):
         write_backs.want(tx, tenant, run.order_id, now + _TOGETHER)

@@ -128,7 +128,7 @@ def _note(ctx: Context, tx: Transaction, one: events.Delivery, run_id: str, answ
         events.give_up(tx, one, run_id, now, answer.status, reason)
     else:
         events.postpone(tx, one, run_id, now, at, answer.status, reason)
-    to = events.failed(tx, tenant, endpoint, now, words.quiet)
+    to = events.failed(tx, tenant, endpoint, now, lambda failures: words.quiet(failures, answer.after))
     if to is not None and to.off_at is None:
         _judge(tx, to, answer, now)
 
