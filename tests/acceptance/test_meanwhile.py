@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from acceptance.diary import diary
-from acceptance.test_situations_of_transfers import SOAP, comes, shop_says, told, vorkasse
+from acceptance.test_situations_of_transfers import SOAP, comes, minutes, shop_says, told, vorkasse
 from ladenbuch.simulators.http import SimRequest, SimResponse
 from ladenbuch.simulators.sevdesk.banking import book
 
@@ -32,3 +32,19 @@ def test_r14_a_line_that_is_linked_by_hand_while_we_look_counts_once() -> None:
         assert len(read) == 1, "the moment was there"
         assert (told(day), shop_says(day, order)) == (0, "PENDING 0.00")
         assert day.asked() == ["TRANSFER-PARTIAL"] and "595 of 1190" in day.about("TRANSFER-PARTIAL")
+
+
+def test_4_2_the_rest_of_an_order_paid_by_card_comes_by_transfer_and_is_not_taken_for_a_card_payment() -> None:
+    """A deposit by card, the rest by transfer over the end of a month: the shop is told of a transfer, dated back."""
+    with diary("2027-02-26 10:00") as day:
+        order = day.order("#501").basket(SOAP).tell_order("shopify_payments", 500)
+        day.at("2027-03-01 09:00")
+        comes(day, 690, "Bestellung 501", value_date="2027-02-28")
+        minutes(day, 5)
+        assert (told(day), shop_says(day, order)) == (1, "PAID 11.90")
+        gateways = [one["gateway"] for one in day.shopify._states[order.shop].orders[order.gid]["transactions"]]
+        assert gateways[0] == "shopify_payments" and gateways[1] != "shopify_payments"
+        assert sorted(day.money()) == [
+            "26.02.2027 shopify_payments +5.00 on RE-1001",
+            "28.02.2027 Bank +6.90 on RE-1001",
+        ]

@@ -224,10 +224,20 @@ class _Desk:
             at=self._dated(full=amount == open_),
             lines=tuple(item.line_id for item in self.sure),
             chosen=tuple((item.line_id, item.amount) for item in self.chosen),
-            method=_method(order),
+            method=self._method(),
         )
         reason = because("told", amount=amount, euro=euros(amount), order=order.name)
         return [Action("tell_paid", key, reason, self.about, told=told)], problems, []
+
+    def _method(self) -> str:
+        """What Shopify calls the way of payment the buyer chose, among those that come by transfer: under the name of
+        another gateway (the deposit was paid by card) the payment would be taken for that gateway's money."""
+        manual = [item.gateway for item in self.order.payments if item.manual and item.gateway]
+        for name in filter(None, (*manual, *self.order.gateways)):
+            gateway = self.modes.at(name, self.now, manual=True)
+            if gateway is not None and gateway.mode == "bank":
+                return name
+        return "bank_deposit"
 
     def confirming(self) -> list[Action]:
         """What the shop was told and shows, where our own record of it is missing: its answer was lost."""
@@ -401,12 +411,6 @@ def _unclear(item: Transfer) -> Problem:
     day = f" of {item.day.isoformat()}" if item.day is not None else ""
     what = f"a transfer of {item.amount} minor units{day} may be for this order{others}"
     return Problem("TRANSFER-UNCLEAR", what, (f"line:{item.line_id}",), (OURS, NOT_OURS))
-
-
-def _method(order: Order) -> str:
-    """What Shopify calls the way of payment the buyer chose."""
-    manual = [item.gateway for item in order.payments if item.manual and item.gateway]
-    return next((name for name in (*manual, *order.gateways) if name), "bank_deposit")
 
 
 def _parts(amount: int, lines: Sequence[Transfer]) -> list[Transfer]:
