@@ -46,13 +46,13 @@ from ladenbuch.workflows import deliver
 from ladenbuch.workflows.composing import Composed
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.dispatch import sweep
-from ladenbuch.workflows.doubting import ask_relays
+from ladenbuch.workflows.doubting import Delivery
 from migrated import migrated
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 _KEY = "k1:" + "A" * 43 + "="
 _POST = "127.0.0.1:9025"
-TICK, ASK_EVERY = 0.5, 15.0
+TICK, SWEEP_EVERY = 0.5, 10.0
 _BRAND = Brand("Seifen & Söhne", "rechnung@example.org")
 PDF = b"%PDF-1.7\n" + b"x" * 2000
 
@@ -125,6 +125,7 @@ class World:
             mailgun = f"mailgun://example.org:simulated-key@{_POST}/mailgun?rate=20"
             urls = [mailgun, f"postmark://server:simulated-key@{_POST}/postmark?rate=20", *urls]
         self.house = self._house(folder, urls, seed)
+        self.delivery = Delivery(self.ctx)
         self.tenants = [f"t{number}" for number in range(5)]
         for tenant in self.tenants:
             self.database.system("operator").run(Store.BOOKS, partial(_add, tenant))
@@ -183,16 +184,15 @@ class World:
     def live(self, until: float, letters: Iterable[tuple[float, int]] = ()) -> None:
         """Let the seconds pass from the start until then; `letters` are to be promised (second, number), by second."""
         coming = iter(letters)
-        waiting, asked = next(coming, None), 0.0
+        waiting, swept = next(coming, None), 0.0
         with written_short():
             while (second := (self.clock.now() - START).total_seconds()) < until:
                 while waiting is not None and waiting[0] <= second:
                     self.promise(waiting[1])
                     waiting = next(coming, None)
-                deliver.deliver_all(self.ctx)
-                if second - asked >= ASK_EVERY:
-                    asked = second
-                    ask_relays(self.ctx)
+                self.delivery()
+                if second - swept >= SWEEP_EVERY:
+                    swept = second
                     sweep(self.ctx)
                 following = self._next_due()
                 soonest = min([until, *([waiting[0]] if waiting else []), *([following] if following else [])])

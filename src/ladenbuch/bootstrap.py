@@ -63,7 +63,6 @@ _SECRET_AGE = timedelta(seconds=5)
 TICKS = {
     "dispatch": 0.25,
     "deliver": 0.5,
-    "doubts": 15.0,
     "digest": 60.0,
     "sweep": 10.0,
     "reap": 2.0,
@@ -740,10 +739,9 @@ class Ladenbuch:
         """What is done every so often, by the names of `TICKS`."""
         from ladenbuch.workflows.checkup import check_all
         from ladenbuch.workflows.clock import ClockWatch
-        from ladenbuch.workflows.deliver import deliver_all
         from ladenbuch.workflows.delivering import watch as watch_delivery
         from ladenbuch.workflows.dispatch import dispatch
-        from ladenbuch.workflows.doubting import ask_relays
+        from ladenbuch.workflows.doubting import Delivery
         from ladenbuch.workflows.event_delivery import deliver_events
         from ladenbuch.workflows.lifecycle import finish_all
         from ladenbuch.workflows.money_back import look_all
@@ -761,8 +759,7 @@ class Ladenbuch:
         reaper = self._reaper = self._reaper_of(engine, role)
         ticks: dict[str, Callable[[], object]] = {
             "dispatch": lambda: dispatch(ctx, engine, settings.workers, settings.tenant_workers),
-            "deliver": lambda: deliver_all(ctx),
-            "doubts": lambda: ask_relays(ctx),
+            "deliver": Delivery(ctx),
             "digest": self._digest,
             "poll": lambda: poll_all(ctx, timedelta(seconds=self._ticks["poll"])),
             "overdue": lambda: remind_all(ctx),

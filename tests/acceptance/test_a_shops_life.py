@@ -94,7 +94,8 @@ class Life:
                 "webhooks": 86400,
                 "silence": 86400,
                 # A year goes by: what looks every minute looks once a day.
-                **dict.fromkeys(("reconcile", "backfill", "clock", "services"), 86400),
+                **dict.fromkeys(("reconcile", "backfill", "clock", "services", "digest", "bank"), 86400),
+                **dict.fromkeys(("payouts", "delivery", "events", "write_back", "overdue"), 86400),
             },
         )
         self.house.work(self.engine)

@@ -21,15 +21,32 @@ from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.domain import letter_policy
 from ladenbuch.errors import LadenbuchError, UsageError
 from ladenbuch.workflows.context import Context
-from ladenbuch.workflows.deliver import keep_copy
+from ladenbuch.workflows.deliver import deliver_all, keep_copy
 
 log = logging.getLogger(__name__)
 
 _BATCH = 20
+#: Between two looks for relays to be asked.
+_LOOK = timedelta(seconds=15)
 #: A relay is asked again after as long as the doubt is old, at least so many seconds; and for no longer than a day.
 _SOONEST, _ASKED_FOR = 30.0, timedelta(days=1)
 #: When it is asked after that: never.
 _NEVER = timedelta(days=36_500)
+
+
+class Delivery:
+    """What is done about letters every so often: send what is due, and now and then ask about those in doubt."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._asked = ctx.clock()
+
+    def __call__(self) -> None:
+        deliver_all(self._ctx)
+        now = self._ctx.clock()
+        if now - self._asked >= _LOOK or now < self._asked:
+            self._asked = now
+            ask_relays(self._ctx)
 
 
 def ask_relays(ctx: Context) -> int:

@@ -79,6 +79,7 @@ class ApiSender:
         self._clock = clock
         limits = httpx2.Timeout(timeout, connect=min(timeout, 5.0), read=final_timeout)
         self._extensions = {"timeout": limits.as_dict()}
+        self._soon = {"timeout": httpx2.Timeout(timeout, connect=min(timeout, 5.0)).as_dict()}
 
     def attempt(self, parcel: Parcel, before_data: Callable[[], None]) -> Outcome:
         """See `Sender`."""
@@ -97,7 +98,7 @@ class ApiSender:
 
     def there(self) -> bool:
         """See `Sender`: any answer but a failure of theirs will do, also that there is nothing at this address."""
-        request = httpx2.Request("GET", f"{self.account.base}/", extensions=self._extensions)
+        request = httpx2.Request("GET", f"{self.account.base}/", extensions=self._soon)
         try:
             return self._ask(request).status < 500
         except httpx2.HTTPError:
@@ -114,7 +115,7 @@ class ApiSender:
             return None
         bare = message_id.strip("<> ")
         request = self._way.search(self.account, reference, bare)
-        request.extensions = {**request.extensions, **self._extensions}
+        request.extensions = {**request.extensions, **self._soon}
         try:
             answer = self._ask(request)
         except httpx2.HTTPError:
