@@ -233,20 +233,19 @@ def of_letters(profile: Profile, tenancy: Tenancy) -> Iterator[Finding]:
             "name a mail relay, or set `letters` to false in the profile",
             "Einen Mailserver nennen oder `letters` im Profil auf false setzen",
         )
-    if not tenancy.sender:
+    sender = profile.letters_from or tenancy.sender
+    if not sender:
         yield Finding(
             "warn" if tenancy.relays_here else "missing",
             "MAIL-SENDER",
             "letters",
-            "letters have no sender of yours: LADENBUCH_MAIL_FROM is empty",
-            "Briefe haben keinen eigenen Absender: LADENBUCH_MAIL_FROM ist leer",
+            "letters have no sender of yours: LADENBUCH_MAIL_FROM and `letters_from` are empty",
+            "Briefe haben keinen eigenen Absender: LADENBUCH_MAIL_FROM und `letters_from` sind leer",
             "name the address buyers may answer to",
             "Die Adresse nennen, an die Käufer antworten können",
         )
     else:
-        yield Finding(
-            "ok", "MAIL-SENDER", "letters", f"letters come from {tenancy.sender}", f"Briefe kommen von {tenancy.sender}"
-        )
+        yield Finding("ok", "MAIL-SENDER", "letters", f"letters come from {sender}", f"Briefe kommen von {sender}")
     if not profile.shop_name.strip():
         yield Finding(
             "warn",

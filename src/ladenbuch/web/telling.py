@@ -35,6 +35,10 @@ _BUNDLE = timedelta(minutes=2)
 Row = Any
 
 
+#: Letters with a name of their own in the story.
+_LETTERS = frozenset({"correction", "cancellation", "payment", "refund", "reminder"})
+
+
 @dataclass(frozen=True)
 class Life:
     """The rows about one order. `order` is None while it was never settled, `mark` when nobody ever asked for it."""
@@ -211,6 +215,8 @@ class _Teller:
 
     def _mailed(self) -> Iterable[Entry]:
         for row in self._life.letters:
+            if row.kind == "copy":
+                continue  # the archive's is no news about the order
             detail = {}
             if row.state in ("accepted", "delivered"):
                 detail = {self._t("tell.relay"): row.relay or "", self._t("tell.reply"): row.reply or ""}
@@ -222,7 +228,7 @@ class _Teller:
                 for what in ("arrived", "send"):
                     detail[self._t(f"tell.letter.{what}")] = f"ladenbuch letters {what} {shlex.quote(row.key)}"
             shown = {label: value for label, value in detail.items() if value}
-            what = self._t(f"tell.letter.{'correction' if row.kind == 'correction' else 'invoice'}")
+            what = self._t(f"tell.letter.{row.kind if row.kind in _LETTERS else 'invoice'}")
             yield Entry(from_micros(row.changed_at), "mailed", self._t(f"tell.letter.{row.state}", what=what), shown)
 
     # -- the proof, and what is open -----------------------------------------------------------------------------

@@ -614,6 +614,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "tell.reply": ("Antwort", "Reply"),
     "tell.why": ("Grund", "Reason"),
     "tell.letter.invoice": ("der Rechnung", "the invoice"),
+    "tell.letter.cancellation": ("der Stornorechnung", "the cancellation"),
+    "tell.letter.payment": ("dem Dank für die Zahlung", "thanks for the payment"),
+    "tell.letter.refund": ("der Nachricht über die Erstattung", "the note on the refund"),
+    "tell.letter.reminder": ("der Zahlungserinnerung", "the payment reminder"),
     "tell.letter.correction": ("der Rechnungskorrektur", "the credit note"),
     "tell.credited": (
         "{gross} gingen an den Käufer zurück: Die Steuer mindert sich um ihren Anteil, zu den Sätzen der Rechnung.",

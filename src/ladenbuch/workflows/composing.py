@@ -145,6 +145,8 @@ def _of_reminder(ctx: Context, letter: outbox.Letter, payload: Mapping[str, Any]
         return _Ready(_of_order(letter, payload, due=due, **late))
     _, document = _known(ctx, letter, payload["document"])
     pdf = ctx.sevdesk(letter.tenant).invoice_pdf(document.sevdesk_id or "")
+    if payload.get("due"):
+        late["due"] = _day(payload["due"])
     said = _said(letter, payload, document, **late)
     return _Ready(said, (Attached(file_name(document.number or ""), pdf.content),))
 

@@ -225,7 +225,7 @@ _DECISIONS = sa.select(books.resolutions.c.choice).where(
 
 def _letter(ctx: Context, tenant: str, letter: outbox.Letter) -> dict[str, Any]:
     try:
-        to = json.loads(ctx.vault.open(tenant, "letter", letter.id, letter.sealed_payload))["to"]
+        to = json.loads(ctx.vault.open(tenant, "letter", letter.id, letter.sealed_payload)).get("to")
     except Rejected as refusal:
         if refusal.code != "VAULT-FORGOTTEN":
             raise
