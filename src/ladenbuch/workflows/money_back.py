@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 
 from ladenbuch import books, inbox, money_back, tenants
 from ladenbuch.bucket import Priority, working_as
@@ -115,24 +115,23 @@ def look(ctx: Context, tenant: str, *, deep: bool = False) -> int:
     door, now = ctx.door(tenant), ctx.clock()
     cursor = _Cursor.read(door.read(Store.INBOX, lambda tx: inbox.cursor(tx, tenant, _CURSOR)))
 
-    def read(tx: Transaction) -> tuple[list[Profile], list[Waiting], datetime | None, bool]:
-        since = (now - _DEEP).date()
-        waits, newest = money_back.waiting(tx, tenant), money_back.newest_wait(tx, tenant)
-        return profiles_in(tx, tenant), waits, newest, bool(money_back.unmatched(tx, tenant, since))
+    def read(tx: Transaction) -> tuple[list[Profile], list[Waiting], bool]:
+        waits, newest = money_back.waiting(tx, tenant, owing=True), money_back.newest_wait(tx, tenant)
+        began = newest is not None and cursor.deep_at is not None and newest > cursor.deep_at
+        anew = began and _past(cursor.deep_at, _ANEW, now)
+        return profiles_in(tx, tenant), waits, anew and bool(money_back.unmatched(tx, tenant, (now - _DEEP).date()))
 
-    profiles, waits, newest, nobodys = door.read(Store.BOOKS, read)
-    profile = profile_at(profiles, now)
-    owing = any(one.owed > 0 for one in waits)
-    if not (waits and profile.money_back):
-        return 0
-    if not deep and not owing and cursor.looked_at is not None and now - cursor.looked_at < _NONE_WAITS:
+    profiles, waits, anew = door.read(Store.BOOKS, read)
+    if not profile_at(profiles, now).money_back or not (waits or deep or cursor.looked_at):
+        return 0  # nothing ever waited for a transfer
+    if not deep and not waits and cursor.looked_at is not None and now - cursor.looked_at < _NONE_WAITS:
         return 0
     walk = _Look(ctx, tenant, profiles, waits, cursor, now)
-    anew = nobodys and newest is not None and cursor.deep_at is not None and newest > cursor.deep_at
-    walk.accounts(anew=deep, deep=deep or (anew and _past(cursor.deep_at, _ANEW, now)))
+    walk.accounts(anew=deep, deep=deep or anew)
     walk.documents()
     door.run(Store.INBOX, lambda tx: inbox.set_cursor(tx, tenant, _CURSOR, walk.cursor.written()))
-    door.run(Store.BOOKS, lambda tx: money_back.prune(tx, tenant, now - _KEPT))
+    if walk.cursor.deep_at == now:
+        door.run(Store.BOOKS, lambda tx: money_back.prune(tx, tenant, now - _KEPT))
     return _want(ctx, tenant)
 
 
@@ -175,8 +174,13 @@ class _Look:
         self.profile = profile_at(profiles, now)
         self.today = self.profile.local_date(now)
         self.waits = list(waits)
-        self.desk = Desk(_awaited(one) for one in waits)
         self.shared = _shared(ctx, tenant)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The orders that wait, and those that did: read when there is something to hold against them."""
+        self.waits = self.door.read(Store.BOOKS, lambda tx: money_back.waiting(tx, self.tenant))
+        return Desk(_awaited(one) for one in self.waits)
 
     def accounts(self, *, anew: bool, deep: bool) -> None:
         """Every bank account that is not ours: what was entered lately, or all of two months."""
