@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from acceptance.diary import diary
 from acceptance.test_situations_of_transfers import SOAP, comes, minutes, shop_says, told, vorkasse
+from ladenbuch import tenants
+from ladenbuch.db import Store
 from ladenbuch.simulators.http import SimRequest, SimResponse
 from ladenbuch.simulators.sevdesk.banking import book
 
@@ -48,3 +50,18 @@ def test_4_2_the_rest_of_an_order_paid_by_card_comes_by_transfer_and_is_not_take
             "26.02.2027 shopify_payments +5.00 on RE-1001",
             "28.02.2027 Bank +6.90 on RE-1001",
         ]
+
+
+def test_p2_after_a_backup_was_put_back_nobody_is_reminded_of_what_may_have_been_reminded_of() -> None:
+    """The reminder of day 7 went out, and a backup of day 6 is put back: whether it did, nobody knows any more. Rather
+    none than two; the next level comes in its time."""
+    with diary("2027-03-01 10:00", reminders={"invoice": [7, 14]}) as day:
+        vorkasse(day).tell_shipment()
+        day.at("2027-03-08 08:30")
+        now = day.clock.now()
+        day.house.database.system("operator").run(Store.BOOKS, lambda tx: tenants.restored(tx, "s1", now))
+        day.at("2027-03-08 12:00")
+        before = len(day.letters())
+        assert len([one for one in day.mail.messages if "Zahlungserinnerung" in str(one.message["Subject"])]) == 0
+        day.at("2027-03-16 12:00")
+        assert len(day.letters()) == before + 1

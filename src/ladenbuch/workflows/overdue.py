@@ -11,7 +11,7 @@ import json
 import logging
 import zlib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from ladenbuch import audit, books, inbox, money_back, reminders, tenants
 from ladenbuch.db import Store, Transaction
@@ -133,12 +133,21 @@ def _promise(ctx: Context, tenant: str, one: Reminding) -> int:
         line = Reminded(waits.order_id, due.level, day, due.days_overdue, waits.owed)
         if not profile.letters or not reminders.remind(tx, tenant, line, now):
             return 0
-        if not lettering.promise(ctx, tx, tenant, "reminder", key, order_id=waits.order_id, payload=payload):
+        since = _fell_due(profile, waits, due)
+        order_id = waits.order_id
+        if not lettering.promise(ctx, tx, tenant, "reminder", key, order_id=order_id, payload=payload, since=since):
             return 0
         audit.append(tx, tenant, now, actor="overdue", event="reminded", subject=waits.order_id, sentence=said)
         return 1
 
     return ctx.door(tenant).run(Store.BOOKS, write)
+
+
+def _fell_due(profile: Profile, waits: Waiting, due: Due) -> datetime:
+    """Since when this level was to be reminded of: after a backup was put back, an earlier one may have gone out."""
+    steps = profile.reminders.prepayment if waits.document_key is None else profile.reminders.invoice
+    assert waits.due is not None
+    return profile.start_of(waits.due + timedelta(days=steps[due.level - 1]))
 
 
 def _today(ctx: Context, tenant: str) -> tuple[date, Profile]:
