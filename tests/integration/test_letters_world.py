@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from ladenbuch import audit
+from ladenbuch import audit, tenants
 from ladenbuch.cli import letters as commands
 from ladenbuch.cli.groups import letters as command_line
 from ladenbuch.db import Store
@@ -78,6 +78,19 @@ def test_s67_while_every_relay_rests_no_letter_gets_older(world: Callable[..., W
     assert sum(rows[key].attempts for key in keys) <= 14, "two who found out, and one for each look whether it is back"
     there.live(300)
     assert len(there.taken) == 6 and {row.state for row in there.letters().values()} == {"accepted"}
+
+
+def test_s67_the_letter_of_a_stopped_shop_keeps_no_relay_from_being_tried(world: Callable[..., World]) -> None:
+    there = world("smtp", CALM)
+    for server in there.smtp:
+        server.down = lambda now: (now - START).total_seconds() < 100
+    stopped = there.promise(5)  # the first in line of the first tenant
+    others = [there.promise(number) for number in (1, 2, 3)]
+    there.live(5)
+    there.database.tenant("t0").run(Store.BOOKS, lambda tx: tenants.stop(tx, "t0", "stocktaking", START))
+    there.live(400)
+    assert {there.letters()[key].state for key in others} == {"accepted"}
+    assert there.letters()[stopped].state == "promised"
 
 
 def test_s67_a_digest_is_rather_sent_twice_than_not_at_all(world: Callable[..., World]) -> None:

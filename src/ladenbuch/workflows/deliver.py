@@ -55,8 +55,18 @@ def _with_room(ctx: Context, letters: list[outbox.Letter]) -> list[outbox.Letter
     room = ctx.relays.room(_BATCH) if letters else 0
     if room >= len(letters):
         return letters
-    ours = [letter for letter in letters if not _by_sevdesk(ctx, letter.tenant)]
-    return [letter for letter in letters if letter not in ours[room:]]
+    chosen: list[outbox.Letter] = []
+    for letter in letters:
+        if _by_sevdesk(ctx, letter.tenant):
+            chosen.append(letter)
+        elif room > 0 and not _stopped(ctx, letter.tenant):
+            chosen.append(letter)
+            room -= 1
+    return chosen
+
+
+def _stopped(ctx: Context, tenant: str) -> bool:
+    return ctx.door(tenant).read(Store.BOOKS, lambda tx: tenants.stopped(tx, tenant)) is not None
 
 
 def _by_sevdesk(ctx: Context, tenant: str) -> bool:
