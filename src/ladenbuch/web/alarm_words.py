@@ -91,8 +91,8 @@ ALARMS: Mapping[str, Words] = {
         "Look why (ladenbuch dead-letters list), mend the cause, and redrive them or drop them with a reason.",
     ),
     "LETTERS-LOST": Words(
-        "Von {judged} Briefen der letzten 30 Tage kamen {arrived} an: {rate} %, ohne ungültige Adressen {valid} %.",
-        "{arrived} of {judged} letters of the last 30 days arrived: {rate} %, without invalid addresses {valid} %.",
+        "Von {judged} Briefen in 30 Tagen kamen {arrived} an: {rate}\u00a0%, ohne ungültige Adressen {valid}\u00a0%.",
+        "{arrived} of {judged} letters of 30 days arrived: {rate}\u00a0%, without invalid addresses {valid}\u00a0%.",
         "Auf der Seite Zustellung nachsehen, woran es liegt; ladenbuch doctor prüft SPF, DKIM und DMARC des Absenders.",
         "The page Delivery says why; ladenbuch doctor looks at SPF, DKIM and DMARC of the sender.",
     ),

@@ -29,7 +29,7 @@ def tenths(language: Language, value: float) -> str:
 
 def percent(language: Language, share: Decimal) -> str:
     """A share (0 to 1) with two decimals."""
-    return str(format_percent(share, format="0.00 %" if language == "de" else "0.00%", locale=_REGION[language]))
+    return str(format_percent(share, format="0.00\u00a0%" if language == "de" else "0.00%", locale=_REGION[language]))
 
 
 def money(language: Language, minor: int, currency: str = "EUR") -> str:

@@ -74,6 +74,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "delivery.rate": ("Angekommen, von allen versprochenen", "Arrived, of all promised"),
     "delivery.valid": ("Angekommen, ohne ungültige Adressen", "Arrived, without invalid addresses"),
+    "delivery.detail": ("Im Einzelnen", "In detail"),
     "delivery.delivered": ("Zugestellt", "Delivered"),
     "delivery.presumed": ("Angenommen und nicht zurückgekommen", "Accepted and not sent back"),
     "delivery.complained": ("Zugestellt und als Spam gemeldet", "Delivered and reported as spam"),
