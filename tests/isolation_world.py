@@ -200,7 +200,7 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     for number in range(5 + more):
         audit.append(tx, tenant, NOW, actor="a", event="e", subject=f"s{number % 2}", sentence=mark)
     then = NOW - timedelta(minutes=9)
-    for number in range(5):
+    for number in range(6):
         sealed = vault.seal(tenant, "letter", f"mail:{number}", json.dumps({"to": mark}).encode(), order)
         outbox.promise(
             tx, tenant, key=f"mail:{number}", kind="invoice", order_id=order, document_id=None, sealed_payload=sealed,
@@ -209,6 +209,8 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     for number, run in ((1, RUN), (2, RUN), (3, "y:run")):
         outbox.claim(tx, tenant, f"mail:{number}", run, then, run[0])
     outbox.sending(tx, tenant, "mail:2", RUN, then, recipient="r1")
+    outbox.claim(tx, tenant, "mail:5", RUN, then, "x")
+    outbox.suppressed(tx, tenant, "mail:5", RUN, then, recipient="r1", why="invalid", reason=mark)
     suppressions.add(tx, tenant, "r1", "invalid", NOW, actor="feedback", letter="mail:2", note=mark)
     suppressions.add(tx, tenant, "r2", "complaint" if tenant == A else "soft", NOW, actor="feedback")
     outbox.sending(tx, tenant, "mail:3", "y:run", then)
