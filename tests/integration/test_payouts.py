@@ -15,11 +15,11 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from house import PROFILE, SHOP, TENANT, House, home, lost, person, refused
-from ladenbuch import alarms, payouts
+from ladenbuch import alarms, payouts, tenants
 from ladenbuch.cli import paying_out
 from ladenbuch.db import Store
 from ladenbuch.domain.clearing import DayBalance
-from ladenbuch.errors import LadenbuchError, UsageError
+from ladenbuch.errors import LadenbuchError, Retryable, UsageError
 from ladenbuch.simulators.lives.corrections import chargeback, refund_full, refund_partial
 from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.simulators.lives.stage import bought, paid_now, parcel, pick
@@ -121,7 +121,7 @@ def test_b14_a_payout_becomes_lines_and_a_paid_fee_voucher(house: House) -> None
 
 
 def test_b14_every_day_equal_or_named_through_refunds_disputes_reserve_and_payouts_that_fail(house: House) -> None:
-    """Two weeks: sevdesk's balance is Shopify's own truth plus what is named, every single day."""
+    """Twelve days: sevdesk's balance is Shopify's own truth plus what is named, every single day."""
     payments = house.shopify.payments(SHOP)
     payments.set_terms(reserve_percent=10, reserve_days=5)
     payments.fates += ["bounced", "failed", "canceled"]
@@ -131,12 +131,12 @@ def test_b14_every_day_equal_or_named_through_refunds_disputes_reserve_and_payou
     scripts.append(lambda order: chargeback(order, ends="LOST"))
     seen: list[DayBalance] = []
     number = 2000
-    for _ in range(16):
+    for _ in range(12):
         days_later(house, 1)
         if rng.random() < 0.55:
             number += 1
             house.lived(at_home(rng.choice(scripts)), number)
-        if len(seen) == 8:
+        if len(seen) == 6:
             house.shopify.adjust(SHOP, -990, type="SHIPPING_LABEL", reason="label")
         made = looked(house)
         today = made.days[-1]
@@ -352,6 +352,24 @@ def test_b14_without_the_scope_nothing_happens_and_nobody_is_alarmed(tmp_path: P
     assert turn is not None and turn.code == "SHOPIFY-SCOPE"
     assert house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT)) == []
     house.close()
+
+
+def test_b14_after_two_months_of_a_stop_every_line_is_written_still(house: House) -> None:
+    """R8: late facts are handled as of now, with their own days; nothing is too old to be written."""
+    house.lived(at_home(lambda order: chargeback(order, ends="LOST")))
+    now = house.clock.now()
+    house.database.system("operator").run(Store.BOOKS, lambda tx: tenants.stop(tx, TENANT, "holidays", now))
+    with pytest.raises(Retryable, match="STOPPED"):
+        looked(house)
+    for _ in range(3):
+        days_later(house, 25)
+        with suppress(Retryable):
+            looked(house)
+    assert lines(house, "SHPDSP") == lines(house, "SHPPO") == []
+    house.go()
+    made = looked(house)
+    assert {key.split()[0] for key, _ in lines(house)} >= {"SHPTX", "SHPDSP", "SHPFEE", "SHPPO"}
+    assert made.days[-1].status == "EQUAL" and made.days[-1].clearing == truth(house, made.days[-1].day)
 
 
 def test_b14_a_refusal_of_sevdesk_stops_no_other_step(house: House) -> None:

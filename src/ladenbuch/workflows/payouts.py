@@ -134,11 +134,12 @@ def look(ctx: Context, tenant: str, gateway: str = SHOPIFY, days: Sequence[date]
     if gateway == SHOPIFY:
         with working_as(Priority.BACKFILL):
             read_balance(ctx, tenant, terms)
-    written, problems = carry_out(ctx, tenant, terms)
     today = terms.day_of(ctx.clock())
+    before = ctx.door(tenant).read(Store.BOOKS, lambda tx: payouts.kept_days(tx, tenant, gateway, 1))
+    first = not before or before[0].day < today  # of this day: nothing is too old to be looked at once a day
+    written, problems = carry_out(ctx, tenant, terms, all_of_it=first)
     start = terms.day_of(terms.start)
     wanted = [today - timedelta(days=back) for back in range(_DAYS)] if days is None else days
-    before = ctx.door(tenant).read(Store.BOOKS, lambda tx: payouts.kept_days(tx, tenant, gateway, 1))
     made = compare_days(ctx, tenant, terms, [day for day in sorted(wanted) if start <= day <= today])
     last = made[-1] if made else None
     _tell(ctx, tenant, gateway, problems, last, twice=_still(before, last))
@@ -231,7 +232,7 @@ def _settled_before(payout: Payout, terms: Terms) -> bool:
 # -- writing ------------------------------------------------------------------------------------------------------
 
 
-def what_follows(ctx: Context, tenant: str, terms: Terms, *, all_of_it: bool = False) -> Due:
+def what_follows(ctx: Context, tenant: str, terms: Terms, *, all_of_it: bool) -> Due:
     """The lines and vouchers there should be, of what is not settled yet (or of everything)."""
     since = None if all_of_it else ctx.clock() - _UNSETTLED
 
@@ -239,18 +240,18 @@ def what_follows(ctx: Context, tenant: str, terms: Terms, *, all_of_it: bool = F
         known = payouts.known_payouts(tx, tenant, terms.gateway)
         if since is not None:
             known = [item for item in known if item.paid_on is None or item.payout.issued_at >= since]
-        ids = [item.id for item in known]
+        ids = [] if since is None else [item.id for item in known]
         return known, payouts.known_movements(tx, tenant, terms.gateway, since=since, of=ids)
 
     return due(terms, *ctx.door(tenant).read(Store.BOOKS, read))
 
 
-def carry_out(ctx: Context, tenant: str, terms: Terms) -> tuple[int, list[Problem]]:
+def carry_out(ctx: Context, tenant: str, terms: Terms, *, all_of_it: bool = True) -> tuple[int, list[Problem]]:
     """Write what should stand in sevdesk and does not; how much that was, and what keeps the rest.
 
     What one step cannot do stops no other; Retryable stops the look, which comes again.
     """
-    wanted = what_follows(ctx, tenant, terms)
+    wanted = what_follows(ctx, tenant, terms, all_of_it=all_of_it)
     problems = list(wanted.problems)
     if ctx.profiles(tenant)[0].draft_only:
         problems.append(Problem("DRAFT-ONLY", "the tenant writes drafts only: no line of a payout is written", (), ()))
