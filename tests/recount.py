@@ -64,12 +64,12 @@ def claim_of(order: Node) -> int:
 
 
 def cards_of(order: Node) -> int:
-    """Cards an order sold and did not take back; none before it was paid."""
-    sales = [sale for entry in order["agreements"] for sale in entry["sales"] if sale["lineType"] == "GIFT_CARD"]
-    sold = sum(max(0, cents_of(sale["totalAmount"])) for sale in sales)
+    """Cards an order sold and did not take back, in cents; none before everything it sold was paid."""
+    sales = [sale for entry in order["agreements"] for sale in entry["sales"]]
+    wanted = sum(max(0, cents_of(sale["totalAmount"])) for sale in sales)
     came = sum(move.cents for move in moves_of(order) if move.cents > 0)
-    wanted = sum(max(0, cents_of(sale["totalAmount"])) for entry in order["agreements"] for sale in entry["sales"])
-    return sum(cents_of(sale["totalAmount"]) for sale in sales) if sold and came >= min(wanted, came or 1) else 0
+    cards = [cents_of(sale["totalAmount"]) for sale in sales if sale["lineType"] == "GIFT_CARD"]
+    return sum(cards) if came >= wanted else 0
 
 
 def _amount(money: Node) -> int:
