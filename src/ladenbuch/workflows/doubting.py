@@ -30,6 +30,8 @@ _BATCH = 20
 _LOOK = timedelta(seconds=15)
 #: A relay is asked again after as long as the doubt is old, at least so many seconds; and for no longer than a day.
 _SOONEST, _ASKED_FOR = 30.0, timedelta(days=1)
+#: When a stopped shop's letters are looked at again: meanwhile others' have their turn.
+_STOPPED = timedelta(minutes=10)
 #: When it is asked after that: never.
 _NEVER = timedelta(days=36_500)
 
@@ -69,6 +71,7 @@ def _asked(ctx: Context, letter: outbox.Letter) -> bool:
     """Whether the doubt about a letter is over."""
     tenant, door, now = letter.tenant, ctx.door(letter.tenant), ctx.clock()
     if door.read(Store.BOOKS, lambda tx: tenants.stopped(tx, tenant)) is not None:
+        door.run(Store.BOOKS, lambda tx: outbox.ask_later(tx, tenant, letter.id, now + _STOPPED))
         return False
     if letter_policy.unsure(letter.kind) == "again":
         door.run(Store.BOOKS, lambda tx: outbox.send_after_all(tx, tenant, letter.id, now, now))
