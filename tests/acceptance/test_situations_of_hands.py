@@ -164,8 +164,9 @@ def test_5_32_marking_an_order_paid_ourselves_brings_our_own_webhook_and_no_clea
         assert day.documents() == [
             "RE-1001 invoice 08.03.2027, supply 08.03.2027, VAT 03/2027, rule 1: 11.90 @ 19 %; open"
         ]
-        assert day.money() == ["08.03.2027 Bank +11.90 unlinked"]
         assert day.letters() == ["RE-1001.pdf to erika@example.org"]
+        day.at("2027-03-08 08:00")
+        assert day.money() == ["08.03.2027 Bank +11.90 on RE-1001"]
         assert day.asked() == []
 
 
