@@ -304,6 +304,13 @@ def _of_events(tx: Transaction, tenant: str, order: str, mark: str, then: dateti
     events.failed(tx, tenant, "rcv2", then, lambda failures: timedelta(minutes=failures))
     events.switch_off(tx, tenant, "rcv3", then, mark)
     events.add(tx, tenant, "rcv4", mark, (), then)  # it missed what was told before
+    events.tell(tx, tenant, "evt4", "payment.booked", "", then, lambda at: mark)
+    if tenant == A:  # nobody waits for it any more; of the other one somebody does, and nothing was missed
+        for id in ("rcv1", "rcv4"):
+            held = events.claim(tx, tenant, id, "evt4", RUN, then, then + timedelta(minutes=1))
+            assert held is not None and events.delivered(tx, held, RUN, then, 200)
+    else:
+        events.replay(tx, tenant, events.endpoint(tx, tenant, "rcv4"), "evt0", then)
     for one in (order, OPEN, HELD):
         write_backs.want(tx, tenant, one, then)
     run = write_backs.claim(tx, tenant, OPEN, RUN, then, then + timedelta(minutes=1))
