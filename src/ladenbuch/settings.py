@@ -191,7 +191,9 @@ class Settings(BaseSettings):
     )
     mail_from: str | None = Field(None, description="Sender of the letters, for instance 'Shop <shop@example.org>'.")
     alerts_to: str | None = Field(
-        None, description="Whom the operator's digest of alarms goes to; without it there is none."
+        None,
+        pattern=r"^[^\s<>@,;]+@[^\s<>@,;]+\.[^\s<>@,;]{2,}$",
+        description="Whom the operator's digest of alarms goes to; without it there is none.",
     )
     alerts_language: Literal["de", "en"] = Field("de", description="The language of that digest.")
     retention_years: int = Field(

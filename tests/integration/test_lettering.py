@@ -15,7 +15,7 @@ from house import TENANT, House
 from integration.conftest import SELLER
 from ladenbuch import outbox, privacy
 from ladenbuch.db import Store
-from ladenbuch.errors import Ambiguous
+from ladenbuch.errors import Ambiguous, Rejected
 from ladenbuch.mail.transport import Accepted
 from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.workflows import deliver, lettering
@@ -203,6 +203,22 @@ def test_the_archive_gets_its_own_copy_of_what_a_relay_took(post: Callable[..., 
     assert "Der Brief ging an buyer.1001@example.org" in shop.words() and "archiv" not in shop.words(0)
     assert shop.files(1) == shop.files(0) == ["RE-1001.pdf"]
     assert [letter.kind for letter in shop.letters()] == ["invoice", "copy"]
+
+
+def test_a_copy_that_cannot_be_written_never_makes_the_letter_go_out_again(
+    post: Callable[..., Post], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgotten(*args: Any, **kwargs: Any) -> bool:
+        raise Rejected("VAULT-FORGOTTEN")
+
+    shop = post(letters_bcc="archiv@teeladen.example")
+    monkeypatch.setattr(lettering, "profiles_in", forgotten)
+    shop.lived(shipped_unpaid)
+    for _ in range(3):
+        shop.house.clock.advance(86_400)
+        shop.deliver()
+    assert [to for to, _ in shop.taken] == ["buyer.1001@example.org"]
+    assert [letter.state for letter in shop.letters()] == ["accepted"]
 
 
 def test_5_15_a_forgotten_buyer_gets_no_letter(post: Callable[..., Post]) -> None:

@@ -16,6 +16,7 @@ a payload says depends on the kind (composing reads it; amounts in minor units, 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -23,9 +24,12 @@ from typing import Any
 from ladenbuch import outbox, privacy, tenants
 from ladenbuch.db import Transaction
 from ladenbuch.domain.profile import profile_at
+from ladenbuch.errors import LadenbuchError
 from ladenbuch.mail.letters import LETTER_KINDS, LetterKind
 from ladenbuch.vault import Sealed
 from ladenbuch.workflows.context import Context, profiles_in
+
+log = logging.getLogger(__name__)
 
 #: Letters to buyers, of which an archive keeps a copy.
 _COPIED: frozenset[str] = frozenset(LETTER_KINDS) - {"digest", "copy"}
@@ -71,22 +75,29 @@ def copied(ctx: Context, tx: Transaction, letter: outbox.Letter) -> bool:
     """Promise the archive its copy of a letter that was just accepted, in the transaction that says so.
 
     False where the profile names no archive, or the letter is none to a buyer. The archive holds what really left, and
-    no buyer waits for it.
+    no buyer waits for it. Whatever keeps the copy from being written (its buyer was forgotten meanwhile) is logged:
+    that the letter was accepted must be recorded all the same, else it would go out again.
     """
     if letter.kind not in _COPIED:
         return False
-    archive = profile_at(profiles_in(tx, letter.tenant), ctx.clock()).letters_bcc
-    if not archive:
+    try:
+        archive = profile_at(profiles_in(tx, letter.tenant), ctx.clock()).letters_bcc
+        if not archive:
+            return False
+        payload = json.loads(ctx.vault.open(letter.tenant, "letter", letter.id, letter.sealed_payload))
+        said = {"to": archive, "of": letter.id, "kind": letter.kind, "payload": payload}
+        return promise(
+            ctx,
+            tx,
+            letter.tenant,
+            "copy",
+            f"{letter.id}:copy",
+            order_id=letter.order_id,
+            document_id=letter.document_id,
+            payload=said,
+        )
+    except LadenbuchError as error:
+        if error.code.startswith("DB-"):
+            raise  # nothing of this transaction is written: it is tried again whole
+        log.warning("no copy for the archive", extra={"code": error.code})
         return False
-    payload = json.loads(ctx.vault.open(letter.tenant, "letter", letter.id, letter.sealed_payload))
-    said = {"to": archive, "of": letter.id, "kind": letter.kind, "payload": payload}
-    return promise(
-        ctx,
-        tx,
-        letter.tenant,
-        "copy",
-        f"{letter.id}:copy",
-        order_id=letter.order_id,
-        document_id=letter.document_id,
-        payload=said,
-    )

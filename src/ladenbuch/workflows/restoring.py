@@ -196,7 +196,11 @@ def _bring_on(ctx: Context, owner: tenants.Tenant, found: Lost, now: datetime) -
         of = "was lost" if copied is None else f"was put back from the backup of {copied.isoformat()}"
         sentence = f"The chain goes on from a restore: the {what} {of}; {len(held)} letters are held."
         audit.append(tx, tenant, now, actor="operator", event="restored", subject=tenant, sentence=sentence)
-        return {*held.values(), *books.unconfirmed(tx, tenant), *books.unfinished(tx, tenant)}
+        return {
+            *(order for order in held.values() if order),
+            *books.unconfirmed(tx, tenant),
+            *books.unfinished(tx, tenant),
+        }
 
     wanted = door.run(Store.BOOKS, write)
     if found.books is not None:
