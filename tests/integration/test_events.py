@@ -178,6 +178,35 @@ def test_s112_a_question_to_a_person_is_told_by_its_code_alone(room: Room) -> No
     assert len(tool.got) == 1 and set(tool.got[0][2]["data"]) == {"shop", "order", "code"}
 
 
+def test_s112_money_that_a_person_booked_is_told_once(tmp_path: Path) -> None:
+    house = House(tmp_path, NOW, {"gateways": {"bank_deposit": "bank"}, "oss_from": "2026-01-01"}, receivers=Tool)
+    ctx, tool = house.ladenbuch.context, house.receivers
+    assert isinstance(tool, Tool)
+    named(ctx, "payment.booked")
+
+    def sent_first(order: ShopOrder) -> None:
+        order.billing = order.delivery = {**address(order.rng), "firstName": "Erika", "lastName": "Muster"}
+        order.add(MUG, 2)
+        order.place()
+        order.pay("bank_deposit", status="PENDING")
+        order.ship()
+        order.emit("orders/create", "orders/fulfilled")
+
+    order = house.lived(sent_first)
+    ((_, number),) = house.ledger(order)
+    invoice = house.invoices()[0]
+    bank = next(row["id"] for row in house.state("accounts") if row["name"] == "Bank")
+    for _ in range(2):
+        house.person({"do": "book", "id": invoice["id"], "account": bank, "amount": "10.00"})
+        for _ in range(2):
+            house.clock.advance(3600)
+            house.settle(order)
+    said = [body["data"]["booking"] for _, _, body in tool.got]
+    assert said == [{"transaction": None, "amount": words.money(1000, "EUR"), "document": number}] * 2
+    assert len({id for id, _, _ in tool.got}) == 2
+    house.close()
+
+
 def test_s112_an_event_is_there_exactly_if_its_fact_is(room: Room) -> None:
     """Written in the transaction of the fact: rolled back with it, and no second one with its key."""
     _, ctx, _ = room

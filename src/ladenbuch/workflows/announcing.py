@@ -12,7 +12,7 @@ from typing import Any
 from ladenbuch import events, privacy, tenants, write_backs
 from ladenbuch.db import Transaction
 from ladenbuch.domain.books import Booked, PostedDocument
-from ladenbuch.domain.event_words import about_booking, about_document, about_order, body_of, webhook_id
+from ladenbuch.domain.event_words import about_booking, about_document, about_order, body_of, money, webhook_id
 from ladenbuch.domain.profile import profile_at
 from ladenbuch.workflows.context import profiles_in
 from ladenbuch.workflows.run import Run
@@ -45,6 +45,12 @@ def booked(tx: Transaction, run: Run, booking: Booked, document: PostedDocument)
     kind = "payment.booked" if booking.amount > 0 else "refund.booked"
     _tell(tx, run, kind, booking.key, _name(document), {"booking": about_booking(booking, document)})
     _want(tx, run)
+
+
+def paid_by_others(tx: Transaction, run: Run, document: PostedDocument, amount: int, whole: int) -> None:
+    """A person or sevdesk itself linked money to an invoice: `amount` more than before, `whole` in all."""
+    said = {"transaction": None, "amount": money(amount, document.draft.currency), "document": document.number}
+    _tell(tx, run, "payment.booked", f"{document.key}:others:{whole}", _name(document), {"booking": said})
 
 
 def asked(tx: Transaction, run: Run, name: str, code: str, facts_hash: str) -> None:

@@ -73,10 +73,21 @@ def look(run: Run, known: Books, wanted: Collection[str], *, refund_due: bool) -
             run.say(tx, "by-hand", f"{hand.document_key} in sevdesk: number {hand.number}, dated {hand.content}.")
         for hand in set(seen) - before:
             run.say(tx, "by-hand", f"{hand.document_key} in sevdesk: {hand.kind} {hand.number or ''}".rstrip() + ".")
-        announcing.changed_by_hand(tx, run)
+        _announce(tx, run, known, set(seen) - before, before)
 
     run.write(record)
     return True
+
+
+def _announce(tx: Transaction, run: Run, known: Books, fresh: set[Hand], before: set[Hand]) -> None:
+    """Other tools hear of money that others linked to an invoice; the shop may show the invoice otherwise now."""
+    paid = {hand.document_key: hand.amount for hand in before if hand.kind == "paid"}
+    for hand in sorted((one for one in fresh if one.kind == "paid"), key=lambda one: one.document_key):
+        document = next(item for item in known.documents if item.key == hand.document_key)
+        more = hand.amount - paid.get(hand.document_key, 0)
+        if document.kind != "credit_note" and document.number is not None and more > 0:
+            announcing.paid_by_others(tx, run, document, more, hand.amount)
+    announcing.changed_by_hand(tx, run)
 
 
 def _busy(run: Run, document: PostedDocument, known: Books, wanted: Collection[str]) -> bool:
