@@ -30,6 +30,7 @@ from typing import Any
 from house import SHOP, TENANT, House
 from ladenbuch import tenants
 from ladenbuch.db import Store
+from ladenbuch.errors import Retryable
 from ladenbuch.simulators.lives import Life
 from ladenbuch.simulators.lives.corrections import CORRECTIONS
 from ladenbuch.simulators.lives.d2c import OWN
@@ -166,7 +167,7 @@ class Months:
 
     def _look_at_the_bank(self) -> None:
         """The tick that matches transfers; what it links is no work of the bookkeeper any more."""
-        look(self.house.ladenbuch.context, TENANT)
+        self._patiently(lambda: look(self.house.ladenbuch.context, TENANT))
         self.house.settle_due()
         left = [entry for entry in self._lines if not self.house.sevdesk.world.transactions[entry[0]].documents]
         self.figures["transfers linked by the connector"] += len(self._lines) - len(left)
@@ -251,7 +252,7 @@ class Months:
     def _shopify_pays(self) -> None:
         """The tick of payouts; what reached the bank shows there."""
         self.house.shopify.advance(self.house.clock.now())
-        made = look_at_payouts(self.house.ladenbuch.context, TENANT)
+        made = self._patiently(lambda: look_at_payouts(self.house.ladenbuch.context, TENANT))
         asked = {item.code for item in made.problems}
         self.figures["evenings with a fee given back, asked about"] += "FEE-CREDIT" in asked
         now = self.house.clock.now()
@@ -261,12 +262,20 @@ class Months:
             self._add("Bank", cents, when, text)
         self._banked = len(lines)
 
+    def _patiently(self, tick: Callable[[], Any]) -> Any:
+        """A tick comes again when the shop has no points left."""
+        while True:
+            try:
+                return tick()
+            except Retryable as wait:
+                self.house.clock.advance_to(self.house.clock.now() + timedelta(seconds=wait.after or 1.0))
+
     def _same_money(self, day: date) -> None:
         """At a month's end: is the same money on two accounts? Once a quarter somebody brings it there."""
         since, until = day.replace(day=1), day + timedelta(days=1)
         planted = self._plant(since) if day.month % 3 == 0 else None
         period = period_of(self.house.ladenbuch.context, TENANT, since, until)
-        told = [item.held for item in twice(self.house.ladenbuch.context, TENANT, period)]
+        told = [item.held for item in self._patiently(lambda: twice(self.house.ladenbuch.context, TENANT, period))]
         self.figures["looks for the same money"] += 1
         self.figures["the same money planted"] += planted is not None
         if told != ([f"CheckAccountTransaction/{planted}"] if planted else []):
@@ -324,8 +333,8 @@ class Months:
         for order in orders:
             self.house.settle(order)
             self.figures["orders settled once more"] += 1
-        look(self.house.ladenbuch.context, TENANT, deep=True)
-        look_at_payouts(self.house.ladenbuch.context, TENANT)
+        self._patiently(lambda: look(self.house.ladenbuch.context, TENANT, deep=True))
+        self._patiently(lambda: look_at_payouts(self.house.ladenbuch.context, TENANT))
         self.house.settle_due()
         written = [f"{one.method} {one.path}" for one in self.house.door.passed if one.method in _WRITES]
         self.house.door.passed.clear()
