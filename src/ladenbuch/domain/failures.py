@@ -114,6 +114,7 @@ SHOPIFY = (
     _later("shopify", "answer", ("no JSON",), "SHOPIFY-UNREADABLE", "the answer is not JSON", lost=True),
     _later("shopify", "answer", ("neither data nor errors",), "SHOPIFY-INTERNAL", "an internal error", lost=True),
     _later("shopify", "answer", ("holes",), "SHOPIFY-PARTIAL"),
+    _never("shopify", "answer", ("userErrors of a payment",), "SHOPIFY-REFUSED", fault="order"),
 )  # fmt: skip
 
 OAUTH = (

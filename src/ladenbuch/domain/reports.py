@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,7 +92,7 @@ def _rows(text: str) -> list[dict[str, str]]:
         names = [name.strip().strip('"').lower() for name in line.replace(";", ",").split(",")]
         if all(name in names for name in _NEEDED):
             dialect = ";" if ";" in line else ","
-            body = io.StringIO("\n".join([dialect.join(names), *lines[place + 1 :]]))
+            body = [f"{line}\n" for line in (dialect.join(names), *lines[place + 1 :])]
             rows = [dict(row) for row in csv.DictReader(body, delimiter=dialect) if row.get("type")]
             if not 0 < len(rows) <= _LARGEST:
                 raise Rejected("REPORT", "the report has no lines, or too many")
