@@ -450,7 +450,8 @@ def tallies(tx: Transaction, tenant: str, since: datetime, judged: datetime) -> 
     old = sa.case((begun < to_micros(judged), 1), else_=0).label("old")
     kinds = (_c.state, _c.bounce, _c.relay, failed_why, old)
     query = sa.select(*kinds, sa.func.count().label("number"))
-    query = query.where(_c.tenant == tenant, _c.promised_at >= to_micros(since)).group_by(*kinds)
+    buyers = _c.kind.not_in(("copy", "digest"))  # those to the merchant are no letters anybody waits for
+    query = query.where(_c.tenant == tenant, _c.promised_at >= to_micros(since), buyers).group_by(*kinds)
     rows = tx.execute(query).all()
     return [Tally(row.state, row.bounce, row.relay, row.why, bool(row.old), int(row.number)) for row in rows]
 
