@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -15,7 +17,7 @@ from house import TENANT, House
 from integration.conftest import SELLER
 from ladenbuch import outbox, privacy
 from ladenbuch.db import Store
-from ladenbuch.errors import Ambiguous, Rejected
+from ladenbuch.errors import Ambiguous, Rejected, UsageError
 from ladenbuch.mail.transport import Accepted
 from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.workflows import deliver, lettering
@@ -287,3 +289,30 @@ def test_an_answer_of_sevdesk_that_was_lost_is_settled_by_reading_never_by_repea
         shop.deliver()
     assert len(shop.house.sevdesk.world.mails) == mails
     assert [letter.state for letter in shop.letters()] == [state]
+
+
+# -- looked at before a buyer does --------------------------------------------------------------------------------
+
+
+def test_a_letter_is_looked_at_and_sent_to_oneself_by_command(
+    post: Callable[..., Post], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ladenbuch.cli import sampling
+
+    shop = post()
+    monkeypatch.setattr(sampling, "opened", lambda: nullcontext(shop.house.ladenbuch))
+    assert sampling.show(None, None, "de", "text", as_json=False) == 0
+    assert "reminder3" in capsys.readouterr().out
+    assert sampling.show("reminder3", None, "en", "text", as_json=False) == 0
+    told = capsys.readouterr().out
+    assert "Final reminder for invoice R1001" in told and "+ R1001.pdf" in told and "Teeladen Müller" in told
+    assert sampling.show("invoice", None, "de", "eml", as_json=False) == 0
+    assert "Content-Type: multipart/mixed" in capsys.readouterr().out
+    assert shop.taken == [], "nothing is sent by looking"
+    assert sampling.send("invoice", "me@example.org", None, "de", as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["accepted"] is True
+    ((to, message),) = shop.taken
+    assert to == "me@example.org" and message["Subject"].startswith("Test: ")
+    for wrong in (("gutschrift", "me@example.org"), ("invoice", "me@example.org\r\nBcc: eve@example.net")):
+        with pytest.raises(UsageError):
+            sampling.send(*wrong, None, "de", as_json=False)
