@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,11 +31,13 @@ class Shop(House):
     def __init__(self, folder: Path, profile: dict[str, Any]) -> None:
         super().__init__(folder, NOW, profile)
         self.writes = 0
+        self.mutations: set[str] = set()
         self.lose = False
         self.before: Callable[[], None] | None = None
         self._go, self.shopify.handle = self.shopify.handle, self._pass  # type: ignore[method-assign]
 
     def _pass(self, request: SimRequest) -> SimResponse:
+        self.mutations |= {found.decode() for found in re.findall(rb"mutation (\w+)", request.body)}
         if b"mutation WriteBack" not in request.body:
             return self._go(request)
         self.writes += 1
@@ -172,6 +175,24 @@ def test_a_correction_changes_the_status_and_adds_a_tag(shops: Shops) -> None:
     assert seen["invoice_status"] == "corrected" and seen["invoice_number"] in numbers
     assert {tag.partition(":")[2] for tag in seen["tags"]} == numbers
     assert {tag.partition(":")[0] for tag in seen["tags"]} == {"invoice", "correction"}
+
+
+def test_s110_s115_a_whole_life_tells_the_buyer_once_and_shopify_nothing_that_could(shops: Shops) -> None:
+    """S110, S114, S115: two letters of ours (invoice, correction), and no mutation but ours, however often we look."""
+    house = shops(letters=True)
+
+    def mailed(order: ShopOrder) -> None:
+        order.email = "erika@example.org"
+        returned(order)
+
+    order = house.lived(mailed)
+    bring(house)
+    assert house.promised() == 2 and house.mutations == {"WriteBack"}
+    for _ in range(3):
+        house.clock.advance(86_400)
+        house.settle(order)
+        bring(house, 1)
+    assert house.promised() == 2 and house.mutations == {"WriteBack"} and house.writes == 1
 
 
 def test_tags_of_others_stay_and_ours_are_not_put_back_where_a_person_took_them_away(shops: Shops) -> None:
