@@ -144,7 +144,7 @@ def test_s112_a_life_is_told_in_its_order_once_and_without_anybody(room: Room) -
     assert stamps == sorted(stamps) and len(set(stamps)) == 4
     everything = json.dumps([body for _, _, body in tool.got]).lower()
     assert not any(word in everything for word in ("erika", "muster", "@", "straße", "street", "phone", "zip"))
-    for _ in range(3):  # B13: re-running tells nothing twice
+    for _ in range(2):  # B13: re-running tells nothing twice
         house.clock.advance(3600)
         house.settle(order)
     assert len(tool.got) == 4 and len({id for id, _, _ in tool.got}) == 4
@@ -310,7 +310,7 @@ def test_s112_a_receiver_that_takes_nothing_for_days_is_told_of_and_then_switche
     while house.clock.now() - began < timedelta(days=8):
         house.clock.advance(7200)
         delivery.deliver_events(ctx)
-        if (now := house.clock.now() - began) < timedelta(days=6) and now.total_seconds() % 86_400 < 7200:
+        if (now := house.clock.now() - began) < timedelta(days=6) and now.total_seconds() % 172_800 < 7200:
             house.lived(bought, 1100 + now.days)
         if (kinds := open_alarms(ctx)) and kinds[-1] not in seen:
             seen.add(kinds[-1])
