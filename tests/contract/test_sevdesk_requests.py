@@ -102,6 +102,8 @@ VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "create_file_import_account": lambda sevdesk: sevdesk.create_file_import_account("Klarna", number="1361"),
     "create_offline_account": lambda sevdesk: sevdesk.create_offline_account("Gutscheine", number="1605"),
     "free_lines": lambda sevdesk: sevdesk.free_lines("9", date(2026, 11, 1), date(2026, 11, 22)),
+    "bank_lines": lambda sevdesk: sevdesk.bank_lines("9", date(2026, 11, 1)),
+    "count_lines": lambda sevdesk: sevdesk.count_lines("9", date(2026, 11, 1)),
     "stop_auto_mapping": lambda sevdesk: sevdesk.stop_auto_mapping("9"),
     "company": lambda sevdesk: sevdesk.company(),
     "users": lambda sevdesk: sevdesk.users(),
@@ -148,6 +150,12 @@ VERBS: dict[str, Callable[[Sevdesk], object]] = {
     "delete_draft": lambda sevdesk: sevdesk.delete_draft("33"),
     "finalise": lambda sevdesk: sevdesk.finalise("33"),
     "invoice_pdf": lambda sevdesk: sevdesk.invoice_pdf("33"),
+    "mail_document": lambda sevdesk: sevdesk.mail_document(
+        "Invoice", "33", "erika@example.org", "Rechnung", "<p>Ihre</p>"
+    ),
+    "mail_document (credit note)": lambda sevdesk: sevdesk.mail_document(
+        "CreditNote", "33", "erika@example.org", "Rechnungskorrektur", "<p>Ihre</p>"
+    ),
     "find_cancellation": lambda sevdesk: sevdesk.find_cancellation("s1-1", "33"),
     "cancel_invoice": lambda sevdesk: sevdesk.cancel_invoice("33"),
     "find_transaction": lambda sevdesk: sevdesk.find_transaction("9", "SHPTX 1"),

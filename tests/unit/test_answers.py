@@ -231,7 +231,7 @@ def test_a_part_that_is_paid_is_looked_at_when_its_month_ends() -> None:
 
 
 #: What a command refuses is answered by another command, and is no question about an order.
-_TOLD_TO_WHO_TYPED = {"backfill.py", "backfill_plan.py"}
+_TOLD_TO_WHO_TYPED = {"backfill.py", "backfill_plan.py", "payouts.py", "payout_steps.py"}
 
 
 def _offered() -> set[str]:

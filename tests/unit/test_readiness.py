@@ -57,7 +57,7 @@ ACCOUNT = AccountRead(
     id="1", name="Seifenladen Nord", small_business=False, told=TOLD,
     rules=frozenset({1, 2, 3, 4, 5, 11, 17, 18, 19, 20, 21, 22}),
     revenue=frozenset({(1, "NINETEEN"), (1, "SEVEN")}),
-    accounts=(PaymentAccount("1", "Bank", "online", auto_map=True, fed=True, provider="FINAPI"),
+    accounts=(PaymentAccount("1", "Bank", "online", fed=True, provider="FINAPI"),
               *(PaymentAccount(str(PROFILE.gateways[name].account), f"{name} demo", "online") for name in LINED)),
     ranges={"Invoice": "RE-%NUMBER", "CreditNote": "GU-%NUMBER"},
 )  # fmt: skip

@@ -47,12 +47,17 @@ def test_s136_nothing_but_graphql_is_asked_of_a_shop() -> None:
 
 
 def test_s138_whatever_takes_a_post_knows_who_sends_it() -> None:
-    """S138: besides the ingest, behind its signature, one door takes a POST: a session, behind Shopify's token."""
-    methods = re.compile(r"""Route\(\s*["'](?P<path>[^"']+)["'].*?methods=\[(?P<methods>[^\]]*)\]""", re.DOTALL)
+    """S138: besides the ingest and the feedback of mail providers, behind their signatures, two doors take a POST.
+
+    A session, behind Shopify's token; and a test letter, from a page of ours to an address of the profile.
+    """
+    methods = re.compile(
+        r"""Route\(\s*["'](?P<path>[^"']+)["'](?:(?!Route\().)*?methods=\[(?P<methods>[^\]]*)\]""", re.DOTALL
+    )
     doors = {
         found["path"]
         for file in (SOURCE / "web").glob("*.py")
         for found in methods.finditer(file.read_text(encoding="utf-8"))
         if re.search(r"POST|PUT|DELETE|PATCH", found["methods"])
     }
-    assert doors == {"/auth/session"}
+    assert doors == {"/auth/session", "/letters/test"}

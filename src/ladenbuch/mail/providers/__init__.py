@@ -34,10 +34,12 @@ def provider(
     timeout: float = 10.0,
     final_timeout: float = 60.0,
 ) -> Sender:
-    """The sender of an account's address; `http` is borrowed, made anew where None. Raises UsageError("SMTP-URL")."""
+    """The sender of an account's address; `http` is borrowed. Raises UsageError("SMTP-URL")."""
     account = Account.parse(url)
     from ladenbuch.mail.providers import mailgun, postmark, sendgrid, ses
     from ladenbuch.mail.providers.api import ApiSender
 
     ways = {"sendgrid": sendgrid.WAY, "mailgun": mailgun.WAY, "ses": ses.WAY, "postmark": postmark.WAY}
+    if http is None:
+        raise TypeError("a provider is asked over HTTP")
     return ApiSender(account, ways[account.provider], http, clock, timeout=timeout, final_timeout=final_timeout)

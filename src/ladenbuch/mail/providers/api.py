@@ -65,7 +65,7 @@ class ApiSender:
         self,
         account: Account,
         way: Way,
-        http: httpx2.Client | None,
+        http: httpx2.Client,
         clock: Callable[[], datetime],
         *,
         timeout: float = 10.0,
@@ -75,7 +75,7 @@ class ApiSender:
         self.name = account.name
         self.rate = account.rate
         self._way = way
-        self._http = http if http is not None else httpx2.Client(follow_redirects=False, trust_env=False)
+        self._http = http
         self._clock = clock
         limits = httpx2.Timeout(timeout, connect=min(timeout, 5.0), read=final_timeout)
         self._extensions = {"timeout": limits.as_dict()}
