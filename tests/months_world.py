@@ -278,7 +278,12 @@ class Months:
         told = [item.held for item in self._patiently(lambda: twice(self.house.ladenbuch.context, TENANT, period))]
         self.figures["looks for the same money"] += 1
         self.figures["the same money planted"] += planted is not None
-        if told != ([f"CheckAccountTransaction/{planted}"] if planted else []):
+        others = [held for held in told if held != f"CheckAccountTransaction/{planted}"]
+        self.figures["free lines of an equal amount told, too"] += len(others)
+        free = [
+            not self.house.sevdesk.world.transactions[int((held or "/0").split("/")[1])].documents for held in others
+        ]
+        if len(told) - len(others) != (planted is not None) or not all(free):
             self.findings.append(f"{day}: planted {planted}, told {told}")
         if planted:
             self.house.person({"do": "delete_transaction", "id": planted})
