@@ -29,7 +29,7 @@ from ladenbuch.domain.money_back import Awaited, BankLine, Desk, Matched
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.references import called_otherwise
-from ladenbuch.errors import LadenbuchError
+from ladenbuch.errors import LadenbuchError, Retryable
 from ladenbuch.money_back import SeenLine, Waiting
 from ladenbuch.sevdesk.accounts import CheckAccount, RemoteTransaction
 from ladenbuch.shopify.orders import order_from_envelope
@@ -47,6 +47,8 @@ _NONE_WAITS, _DEEP_AGAIN, _ACCOUNTS_AGAIN = timedelta(hours=1), timedelta(hours=
 _ANEW = timedelta(minutes=10)
 #: How long an order that is paid is remembered, for a second transfer; and a line that was nobody's.
 _KEPT = timedelta(days=120)
+#: How much earlier than its order a line may be dated that names nothing.
+_EARLY = timedelta(days=1)
 _CURSOR = "bank"
 _LATELY = timedelta(minutes=10)
 
@@ -105,6 +107,8 @@ def _look_one(ctx: Context, tenant: str, every: timedelta) -> int:
             return found
     except LadenbuchError as error:
         log.warning("look at bank accounts postponed", extra={"code": error.code})
+        if error.code == "SEVDESK-TOKEN":  # else it is asked with it again, every minute
+            lockout.lock_out(ctx, tenant, by="money back", subject=tenant)
     except Exception:
         log.exception("look at bank accounts failed")
     return 0
@@ -129,6 +133,8 @@ def look(ctx: Context, tenant: str, *, deep: bool = False) -> int:
     walk = _Look(ctx, tenant, profiles, waits, cursor, now)
     walk.accounts(anew=deep, deep=deep or anew)
     walk.documents()
+    if door.read(Store.BOOKS, lambda tx: tenants.standing(tx, tenant)) != "active":
+        return 0
     door.run(Store.INBOX, lambda tx: inbox.set_cursor(tx, tenant, _CURSOR, walk.cursor.written()))
     if walk.cursor.deep_at == now:
         door.run(Store.BOOKS, lambda tx: money_back.prune(tx, tenant, now - _KEPT))
@@ -228,6 +234,7 @@ class _Look:
         gateways = [one for profile in self.profiles for one in (*profile.gateways.values(), profile.default_gateway)]
         ours = {one.account for one in gateways if one is not None}
         fits = account.kind == "online" and account.active and account.currency == self.profile.currency
+        fits = fits and account.provider != "PAYPAL"  # what PayPal brings was paid at checkout, and names orders
         return fits and account.id not in ours and "(automatisch" not in account.name
 
     def _lines(self, account: str, since: date, *, whole: bool = False) -> int:
@@ -260,6 +267,8 @@ class _Look:
         return sum(row.id not in known for row in rows)
 
     def _keep(self, tx: Transaction, judged: list[tuple[SeenLine, Matched | None]], unlinked: list[str]) -> None:
+        if tenants.standing(tx, self.tenant) != "active":  # redacted meanwhile: no row of it may be left
+            raise Retryable("STOPPED", "the tenant went while its accounts were looked at")
         money_back.saw(tx, self.tenant, judged, self.now)
         money_back.look_again(tx, self.tenant, unlinked, paid=True)
 
@@ -274,7 +283,7 @@ class _Look:
         if row.is_linked:
             return self.desk.linked(line)
         self._known_by_name(line)
-        made = self.desk.match(line, self._people(self.desk.candidates(line)))
+        made = self.desk.match(line, self._people(self.desk.candidates(line), line.day))
         if self.shared and made.sure and not all("sender" in claim.evidence for claim in made.claims):
             made = replace(made, verdict="ambiguous")  # the other shop may have an order of the same name (5.30)
         return None if before is not None and made.verdict == before.verdict == "none" else made
@@ -289,8 +298,9 @@ class _Look:
         found = self.door.read(Store.BOOKS, lambda tx: books.orders_named(tx, self.tenant, names))
         self.desk.add(Awaited(order, name, 0, total) for order, name, total in found)
 
-    def _people(self, order_ids: Iterable[str]) -> dict[str, list[str]]:
-        """The names the buyers of these orders go by, as the shop said when they were settled."""
+    def _people(self, order_ids: Iterable[str], day: date | None) -> dict[str, list[str]]:
+        """The names the buyers of these orders go by, as the shop said when they were settled. Nobody's for an order
+        that was placed after the line's day: money that was there before is not sent for it."""
         unseal = self.ctx.unseal(self.tenant, "snapshot")
         wanted = list(order_ids)
         rows = self.door.read(Store.BOOKS, lambda tx: books.snapshots_of(tx, self.tenant, wanted)) if wanted else {}
@@ -298,7 +308,9 @@ class _Look:
         for order_id, (key_id, sealed) in rows.items():
             try:
                 envelope = json.loads(zlib.decompress(unseal(order_id, key_id, sealed)))
-                people[order_id] = names_of(order_from_envelope(envelope))
+                order = order_from_envelope(envelope)
+                early = day is not None and self.profile.local_date(order.processed_at) > day + _EARLY
+                people[order_id] = [] if early else names_of(order)
             except LadenbuchError:
                 people[order_id] = []
         return people
