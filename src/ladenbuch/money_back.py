@@ -23,6 +23,8 @@ from ladenbuch.db import Transaction, books_metadata, from_micros, to_micros, up
 from ladenbuch.domain.money_back import Matched
 
 _ORDER = sa.String(64)
+#: Verdicts of what was said of a line and an order once, and is not said any more.
+_NOT_ITS = ("lost", "refused")
 
 awaited = sa.Table(
     "awaited",
@@ -226,7 +228,7 @@ def claims_of(tx: Transaction, tenant: str, order_id: str) -> list[KnownClaim]:
     """What is, or may be, for an order, in the order of the lines."""
     mine = sa.select(claims.c.line_id).where(claims.c.tenant == tenant, claims.c.order_id == order_id)
     ids = list(tx.execute(mine).scalars())
-    return [one for one in _claims(tx, tenant, ids) if one.order_id == order_id and one.verdict != "lost"]
+    return [one for one in _claims(tx, tenant, ids) if one.order_id == order_id and one.verdict not in _NOT_ITS]
 
 
 def listed(tx: Transaction, tenant: str, verdicts: Sequence[str]) -> list[KnownClaim]:
@@ -271,9 +273,9 @@ def take(tx: Transaction, tenant: str, line_id: str, order_id: str, amount: int)
 
 
 def let_go(tx: Transaction, tenant: str, line_id: str, order_id: str) -> None:
-    """A line is not for this order: a person said so, or it is gone."""
+    """A line is not for this order: a person said so. Whose it is stays open (`listed` as "refused")."""
     mine = sa.and_(claims.c.tenant == tenant, claims.c.line_id == line_id, claims.c.order_id == order_id)
-    tx.execute(sa.delete(claims).where(mine))
+    tx.execute(sa.update(claims).where(mine).values(verdict="refused"))
 
 
 def prune(tx: Transaction, tenant: str, before: datetime) -> int:
@@ -298,7 +300,7 @@ def _claims(tx: Transaction, tenant: str, line_ids: Sequence[str]) -> list[Known
         known = seen(tx, tenant, some)
         shared: dict[str, int] = {}
         for row in rows:
-            shared[row.line_id] = shared.get(row.line_id, 0) + (row.verdict != "lost")
+            shared[row.line_id] = shared.get(row.line_id, 0) + (row.verdict not in _NOT_ITS)
         found += [_claim(row, known, shared) for row in rows if row.line_id in known]
     return sorted(found, key=lambda one: (int(one.line_id), one.order_id))
 

@@ -12,7 +12,10 @@ from typing import Any
 from acceptance.bookkeeper import euro
 from acceptance.diary import DEFAULT_TOKEN, SECOND_SHOP, Diary, diary
 from acceptance.purchase import BERLIN, Purchase
+from ladenbuch import money_back, reminders, tenants
+from ladenbuch.db import Store
 from ladenbuch.simulators.http import SimRequest
+from ladenbuch.workflows import lockout
 from ladenbuch.workflows.overdue import remind
 
 SOAP, BOOK = ("Seife", 1190, 190), ("Buch", 1070, 70)
@@ -240,3 +243,85 @@ def test_p2_whoever_does_not_pay_is_reminded_by_the_ladder_and_never_twice() -> 
         comes(day, 1190, "Bestellung 501", map=True)
         day.at("2027-03-16 12:00")
         assert len(day.letters()) == 3 and shop_says(day, shipped) == "PAID 11.90"
+
+
+def test_p2_nobody_is_reminded_of_an_order_that_is_not_ours() -> None:
+    """R22: shipped before go-live, so another tool wrote its invoice, and knows what became of it."""
+    with diary("2027-03-01 10:00", reminders={"prepayment": [5]}) as day:
+        order = day.order().dated("2027-02-20 10:00").basket(SOAP)
+        order.pay("bank_deposit", status="PENDING")
+        order.ship()
+        day.at("2027-03-01 11:00")
+        order.tell("orders/create")
+        assert day.verdict(order).startswith("excluded BEFORE-GO-LIVE")
+        day.at("2027-03-12 12:00")
+        assert day.letters() == []
+
+
+def test_p2_nobody_is_reminded_of_an_invoice_somebody_cancelled() -> None:
+    """5.10: the shop still says that money is open; the bookkeeper knows better."""
+    with diary("2027-03-01 10:00", reminders={"invoice": [5]}) as day:
+        order = vorkasse(day).tell_shipment()
+        day.at("2027-03-02 12:00")
+        day.by_hand = True
+        do(day, do="cancel", id=day.document("RE-1001")["id"])
+        minutes(day, 120)
+        order.tell("orders/updated")
+        assert day.asked() == ["HAND-CANCELLED"]
+        day.at("2027-03-09 12:00")
+        assert not [one for one in day.mail.messages if "Zahlung" in str(one.message["Subject"])]
+
+
+def test_p2_a_stopped_tenant_reminds_nobody_of_what_may_be_paid_when_it_goes_on() -> None:
+    with diary("2027-03-01 10:00", reminders={"prepayment": [5]}) as day:
+        vorkasse(day)
+        door = day.database.tenant("s1")
+        door.run(Store.BOOKS, lambda tx: tenants.stop(tx, "s1", "a look at it", day.clock.now()))
+        day.at("2027-03-07 12:00")
+        assert door.read(Store.BOOKS, lambda tx: reminders.reminded(tx, "s1", [next(iter(day.orders))])) == {}
+
+
+def test_p2_a_transfer_a_person_said_is_not_for_the_order_keeps_no_reminder_back() -> None:
+    with diary("2027-03-01 10:00", reminders={"prepayment": [5]}) as day:
+        order = vorkasse(day)
+        line = comes(day, 1190, "Bestellung 777", "Muster, Erika")
+        day.answer(order, "TRANSFER-UNCLEAR", "it is not for this order")
+        door = day.database.tenant("s1")
+        listed = door.read(Store.BOOKS, lambda tx: money_back.listed(tx, "s1", ["refused"]))
+        assert [one.line_id for one in listed] == [str(line)], "whose it is stays open"
+        day.at("2027-03-07 12:00")
+        assert (len(day.letters()), day.asked(), shop_says(day, order)) == (1, [], "PENDING 0.00")
+
+
+def test_b13_money_that_was_there_before_pays_no_order_of_the_same_buyer() -> None:
+    """Lines that are nobody's are looked at again: an old one that names nothing was not sent for a new order."""
+    with diary("2027-03-01 10:00") as day:
+        vorkasse(day, BOOK)
+        comes(day, 1190, "danke", "ERIKA MUSTER")
+        day.at("2027-03-20 09:00")
+        order = vorkasse(day, name="#502")
+        day.at("2027-03-21 12:00")
+        assert (shop_says(day, order), told(day)) == ("PENDING 0.00", 0)
+        comes(day, 1190, "danke", "ERIKA MUSTER")
+        assert (shop_says(day, order), told(day), day.asked()) == ("PAID 11.90", 1, [])
+
+
+def test_4_2_what_paypal_brings_is_no_transfer() -> None:
+    """A gateway nobody gave an account (mode off): its feed names orders that the checkout says are paid."""
+    with diary("2027-03-01 10:00", gateways={"paypal": {"mode": "off"}}) as day:
+        vorkasse(day, BOOK)
+        day.order("#502").basket(SOAP).tell_order("paypal")
+        account = do(day, do="connect", name="PayPal", bank_server="PAYPAL")["id"]
+        do(day, do="transaction", account=account, amount="11.90", purpose="Bestellung #502", payee="ERIKA MUSTER")
+        minutes(day, 70)
+        assert day.asked() == []
+
+
+def test_s52_a_token_that_the_bank_look_finds_refused_is_not_tried_every_minute() -> None:
+    with diary("2027-03-01 10:00") as day:
+        vorkasse(day)
+        day.sevdesk.new_token("e" * 32)
+        minutes(day, 2)
+        door = day.database.tenant("s1")
+        assert door.read(Store.BOOKS, lambda tx: tenants.stopped(tx, "s1")) == lockout.REASON
+        day.sevdesk.new_token(DEFAULT_TOKEN)

@@ -23,7 +23,7 @@ from ladenbuch.domain.answers import Answers
 from ladenbuch.domain.books import Booked, Books, PostedDocument, PostedLine, transaction_of
 from ladenbuch.domain.evidence import Evidence, Transfer
 from ladenbuch.domain.facts import Facts, Problem, moved, moved_at
-from ladenbuch.domain.hands import paid_by_others
+from ladenbuch.domain.hands import human_owned, paid_by_others
 from ladenbuch.domain.modes import Modes
 from ladenbuch.domain.order import Order, Payment
 from ladenbuch.domain.profile import Profile, profile_at
@@ -47,6 +47,7 @@ class Awaiting:
     document_key: str | None = None
     due: date | None = None
     paused: str | None = None
+    refused: tuple[str, ...] = ()  # lines a person said are not for it
 
 
 def with_transfers(
@@ -91,14 +92,23 @@ def with_transfers(
     )
 
 
-def awaiting(facts: Facts, books: Books, profiles: Sequence[Profile], now: datetime, evidence: Evidence) -> Awaiting:
-    """What the order waits for now; `owed` is 0 where that is nothing, or nothing that comes by transfer."""
+def awaiting(
+    facts: Facts,
+    books: Books,
+    profiles: Sequence[Profile],
+    now: datetime,
+    evidence: Evidence,
+    *,
+    excluded: bool = False,
+) -> Awaiting:
+    """What the order waits for now; `owed` is 0 where that is nothing, or nothing that comes by transfer, and where the
+    order is not ours (`excluded`): nobody is told or reminded of its money by us (R22)."""
     order = facts.order
     desk = _Desk(facts, books, profiles, now, evidence)
     invoices = [item for item in books.documents if item.kind != "credit_note" and item.state == "final"]
     numbers = tuple(item.number for item in invoices if item.number)
     owed = 0
-    if desk.may_be_told and not order.test:
+    if desk.may_be_told and not order.test and not excluded:
         owed = max(0, order.total_outstanding - max(0, desk.missing))
     first = invoices[0] if invoices else None
     return Awaiting(
@@ -108,6 +118,7 @@ def awaiting(facts: Facts, books: Books, profiles: Sequence[Profile], now: datet
         None if first is None else first.key,
         _due(order, first, desk.profile) if owed else None,
         _paused(order, desk) if owed else None,
+        desk.refused,
     )
 
 
@@ -124,7 +135,12 @@ def _due(order: Order, invoice: PostedDocument | None, profile: Profile) -> date
 def _paused(order: Order, desk: _Desk) -> str | None:
     if any(item.status in ("NEEDS_RESPONSE", "UNDER_REVIEW") for item in order.disputes):
         return "dispute"
-    if desk.transfers or any(moved(item) > 0 for item in order.payments):
+    if human_owned(desk.books):  # cancelled or changed by hand: they know what is owed
+        return "by hand"
+    if order.foreign_money or order.currency != "EUR":
+        return "currency"
+    theirs = [item for item in desk.transfers if item.line_id not in desk.refused]
+    if theirs or any(moved(item) > 0 for item in order.payments):
         return "partial"
     if (order.return_status or "NO_RETURN") != "NO_RETURN" or order.refunds:
         return "return"
@@ -149,6 +165,8 @@ class _Desk:
         unsure = ("ambiguous", "elsewhere")
         sure = [item for item in self.transfers if item.verdict not in unsure and item.amount > 0]
         self.chosen = chosen
+        ambiguous = [item for item in self.transfers if item.verdict == "ambiguous"]
+        self.refused = tuple(item.line_id for item in ambiguous if self._said(item) == NOT_OURS)
         self.sure = [item for item in (*sure, *chosen) if not item.gone and (item.free or item.line_id in self.ours)]
 
     # what is known on both sides ---------------------------------------------------------------------------------

@@ -33,15 +33,18 @@ def with_transfers(run: Run, evidence: Evidence) -> tuple[Evidence, bool]:
     return replace(evidence, transfers=tuple(found)), linked_by_others or (waits is not None and waits.look)
 
 
-def waits(tx: Transaction, run: Run, facts: Facts, known: Books, evidence: Evidence) -> None:
+def waits(tx: Transaction, run: Run, facts: Facts, known: Books, evidence: Evidence, *, excluded: bool = False) -> None:
     """Write down what the order waits for, in the transaction that says how it stands."""
     now, order = run.ctx.clock(), facts.order
-    left = awaiting(facts, known, profiles_in(tx, run.tenant), now, evidence)
+    left = awaiting(facts, known, profiles_in(tx, run.tenant), now, evidence, excluded=excluded)
+    for line_id in left.refused:
+        money_back.let_go(tx, run.tenant, line_id, run.order_id)
     before = money_back.waiting_of(tx, run.tenant, run.order_id)
     if left.owed <= 0 and before is None:
         return
     said = left.owed, left.total, left.numbers, left.document_key, left.due, left.paused
-    money_back.waits(tx, run.tenant, Waiting(run.order_id, order.name, *said), now)
+    if before != (found := Waiting(run.order_id, order.name, *said)):  # else it would seem to wait anew
+        money_back.waits(tx, run.tenant, found, now)
 
 
 def _as_it_is(run: Run, claim: KnownClaim, taken_by: str | None) -> Transfer:

@@ -18,7 +18,7 @@ from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.order import Order
 from ladenbuch.domain.overdue import Due, reminder
 from ladenbuch.domain.profile import Profile, profile_at
-from ladenbuch.errors import LadenbuchError
+from ladenbuch.errors import LadenbuchError, Retryable
 from ladenbuch.money_back import Waiting
 from ladenbuch.reminders import Reminded
 from ladenbuch.shopify import paying
@@ -69,17 +69,31 @@ def _of_today(ctx: Context, tenant: str) -> int:
     today = local.date().isoformat()
     if door.read(Store.INBOX, lambda tx: inbox.cursor(tx, tenant, _CURSOR)) == today:
         return 0
+    if door.read(Store.BOOKS, lambda tx: tenants.stopped(tx, tenant)) is not None:
+        return 0  # what is promised now would go out when it is true no more
     found = remind(ctx, tenant)
     door.run(Store.INBOX, lambda tx: inbox.set_cursor(tx, tenant, _CURSOR, today))
     return found
 
 
 def remind(ctx: Context, tenant: str) -> int:
-    """Remind whoever is to be reminded now; how many letters were promised."""
+    """Remind whoever is to be reminded now; how many letters were promised.
+
+    Raises what the bank accounts' look does, and Retryable where an order could not be asked about: it comes again.
+    """
     if not overdue(ctx, tenant):
         return 0
     look(ctx, tenant)
-    return sum(_promise(ctx, tenant, one) for one in overdue(ctx, tenant))
+    found, later = 0, None
+    for one in overdue(ctx, tenant):
+        try:
+            found += _promise(ctx, tenant, one)
+        except Retryable as error:  # of this order nothing is known now; the others need not wait for it
+            log.warning("a reminder was postponed", extra={"code": error.code, "order": one.waits.order_id})
+            later = error
+    if later is not None:
+        raise later
+    return found
 
 
 def overdue(ctx: Context, tenant: str) -> list[Reminding]:
@@ -129,6 +143,8 @@ def _promise(ctx: Context, tenant: str, one: Reminding) -> int:
     said = f"Order {order.name} is {due.days_overdue} days overdue: reminder {due.level} was promised."
 
     def write(tx: Transaction) -> int:
+        if tenants.stopped(tx, tenant) is not None:  # or gone, since the day's look began
+            return 0
         now = ctx.clock()
         line = Reminded(waits.order_id, due.level, day, due.days_overdue, waits.owed)
         if not profile.letters or not reminders.remind(tx, tenant, line, now):

@@ -308,7 +308,7 @@ def _record(
             snapshot=zlib.compress(json.dumps(seen, default=str).encode(), 1),
         )
         books.record_state(tx, tenant, state, seal, looked_at)
-        bank_lines.waits(tx, run, facts, known, evidence)
+        bank_lines.waits(tx, run, facts, known, evidence, excluded=left.exclusion is not None)
         asked = [(item, question_hash(item, facts)) for item in open_items]
         for fresh in books.record_attention(tx, tenant, run.order_id, asked, now):
             sentence = f"Order {order.name} needs a decision: {fresh}."
