@@ -5,9 +5,10 @@
         └─────── retry ───────┴──────── retry (refused for now) ─┘  └───> uncertain   nobody knows
                               └──> suppressed   its address gets no letters (`suppressions`)
 
-`sending` is committed before the last moment at which the relay may take the letter. A row found in `sending`
-by another run is uncertain (LETTER-UNCERTAIN): it may have gone out, so it is never sent again by itself. A person says
-that it arrived or sends it after all; where the relay can be asked, `due_at` of an uncertain letter is when it is.
+`sending` is committed before the last moment at which the relay may take the letter. A row in `sending` whose run is
+dead or has held it for too long is uncertain (LETTER-UNCERTAIN): it may have gone out, so it is never sent again by
+itself. Meeting it there says nothing: two processes look at the same letters, and one of them is just sending it. A
+person says that it arrived or sends it after all; where its relay can be asked, `due_at` is when.
 What relays tell later (`told`) comes twice, late and in any order, also before we wrote down that they took the letter,
 or of one that is uncertain; the strongest word holds (`domain.feedback.strength`).
 Every step is a compare-and-set on the run that holds the letter; False tells a run that it holds it no more.
@@ -16,7 +17,7 @@ Every step is a compare-and-set on the run that holds the letter; False tells a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -83,12 +84,14 @@ def _step(expected: sa.ColumnElement[bool], **values: object) -> Statement:
     return Statement(sa.update(letters).where(mine, expected).values(changed_at=sa.bindparam("now"), **values))
 
 
-def _due() -> Statement:
+def _due(without: Collection[str] = ()) -> sa.Select[Any]:
     waiting = (_c.state == "promised") & _c.run_id.is_(None) & (_c.due_at <= sa.bindparam("now"))
+    if without:
+        waiting &= _c.tenant.not_in(sorted(without))
     turn = sa.func.row_number().over(partition_by=_c.tenant, order_by=(_c.due_at, _c.key)).label("turn")
     fair = sa.select(letters, turn).where(waiting).subquery()
     query = sa.select(fair).order_by(fair.c.turn, fair.c.due_at, fair.c.tenant)
-    return Statement(query.limit(sa.bindparam("n", type_=sa.Integer)))
+    return query.limit(sa.bindparam("n", type_=sa.Integer))
 
 
 def _release(whose: sa.ColumnElement[bool]) -> tuple[Statement, Statement]:
@@ -100,7 +103,7 @@ def _release(whose: sa.ColumnElement[bool]) -> tuple[Statement, Statement]:
 
 
 # Built once: putting a statement together costs more than running it.
-_DUE = _due()
+_DUE = Statement(_due())
 _MINE = _c.run_id == sa.bindparam("r")
 _SENDING = (_c.state == "sending") & _MINE
 _HELD = sa.or_(_c.state == "promised", _c.state == "sending") & _MINE
@@ -112,7 +115,6 @@ _CLAIM = _step(
     executor=sa.bindparam("e"),
     claimed_at=sa.bindparam("now"),
 )
-_ABANDON = _step((_c.state == "sending") & (_c.run_id != sa.bindparam("r")), state="uncertain", reason=_ABANDONED)
 _SEND = _step(
     (_c.state == "promised") & _MINE,
     state="sending",
@@ -164,8 +166,9 @@ _STRENGTH = sa.case(
     (_c.state == "bounced", strength("bounced", "refused")),
     else_=0,
 )
-# A promised letter that a run holds is about to be sent: whoever calls looks again.
-_WAITING = (_c.state == "promised") & _c.run_id.is_(None)
+# A promised letter that a run holds is about to be sent: whoever calls looks again. Of one that no relay was ever asked
+# to take, none can tell anything: what is told is another shop's.
+_WAITING = (_c.state == "promised") & _c.run_id.is_(None) & _c.recipient.is_not(None)
 _OUTSIDE = sa.or_(_UNANSWERED, _TOLD, _c.state == "accepted", _c.state == "failed", _WAITING)
 _TELL = _step(
     _OUTSIDE & (sa.bindparam("strength_", type_=sa.Integer) > _STRENGTH),
@@ -262,23 +265,19 @@ def promise(
     )
 
 
-def due(tx: Transaction, now: datetime, limit: int) -> list[Letter]:
-    """Letters to send now that no run holds: the oldest of each tenant, then the second of each, …"""
-    return [_letter(row) for row in _DUE.rows(tx, now=to_micros(now), n=limit)]
+def due(tx: Transaction, now: datetime, limit: int, without: Collection[str] = ()) -> list[Letter]:
+    """Letters to send now that no run holds, but for those of the tenants in `without`: the oldest of each tenant, then
+    the second of each, …"""
+    values = {"now": to_micros(now), "n": limit}
+    return [_letter(row) for row in (tx.execute(_due(without), values) if without else _DUE.rows(tx, **values))]
 
 
 def claim(
     tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, executor: str = ""
 ) -> Letter | None:
-    """Take a due letter for a run, counting an attempt; None when another run has it or it is not due.
-
-    A letter another run left in `sending` becomes uncertain here; `get` shows it.
-    """
+    """Take a due letter for a run, counting an attempt; None when another run has it or it is not due."""
     which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
-    if _CLAIM.change(tx, **which, e=executor):
-        return get(tx, tenant, letter_id)
-    _ABANDON.change(tx, **which)
-    return None
+    return get(tx, tenant, letter_id) if _CLAIM.change(tx, **which, e=executor) else None
 
 
 def sending(

@@ -13,9 +13,9 @@ import pytest
 from acceptance.invoice_cases import SOAP, buyer, placed
 from house import TENANT, House
 from integration.conftest import SELLER
-from ladenbuch import outbox
+from ladenbuch import audit, outbox
 from ladenbuch.db import Store
-from ladenbuch.errors import Ambiguous, Retryable
+from ladenbuch.errors import Ambiguous, LadenbuchError, Rejected, Retryable
 from ladenbuch.mail.transport import Accepted
 from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.workflows import deliver
@@ -48,10 +48,11 @@ def house(tmp_path: Path) -> Iterator[House]:
         ([Retryable("DB-DOWN")], "accepted"),
         ([Retryable("DB-BUSY"), Ambiguous("DB-COMMIT")], "accepted"),
         ([Retryable("DB-DOWN")] * 50, "uncertain"),
+        ([Rejected("VAULT-KEY")] * 50, "uncertain"),
     ],
 )
 def test_s110_an_accepted_letter_is_never_promised_again(
-    house: House, monkeypatch: pytest.MonkeyPatch, failures: list[Retryable], state: str
+    house: House, monkeypatch: pytest.MonkeyPatch, failures: list[LadenbuchError], state: str
 ) -> None:
     def script(order: ShopOrder) -> None:
         buyer(order)
@@ -76,3 +77,26 @@ def test_s110_an_accepted_letter_is_never_promised_again(
     letters = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: outbox.of_order(tx, TENANT, told))
     assert [letter.state for letter in letters] == [state]
     assert len(relay.taken) == 1
+
+
+def test_s110_what_was_written_down_is_written_down_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit went through, and its answer was lost: the story says once that the letter went out."""
+
+    def script(order: ShopOrder) -> None:
+        buyer(order)
+        order.add(SOAP)
+        placed(order)
+
+    told, relay = house.lived(script), Relay()
+
+    def twice(ctx: Any, record: Any) -> None:
+        record()
+        record()
+
+    monkeypatch.setattr(deliver, "_remember", twice)
+    for _ in range(6):
+        deliver.deliver_all(replace(house.ladenbuch.context, relays=relay))  # type: ignore[arg-type]
+        house.clock.advance(600.0)
+    assert len(relay.taken) == 1
+    entries = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: audit.entries(tx, TENANT, told, 50))
+    assert [one.event for one in entries].count("mailed") == 1

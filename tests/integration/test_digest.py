@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from house import TENANT, House
 from integration.conftest import SELLER
+from ladenbuch import outbox
 from ladenbuch.alarms import HOUSE, end_alarm, open_alarms, raise_alarm
 from ladenbuch.db import Store
 from ladenbuch.domain.digesting import APART, SETTLED, due
@@ -78,6 +79,8 @@ def test_p2_a_merchant_hears_of_many_things_in_one_letter_and_of_none_twice(hous
     house.clock.advance(900)
     alarm(house, "POLL-STALE", minutes=12)
     assert [tick(house, relay) for _ in range(3)] == [1, 0, 0]
+    (letter,) = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: outbox.of_order(tx, TENANT, ""))
+    assert letter.id == f"digest:{TENANT}:0", "two shops' first digests are two letters outside, too"
     ((to, subject, body),) = relay.taken
     assert to == "chefin@teeladen.example" and subject == "2 Dinge brauchen einen Menschen: house.myshopify.com"
     assert "sevdesk weist den Zugang" in body and "Seit 12 Minuten" in body and "seit 02.11.2026, 09:00" in body

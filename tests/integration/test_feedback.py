@@ -108,6 +108,8 @@ class Desk:
             outbox.sending(tx, tenant, key, "run", now, recipient=recipient)
             if state == "uncertain":
                 outbox.uncertain(tx, tenant, key, "run", now, "lost")
+            elif state == "again":
+                outbox.retry(tx, tenant, key, "run", now, due_at=now, reason="451 later")
             elif state == "accepted":
                 outbox.accepted(tx, tenant, key, "run", now, message_id="<1@x>", relay=relay, reply="250 ok")
 
@@ -209,7 +211,7 @@ def test_s67_each_word_is_counted_once_by_what_it_changed(desk: Desk) -> None:
 
 def test_s67_a_word_that_comes_before_the_answer_was_written_down_is_kept(desk: Desk) -> None:
     now = desk.clock.now()
-    for key, state in (("sending", "sending"), ("uncertain", "uncertain"), ("waits", "promised")):
+    for key, state in (("sending", "sending"), ("uncertain", "uncertain"), ("waits", "again")):
         recipient = desk.letter(key, state)
         assert desk.take(desk.told(recipient, "delivered")) == {"changed": 1}, state
         assert desk.state(key) == ("delivered", None)
@@ -234,6 +236,21 @@ def test_s41_the_same_letter_of_two_shops_is_told_apart_by_its_recipient(desk: D
     assert desk.take(desk.told(mark, "bounced", "invalid", to="b@x.de")) == {"changed": 1, "other": 1}
     assert (desk.state("l1", "t1"), desk.state("l1", "t2")) == (("accepted", None), ("bounced", "invalid"))
     assert (desk.listed("t1"), desk.listed("t2")) == ([], ["invalid"])
+
+
+def test_s41_what_is_told_of_one_shop_s_letter_says_nothing_of_another_s_that_nobody_sent(desk: Desk) -> None:
+    mark = desk.letter("l1", tenant="t1", to="a@x.de")
+    assert desk.letter("l1", "promised", tenant="t2", to="b@x.de") == mark
+    assert desk.take(desk.told(mark, "bounced", "invalid", to="a@x.de")) == {"changed": 1, "known": 1}
+    assert desk.state("l1", "t2") == ("promised", None)
+    assert desk.listed("t2") == []
+
+
+def test_s67_a_word_that_ends_a_doubt_is_in_the_order_s_story(desk: Desk) -> None:
+    mark = desk.letter("l1", "uncertain")
+    desk.take(desk.told(mark, "delivered"), desk.told(mark, "delivered"))
+    told = desk.database.tenant("t1").read(BOOKS, lambda tx: audit.entries(tx, "t1", "o1", 9))
+    assert [one.event for one in told] == ["mailed.arrived"]
 
 
 def test_s113_a_bounce_message_counts_for_its_very_recipient_only(files: Desk) -> None:

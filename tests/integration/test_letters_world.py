@@ -93,6 +93,30 @@ def test_s67_the_letter_of_a_stopped_shop_keeps_no_relay_from_being_tried(world:
     assert there.letters()[stopped].state == "promised"
 
 
+def test_s43_shops_that_are_stopped_keep_no_other_shop_waiting(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many stopped shops with an older letter as are taken up at once."""
+    there = world("smtp", CALM)
+    monkeypatch.setattr(deliver, "_BATCH", 2)
+    old = [there.promise(number) for number in (5, 6)]  # of t0 and t1
+    there.clock.advance(1)
+    new = there.promise(7)
+    for name, end in (("t0", "stop"), ("t1", "gone")):
+
+        def silence(tx: Any, name: str = name, end: str = end) -> None:
+            if end == "stop":
+                tenants.stop(tx, name, "stocktaking", START)
+            else:
+                tenants.set_state(tx, name, "uninstalled", START, "gone")
+
+        there.database.tenant(name).run(Store.BOOKS, silence)
+    there.live(5)
+    rows = there.letters()
+    assert rows[new].state == "accepted"
+    assert {rows[key].state for key in old} == {"promised"}
+
+
 def test_s67_a_digest_is_rather_sent_twice_than_not_at_all(world: Callable[..., World]) -> None:
     there = world("smtp", CALM)
     there.smtp[0].fault("cut_after")

@@ -95,7 +95,21 @@ def test_a_refusal_for_now_comes_back_when_due(database: Database) -> None:
     assert state(database) == "failed"
 
 
-def test_a_letter_found_in_sending_by_another_run_is_uncertain_and_never_sent_again(database: Database) -> None:
+def test_s67_a_second_process_puts_no_letter_in_doubt_that_is_just_being_sent(database: Database) -> None:
+    """Two processes see the same letter due; the slower one comes while the first is sending it."""
+
+    def sending(tx: Transaction) -> None:
+        promise(tx)
+        outbox.claim(tx, "t1", "k", "r1", NOW)
+        outbox.sending(tx, "t1", "k", "r1", NOW)
+
+    run(database, sending)
+    assert run(database, lambda tx: outbox.claim(tx, "t1", "k", "r2", NOW)) is None
+    assert run(database, lambda tx: outbox.retry(tx, "t1", "k", "r1", NOW, due_at=NOW, reason="451 later"))
+    assert state(database) == "promised", "it was certainly not sent"
+
+
+def test_a_letter_left_in_sending_is_uncertain_and_never_sent_again(database: Database) -> None:
     def lost(tx: Transaction) -> None:
         promise(tx)
         outbox.claim(tx, "t1", "k", "r1", NOW)
@@ -103,6 +117,8 @@ def test_a_letter_found_in_sending_by_another_run_is_uncertain_and_never_sent_ag
 
     run(database, lost)
     assert run(database, lambda tx: outbox.claim(tx, "t1", "k", "r2", NOW + MINUTE)) is None
+    assert state(database) == "sending", "who finds it there knows nothing: its run may be at it"
+    database.system("reaper").run(Store.BOOKS, lambda tx: outbox.release_stale(tx, NOW + MINUTE, NOW + MINUTE))
     letter = run(database, lambda tx: outbox.get(tx, "t1", "k"))
     assert letter.state == "uncertain"
     assert "LETTER-UNCERTAIN" in letter.reason
@@ -164,6 +180,8 @@ def test_s43_due_letters_take_turns_between_tenants(database: Database) -> None:
     system = database.system("deliver")
     first = system.read(Store.BOOKS, lambda tx: outbox.due(tx, NOW + MINUTE, 3))
     assert [letter.id for letter in first] == ["a0", "b0", "a1"]
+    others = system.read(Store.BOOKS, lambda tx: outbox.due(tx, NOW + MINUTE, 3, without={"busy"}))
+    assert [letter.id for letter in others] == ["b0"]
 
 
 def test_counts_name_every_state(database: Database) -> None:

@@ -40,6 +40,7 @@ def _one(
         (("accepted", None, "mail.shop.de:587", None, False), "under_way", 0),
         (("accepted", None, "sendgrid", None, True), "silent", 0),
         (("accepted", None, "ses eu-central-1", None, True), "silent", 0),
+        (("accepted", None, "sendgrid#2", None, True), "silent", 0),  # a second account of it
         (("accepted", None, "ses eu-central-1", None, False), "under_way", 0),
         (("accepted", None, "sendgrid.shop.de:25", None, True), "presumed", 0),  # a relay's name, no provider's
         (("accepted", None, "postmark", None, True), "presumed", 0),  # its word does not reach us

@@ -14,6 +14,7 @@ are shown. What was withdrawn before it was sent (a buyer was forgotten) is nobo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -128,7 +129,8 @@ def _field(group: Group, telling: Collection[str]) -> str:
         return "under_way"
     if group.state != "accepted":
         return "late"
-    return "silent" if (group.relay or "").partition(" ")[0] in telling else "presumed"
+    # `mailgun example.org`, and `postmark#2` where a provider is named twice.
+    return "silent" if re.split("[ #]", group.relay or "")[0] in telling else "presumed"
 
 
 def _invalid(group: Group) -> bool:

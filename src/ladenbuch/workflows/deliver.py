@@ -42,12 +42,23 @@ def deliver_all(ctx: Context) -> int:
     system = ctx.database.system("deliver")
     sent = 0
     for _ in range(_ROUNDS):
-        letters = system.read(Store.BOOKS, partial(outbox.due, now=ctx.clock(), limit=_BATCH))
+        letters = system.read(Store.BOOKS, partial(_due, now=ctx.clock()))
         taken_up = _with_room(ctx, letters)
         sent += sum(ctx.spread([partial(_one, ctx, letter) for letter in taken_up]))
         if len(taken_up) < _BATCH:
             break
     return sent
+
+
+def _due(tx: Transaction, now: datetime) -> list[outbox.Letter]:
+    """What is due, without the letters of shops that may write nothing: they wait, and nobody waits behind them."""
+    letters = outbox.due(tx, now, _BATCH)
+    if not any(tenants.stopped(tx, tenant) for tenant in {letter.tenant for letter in letters}):
+        return letters
+    if tenants.stopped(tx, None) is not None:
+        return []
+    silent = {owner.id for owner in tenants.all(tx) if owner.state != "active"}
+    return outbox.due(tx, now, _BATCH, without=silent | set(tenants.stops(tx)))
 
 
 def _with_room(ctx: Context, letters: list[outbox.Letter]) -> list[outbox.Letter]:
@@ -140,6 +151,9 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
         relay, reply = outcome.relay, outcome.reply
 
         def accepted(tx: Transaction) -> None:
+            before = outbox.get(tx, tenant, letter.id)
+            if before is not None and before.run_id == run_id and before.reply is not None:
+                return  # it was written down, and only that it was never reached us
             outbox.accepted(tx, tenant, letter.id, run_id, now, message_id=message_id, relay=relay, reply=reply)
             sentence = f"The letter with {composed.about} was accepted by {relay}."
             audit.append(tx, tenant, now, actor="deliver", event="mailed", subject=letter.order_id, sentence=sentence)
@@ -184,7 +198,7 @@ def _remember(ctx: Context, record: Callable[[], object]) -> None:
         try:
             record()
             return
-        except Retryable as error:
+        except LadenbuchError as error:  # whatever it is: a letter a relay has is never promised anew
             log.warning("outcome of a letter not recorded yet", extra={"code": error.code})
             ctx.sleep(seconds)
     try:

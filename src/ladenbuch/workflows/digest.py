@@ -86,7 +86,8 @@ def _of_shop(ctx: Context, tx: Transaction, tenant: tenants.Tenant, words: Words
         return False
     items = [asdict(item) for _, item in sorted(found, key=lambda one: one[0])]
     payload = {"to": profile.alerts_to, "language": language, "about": tenant.shop, "items": items}
-    key = f"digest:{0 if last is None else to_micros(last)}"
+    # By its key a letter is known outside: two shops' must not be one.
+    key = f"digest:{tenant.id}:{0 if last is None else to_micros(last)}"
     return lettering.promise(ctx, tx, tenant.id, "digest", key, order_id="", payload=payload)
 
 

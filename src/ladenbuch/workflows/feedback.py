@@ -18,6 +18,7 @@ from ladenbuch.errors import Rejected
 from ladenbuch.mail.feedback import Told, dsn, forged
 from ladenbuch.workflows import suppressing
 from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.deliver import keep_copy
 
 log = logging.getLogger(__name__)
 
@@ -93,13 +94,25 @@ def _take_one(ctx: Context, tx: Transaction, one: Told, letter: outbox.Named) ->
         return "other"
     reason = None if one.what == "delivered" else " ".join(f"{one.status} {one.reason}".split())[:200]
     which = {"what": one.what, "bounce": one.bounce, "at": min(one.at, now), "reason": reason}
+    before = outbox.get(tx, tenant, letter.id)
     if not outbox.told(tx, tenant, letter.id, now, **which):  # type: ignore[arg-type]
         return "known"
+    if before is not None and _answers(before, one):
+        sentence = f"The letter whose answer was lost had been accepted, says {one.provider}."
+        audit.append(
+            tx, tenant, now, actor="feedback", event="mailed.arrived", subject=letter.order_id, sentence=sentence
+        )
+        keep_copy(ctx, tx, before)
     if one.what != "delivered":
         _say(tx, letter, one, now)
     if recipient is not None:
         suppressing.heard(ctx, tx, tenant, letter.id, letter.order_id, recipient, one.what, one.bounce)
     return "changed"
+
+
+def _answers(before: outbox.Letter, one: Told) -> bool:
+    """Whether what is told is the first word that a relay took the letter: no run is left to write that down."""
+    return before.state == "uncertain" or (before.state in ("promised", "failed") and one.what != "bounced")
 
 
 def _say(tx: Transaction, letter: outbox.Named, one: Told, now: datetime) -> None:
