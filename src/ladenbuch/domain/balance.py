@@ -88,18 +88,3 @@ class Balance:
 
     owed: tuple[tuple[str, int], ...]
     activated: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Disputed:
-    """A dispute with its amount. `type`: CHARGEBACK or INQUIRY."""
-
-    id: str
-    type: str
-    status: str
-    opened_at: datetime
-    amount: int
-    currency: str
-    order_id: str | None = None
-    order_name: str | None = None
-    final_at: datetime | None = None

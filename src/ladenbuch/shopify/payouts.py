@@ -1,4 +1,4 @@
-"""Shopify Payments as the Admin API tells of it: balance, payouts, balance transactions, disputes (facts 2.6).
+"""Shopify Payments as the Admin API tells of it: balance, payouts, balance transactions (facts 2.6).
 
 Searches are narrowed here once more, because what a search field means is not proved for all of them.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ladenbuch.domain.balance import Balance, Disputed, Movement, Payout
+from ladenbuch.domain.balance import Balance, Movement, Payout
 from ladenbuch.domain.money import to_minor
 from ladenbuch.errors import Rejected, Retryable
 from ladenbuch.shopify import shapes
@@ -47,14 +47,6 @@ class ShopPayments:
             if found.issued_at >= since.replace(microsecond=0):
                 yield found
 
-    def payout(self, payout_id: str) -> Payout | None:
-        """One payout as it is now, None when Shopify does not know it."""
-        number = payout_id.rsplit("/", 1)[-1]
-        return next(
-            (p for node in self._walk("payouts", "payouts", f"id:{number}") if (p := _payout(node)).id == payout_id),
-            None,
-        )
-
     def movements(self, since: datetime) -> Iterator[Movement]:
         """Balance transactions processed at or after an instant, oldest first, those of test payments left out."""
         query = f"processed_at:>='{_stamp(since)}'"
@@ -70,18 +62,6 @@ class ShopPayments:
             found = _movement(node)
             if not found.test and found.payout_id == payout_id:
                 yield found
-
-    def disputes(self, since: datetime) -> Iterator[Disputed]:
-        """Disputes opened at or after an instant; needs a scope of its own, `read_shopify_payments_disputes`."""
-        query, after = f"initiated_at:>='{_stamp(since)}'", None
-        while True:
-            result = self.execute("disputes", {"query": query, "after": after})
-            page = _whole(result, "disputes").get("disputes")
-            for node in shapes.nodes(page, "disputes"):
-                yield _disputed(node)
-            after = shapes.next_cursor(page)
-            if after is None:
-                return
 
     def _walk(self, document: str, connection: str, query: str) -> Iterator[Json]:
         after: str | None = None
@@ -145,21 +125,6 @@ def _movement(node: Mapping[str, Any]) -> Movement:
         source_id=None if node.get("sourceId") in (None, "") else str(node["sourceId"]),
         reason=shapes.optional(node.get("adjustmentReason")) or "",
         test=node.get("test") is True,
-    )
-
-
-def _disputed(node: Mapping[str, Any]) -> Disputed:
-    amount, currency = _money(node.get("amount"), "dispute.amount")
-    return Disputed(
-        id=shapes.text(node.get("id"), "dispute.id"),
-        type=shapes.text(node.get("type"), "dispute.type"),
-        status=shapes.text(node.get("status"), "dispute.status"),
-        opened_at=shapes.instant(node.get("initiatedAt"), "dispute.initiatedAt"),
-        amount=amount,
-        currency=currency,
-        order_id=shapes.gid(node.get("order")),
-        order_name=shapes.optional(shapes.part(node.get("order"), "name")),
-        final_at=shapes.maybe_instant(node.get("finalizedOn"), "dispute.finalizedOn"),
     )
 
 
