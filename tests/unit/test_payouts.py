@@ -157,6 +157,16 @@ def test_b14_every_cent_of_fees_stands_on_one_voucher() -> None:
             assert sum(cents for _, cents in fees_of(TERMS, parts)) == asked
 
 
+def test_b14_fees_that_stand_twice_are_no_fees_to_come() -> None:
+    """A movement that changed its payout after its fee was written: two lines over one fee are a finding."""
+    sale = Movement("gid://x/B/1", "CHARGE", START, 1000, 40, 960, "EUR", "gid://x/OrderTransaction/1", payout_id="p2")
+    lines = [BookLine("line:1", "order", "gid://x/OrderTransaction/1", 1000, START.date())]
+    lines += [BookLine(f"SHPFEE {one}", "fee", f"p{one}", -40, START.date()) for one in (1, 2)]
+    day = START.date() + timedelta(days=5)
+    made = compare(TERMS, day, clearing=920, opening=0, payouts=[], movements=[sale], lines=lines)
+    assert made.unexplained == 0 and [(item.code, item.amount) for item in made.findings] == [("fee-line-differs", -40)]
+
+
 def test_4_2_a_payout_that_is_not_the_sum_of_its_parts_gets_no_fee_line() -> None:
     sale = Movement("gid://x/B/1", "CHARGE", START, 1000, 40, 960, "EUR", payout_id="gid://x/P/5")
     payout = KnownPayout(Payout("gid://x/P/5", START + timedelta(days=1), "PAID", 961, "EUR"), date(2026, 1, 8))

@@ -112,7 +112,7 @@ class DayBalance:
         }  # fmt: skip
 
 
-_YOUNG = ("order-line-missing", "order-line-ahead", "line-missing", "payout-line-missing")
+_YOUNG = ("order-line-missing", "order-line-ahead", "line-missing", "payout-line-missing", "fee-line-differs")
 
 
 def compare(
@@ -212,11 +212,19 @@ def _of_movements(terms: Terms, moved: Sequence[Movement], written: Sequence[Boo
 
 
 def _of_fees(moved: Sequence[Movement], written: Sequence[BookLine]) -> Iterator[Named]:
-    """Fees the provider has kept, against those with a line: what is left belongs to payouts to come."""
-    kept = sum(item.fee for item in moved) - sum(item.amount for item in moved if item.type in FEES)
-    lined = -sum(line.amount for line in written if line.kind == "fee")
-    if kept != lined:
-        yield Named("fees-pending", kept - lined)
+    """Fees the provider has kept, payout by payout, against those with a line; others belong to payouts to come."""
+    kept: dict[str | None, int] = {}
+    for item in moved:
+        asked = item.fee - (item.amount if item.type in FEES else 0)
+        kept[item.payout_id] = kept.get(item.payout_id, 0) + asked
+    for line in written:
+        if line.kind == "fee":
+            gap = kept.pop(line.about, 0) + line.amount
+            if gap:
+                yield Named("fee-line-differs", gap, line.key, line.day)
+    pending = sum(kept.values())
+    if pending:
+        yield Named("fees-pending", pending)
 
 
 def _of_payouts(

@@ -25,6 +25,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "order-line-ahead": ("Zeile, deren Zahlung der Anbieter nicht nennt", "a line whose payment the provider lacks"),
     "order-line-differs": ("Zeile mit anderem Betrag als die Zahlung", "a line of another amount than the payment"),
     "line-missing": ("Bewegung ohne Zeile", "a movement without a line"),
+    "fee-line-differs": ("Gebührenzeile über einen anderen Betrag", "a line over other fees"),
     "line-ahead": ("Zeile ohne Bewegung", "a line without a movement"),
     "payout-line-missing": ("Auszahlung ohne Zeile", "a payout without a line"),
     "payout-unknown": ("Auszahlung, die niemand kennt", "a payout nobody knows"),
