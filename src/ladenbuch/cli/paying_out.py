@@ -134,7 +134,12 @@ def take_report(tenant: str | None, gateway: str, file: Path, amount: str, paid_
     with opened() as house:
         owner = chosen(house, tenant)
         _may(owner)
-        found = take_over(house.context, owner.id, gateway, report)
+        try:
+            found = take_over(house.context, owner.id, gateway, report)
+        except Rejected as error:
+            if error.code != "REPORT":
+                raise
+            raise UsageError("FILE", f"{file}: {error.message}") from None
     say(f"{len(report.movements) - 1} lines, {found} of them with the line of their order")
     return look_now(owner.id, gateway, as_json=as_json)
 

@@ -11,6 +11,7 @@ from ladenbuch.domain.books import transaction_of
 from ladenbuch.domain.clearing import BookLine
 from ladenbuch.domain.payouts import is_whole
 from ladenbuch.domain.reports import Report
+from ladenbuch.errors import Rejected
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.payouts import terms_kept
 
@@ -18,7 +19,8 @@ from ladenbuch.workflows.payouts import terms_kept
 def take_over(ctx: Context, tenant: str, gateway: str, report: Report) -> int:
     """Keep what a report says; how many of its charges and refunds found the line of their order. Safe to repeat.
 
-    Raises `Rejected("PAYOUTS-OFF")` where the profile keeps no payouts of the gateway.
+    Raises `Rejected("PAYOUTS-OFF")` where the profile keeps no payouts of the gateway, `Rejected("REPORT")` for one
+    that was taken over with another day: its lines would count as others.
     """
     terms, now = terms_kept(ctx, tenant, gateway), ctx.clock()
     account = terms.account_of(report.payout.payout.issued_at)
@@ -26,6 +28,10 @@ def take_over(ctx: Context, tenant: str, gateway: str, report: Report) -> int:
 
     def write(tx: Transaction) -> int:
         payouts.plan(tx, tenant, gateway, now)
+        for before in payouts.known_payouts(tx, tenant, gateway):
+            if before.id == payout.id and before.paid_on != report.payout.paid_on:
+                said = f"payout {payout.number} was taken over as of {before.paid_on}"
+                raise Rejected("REPORT", said)
         known = {item.id: item for item in payouts.known_movements(tx, tenant, gateway)}
         taken = {item.order_transaction for item in known.values()}
         standing = [] if account is None else [
