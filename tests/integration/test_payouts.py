@@ -230,6 +230,8 @@ def test_b14_a_report_of_klarna_becomes_lines_and_a_fee_voucher(
         assert paying_out.take_report(None, "klarna", file, f"{net:.2f}", "2026-11-05", as_json=True) == 0
         said = json.loads(capsys.readouterr().out)
         assert (said["days"][-1]["clearing"], said["days"][-1]["status"]) == (0, "EQUAL")
+    with pytest.raises(UsageError, match="as of 2026-11-05"):
+        paying_out.take_report(None, "klarna", file, f"{net:.2f}", "2026-11-06", as_json=True)
     standing = [row for row in house.state("transactions") if row["account_id"] == here]
     assert len(standing) == 4 and sum(row["amount_cents"] for row in standing) == 0
     [voucher] = house.ask("GET", "/Voucher")
@@ -379,3 +381,60 @@ def test_b14_a_refusal_of_sevdesk_stops_no_other_step(house: House) -> None:
     made = looked(house)
     assert [item.code for item in made.problems] == ["SEVDESK-HTTP-422"] and len(lines(house)) == 3
     assert looked(house).problems == ()
+
+
+def test_b14_a_scheduled_payout_that_takes_in_more_before_it_leaves_is_read_again(house: House) -> None:
+    """Its parts are those it left with, also a charge that was read long before and in no payout then."""
+    payments = house.shopify.payments(SHOP)
+    payments.set_terms(pending=240)
+    house.lived(paid, 1001)
+    house.lived(paid, 1002)
+    looked(house)
+    for _ in range(24 * 20):
+        house.clock.advance_to(house.clock.now() + timedelta(hours=1))
+        payments.advance(house.clock.now())
+        if payments.payouts:
+            break
+    [payout] = payments.payouts
+    first = next(entry for entry in payments.entries if entry.type == "CHARGE")
+    transfer = next(entry for entry in payments.entries if entry.type == "TRANSFER")
+    assert payout.status == "SCHEDULED" and first.payout is payout
+    first.payout, payout.net, transfer.amount = None, payout.net - first.net, transfer.amount + first.net
+    assert looked(house).problems == ()
+    first.payout, payout.net, transfer.amount = payout, payout.net + first.net, transfer.amount - first.net
+    days_later(house, 5)
+    made = looked(house)
+    assert payout.status == "PAID" and made.problems == ()
+    assert (made.days[-1].clearing, made.days[-1].status) == (0, "EQUAL")
+
+
+def test_b14_payouts_of_a_time_in_which_nobody_could_read_are_read_after_it(house: House) -> None:
+    """Silence for seventy days, after payouts were known: those issued at its beginning are not lost."""
+    house.lived(paid, 1001)
+    days_later(house, 9)
+    looked(house)
+    house.lived(paid, 1002)
+    days_later(house, 70)
+    last = looked(house).days[-1]
+    assert len(lines(house, "SHPPO")) == len(house.shopify.payments(SHOP).payouts) == 2
+    assert (last.clearing, last.status) == (0, "EQUAL")
+
+
+def test_b14_a_provider_that_falls_silent_after_it_was_read_is_an_alarm_until_it_is_read_again(house: House) -> None:
+    """The scope is taken back: the account would only grow, and the page would say that all is well."""
+
+    def heard() -> list[str]:
+        found = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT))
+        return [item.kind for item in found]
+
+    looked(house)
+    house.shopify.set_scopes(SHOP, DEFAULT_SCOPES)
+    days_later(house, 1)
+    assert look_at_payouts(house.ladenbuch.context, 3600.0) == 0 and heard() == []
+    days_later(house, 2)
+    assert look_at_payouts(house.ladenbuch.context, 3600.0) == 0 and heard() == ["PAYOUTS-DIFFER"]
+    turn = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: payouts.turn(tx, TENANT, SHOPIFY))
+    assert turn is not None and [code for code, _ in turn.problems] == ["SHOPIFY-SCOPE"]
+    house.shopify.set_scopes(SHOP, [*DEFAULT_SCOPES, *PAYMENT_SCOPES])
+    days_later(house, 2)
+    assert look_at_payouts(house.ladenbuch.context, 3600.0) == 1 and heard() == []

@@ -52,6 +52,8 @@ _CLAIM, _AGAIN, _TOMORROW = timedelta(minutes=30), timedelta(minutes=15), timede
 _DAYS = 3
 #: What ends a look without anybody's fault; it is tried again the next day.
 OFF = ("SHOPIFY-SCOPE", "NO-PAYMENTS", "PAYOUTS-OFF")
+#: A provider that was read before and was not for so long is an alarm.
+_SILENT = timedelta(days=2)
 #: Looks in one firing of the tick.
 MOST = 20
 
@@ -119,8 +121,28 @@ def _take(ctx: Context, tenant: str, gateway: str, every: float) -> bool:
             code, again = "FAILED", _AGAIN
             log.exception("payouts failed")
     ended = ctx.clock()
-    door.run(Store.BOOKS, lambda tx: payouts.done(tx, tenant, gateway, ended + again, code, ended))
+
+    def end(tx: Transaction) -> None:
+        payouts.done(tx, tenant, gateway, ended + again, code, ended)
+        if code == "PAYOUTS-OFF":  # nobody is to do anything about it any more
+            payouts.say(tx, tenant, gateway, ())
+            alarms.end_alarm(tx, tenant, "PAYOUTS-DIFFER", gateway, ended)
+        elif code and code != "STOPPED":
+            _tell_of_silence(tx, tenant, gateway, code, ended)
+
+    door.run(Store.BOOKS, end)
     return not code
+
+
+def _tell_of_silence(tx: Transaction, tenant: str, gateway: str, code: str, now: datetime) -> None:
+    """A provider that was read before and is not any more (a scope taken back, say) must not look like one with nothing
+    to tell: the account would only grow. One that was never read is nobody's alarm."""
+    turn = payouts.turn(tx, tenant, gateway)
+    if turn is None or turn.read_until is None or now - turn.read_until < _SILENT:
+        return
+    payouts.say(tx, tenant, gateway, [(code, f"nothing was read since {turn.read_until:%Y-%m-%d %H:%M} UTC")])
+    facts: dict[str, str | int] = {"gateway": gateway, "count": 1, "amount": 0}
+    alarms.raise_alarm(tx, tenant, "PAYOUTS-DIFFER", gateway, now, facts)
 
 
 def look(ctx: Context, tenant: str, gateway: str = SHOPIFY, days: Sequence[date] | None = None) -> Looked:
@@ -176,10 +198,11 @@ def read_balance(ctx: Context, tenant: str, terms: Terms) -> None:
     since = terms.start if turn is None or turn.read_until is None else turn.read_until - _OVERLAP
     told: int | None = _owed(client, terms)
     moved = {item.id: item for item in client.movements(max(terms.start, since))}
-    seen = _payouts(client, terms, before, now)
+    seen = _payouts(client, terms, before, since, now)
     parts: dict[str, list[Movement]] = {}
+    as_it_was = {item.id: item.payout for item in before}
     for one in seen.values():
-        if one.id in open_ones or one.id not in {item.id for item in before} or one.payout.status == "SCHEDULED":
+        if one.id in open_ones or _may_hold_more(as_it_was.get(one.id), one.payout):
             parts[one.id] = list(client.movements_of(one.id))
             moved |= {item.id: item for item in parts[one.id] if item.at >= terms.start or not item.is_transfer}
 
@@ -195,10 +218,16 @@ def read_balance(ctx: Context, tenant: str, terms: Terms) -> None:
             payouts.see_payout(tx, tenant, gateway, one, whole)
         payouts.read_up_to(tx, tenant, gateway, now, told)
         if told is not None and (turn is None or turn.start is None):
-            later = sum(item.net for item in moved.values() if item.at >= terms.start)
+            mine = [item for item in moved.values() if item.currency == terms.currency]
+            later = sum(item.net for item in mine if item.at >= terms.start)
             payouts.open_at(tx, tenant, gateway, terms.start, told - later)
 
     door.run(Store.BOOKS, write)
+
+
+def _may_hold_more(before: Payout | None, now: Payout) -> bool:
+    """Whether the parts of a payout may be others than at the last look: until it leaves it takes in more."""
+    return before is None or "SCHEDULED" in (before.status, now.status) or before.net != now.net
 
 
 def _owed(client: ShopPayments, terms: Terms) -> int:
@@ -206,11 +235,11 @@ def _owed(client: ShopPayments, terms: Terms) -> int:
 
 
 def _payouts(
-    client: ShopPayments, terms: Terms, before: Sequence[KnownPayout], now: datetime
+    client: ShopPayments, terms: Terms, before: Sequence[KnownPayout], last: datetime, now: datetime
 ) -> dict[str, KnownPayout]:
-    """The payouts that may have changed, each with the day the bank had it: the day it is first seen paid."""
+    """The payouts that may have changed since `last`, each with the day the bank had it: when it is first seen paid."""
     unsettled = [item for item in before if item.paid_on is None and item.payout.status not in ("FAILED", "CANCELED")]
-    recent = now - _UNSETTLED if before else terms.start - timedelta(days=14)
+    recent = min(now - _UNSETTLED, last) if before else terms.start - timedelta(days=14)
     since = min([item.payout.issued_at for item in unsettled] + [max(recent, terms.start - timedelta(days=14))])
     paid_on = {item.id: item.paid_on for item in before}
     found: dict[str, KnownPayout] = {}
