@@ -325,3 +325,15 @@ def test_s52_a_token_that_the_bank_look_finds_refused_is_not_tried_every_minute(
         door = day.database.tenant("s1")
         assert door.read(Store.BOOKS, lambda tx: tenants.stopped(tx, "s1")) == lockout.REASON
         day.sevdesk.new_token(DEFAULT_TOKEN)
+
+
+def test_p1_whose_a_transfer_is_does_not_answer_why_the_order_takes_none() -> None:
+    """A person says that it is for the order; meanwhile the order is to be paid by a card."""
+    with diary("2027-03-01 10:00") as day:
+        first, _ = vorkasse(day), vorkasse(day, name="#502")
+        day.at("2027-03-03 09:00")
+        comes(day, 1190, "danke", "Muster, Erika")
+        first.tell_payment("klarna", kind="AUTHORIZATION")
+        day.answer(first, "TRANSFER-UNCLEAR", "it is for this order")
+        minutes(day, 3)
+        assert "to be paid otherwise" in day.about("TRANSFER-UNCLEAR")

@@ -203,6 +203,11 @@ class _Desk:
         return tuple(f"line:{item.line_id}" for item in self.sure) or (f"{self.order.id}#transfer",)
 
     @property
+    def _of_order(self) -> tuple[str, ...]:
+        """What a question about the order's side names: who said whose the line is has not answered it."""
+        return tuple(dict.fromkeys((*self.about, f"{self.order.id}#transfer")))
+
+    @property
     def may_be_told(self) -> bool:
         """Whether the shop may be told at all: something is open, and no other money is on its way for it."""
         order = self.order
@@ -223,7 +228,7 @@ class _Desk:
         open_ = order.total_outstanding
         if open_ != self.facts.claim - self.facts.money or order.foreign_money or order.currency != "EUR":
             what = f"a transfer came in, and Shopify says {open_} minor units are open while its ledger says otherwise"
-            return [], [Problem("TRANSFER-UNCLEAR", what, self.about, ("look into it", "book by hand"))], []
+            return [], [Problem("TRANSFER-UNCLEAR", what, self._of_order, ("look into it", "book by hand"))], []
         amount, problems = min(missing, open_), self._surplus(missing - open_) if missing > open_ else []
         if not self.profile.money_back:
             what = f"{amount} minor units came in by transfer; the profile leaves it to people to tell Shopify"
@@ -291,7 +296,7 @@ class _Desk:
         if not self.sure:
             return []
         what = f"{missing} minor units came in by transfer for an order that is to be paid otherwise"
-        return [Problem("TRANSFER-UNCLEAR", what, self.about, ("look into it", "book by hand"))]
+        return [Problem("TRANSFER-UNCLEAR", what, self._of_order, ("look into it", "book by hand"))]
 
     def _surplus(self, over: int) -> list[Problem]:
         """More than was owed: listed, even one cent (5.31)."""
