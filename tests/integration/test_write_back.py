@@ -315,8 +315,12 @@ def test_a_stop_and_an_uninstall_hold_writes_back(shops: Shops) -> None:
     order = house.lived(bought)
     lifecycle.suspend(house.ladenbuch.context, TENANT, "a test", by="test")
     assert bring(house) == 0
+    system = house.database.system("write back")
+    assert system.read(BOOKS, lambda tx: write_backs.due(tx, house.clock.now(), 9)) == [], "others have their turn"
     lifecycle.resume(house.ladenbuch.context, TENANT, by="test")
+    house.clock.advance(600)
     assert bring(house) == 1
+    assert (found := row(house, order)) is not None and found.attempts == 0
     lifecycle.uninstall(house.ladenbuch.context, TENANT, by="test")
     assert row(house, order) is None
 

@@ -32,6 +32,8 @@ _BATCH = 100
 _LEASE = timedelta(seconds=120)
 #: A settle is at work on the order: it would have to look again because of us.
 _BUSY = timedelta(seconds=5)
+#: A stopped shop's orders are looked at again so often: they must not fill every batch and keep others waiting.
+_STOPPED = timedelta(minutes=10)
 #: What only a person can mend is tried again so often.
 _HOURS = timedelta(hours=6)
 _ALARM = "WRITE-BACK-OFF"
@@ -104,13 +106,12 @@ def _claim(ctx: Context, tenant: str, order_id: str, run_id: str) -> _Claimed | 
     busy = held is not None and held.run_id is not None
 
     def claim(tx: Transaction) -> _Claimed | None:
-        if tenants.stopped(tx, tenant) is not None:
-            return None
         one = write_backs.claim(tx, tenant, order_id, run_id, now, now + _LEASE)
         if one is None:
             return None
-        if busy:
-            write_backs.wait(tx, one, run_id, now + _BUSY)
+        stopped = tenants.stopped(tx, tenant) is not None
+        if stopped or busy:
+            write_backs.wait(tx, one, run_id, now + (_STOPPED if stopped else _BUSY))
             return None
         version = tenants.in_force(tenants.profiles(tx, tenant), now)
         choice = "off" if version is None else str(version.profile.get("write_back", "off"))
