@@ -117,7 +117,13 @@ class Transfers(Simulation):
     def lives(self) -> list[Life]:
         rng = random.Random(f"transfers/{self.seed}")
         self.span = ORDERS + TRANSFERS
-        self.stories = [self._story(rng, index) for index in range(self.orders)]
+        self.stories: list[Story] = []
+        totals: set[int] = set()
+        while len(self.stories) < self.orders:
+            story = self._story(rng, len(self.stories))
+            if story.total not in totals:  # sevdesk's own matching goes by nothing else, and is another story
+                totals.add(story.total)
+                self.stories.append(story)
         self._invent(rng)
         return [one.life for one in self.stories]
 
@@ -135,7 +141,6 @@ class Transfers(Simulation):
         order.billing = order.delivery = home
         order.email = f"b{index}@kunde.example"
         for number in range(rng.randint(1, 3)):
-            # no two orders owe the same: sevdesk's own matching goes by nothing else, and is another story
             price, rate = 3 * self.orders * rng.randrange(1, 9) + 3 * index + number, rng.choice((190, 190, 70))
             order.add(Product(f"Ware {number}", f"W{number}", 290 + price, rate, number=number + 1))
         order.ship_by("DHL Paket", 490, (max(line.rates[0] for line in order.lines),))
@@ -157,6 +162,14 @@ class Transfers(Simulation):
     def _invent(self, rng: random.Random) -> None:
         """What the bank brings for each order."""
         kinds = [kind for kind, share in MIX.items() for _ in range(share)]
+        totals = {one.total for one in self.stories}
+
+        def odd(first: int, end: int, base: int = 0) -> int:
+            """An amount beyond `base` that no order owes as a whole."""
+            return next(
+                base + some for some in iter(lambda: rng.randrange(first, end), None) if base + some not in totals
+            )
+
         begun = self.start + ORDERS
         for index, story in enumerate(self.stories):
             if story.transfers:
@@ -167,18 +180,18 @@ class Transfers(Simulation):
             if kind == "exact":
                 self._brings(rng, story, at, story.total)
             elif kind == "two parts":
-                first = rng.randrange(1, story.total)
+                first = odd(1, story.total)
                 self._brings(rng, story, at, first)
                 self._brings(rng, story, later, story.total - first)
                 story.linked, story.moment, story.payments = 2, 1, 2 if self.plus else 1
             elif kind in ("part", "a cent under"):
-                less = 1 if kind == "a cent under" else rng.randrange(2, story.total)
+                less = 1 if kind == "a cent under" else story.total - odd(1, story.total - 1)
                 self._brings(rng, story, at, story.total - less)
                 story.told, story.linked = False, 0
                 story.says = "PARTIALLY_PAID" if self.plus else "PENDING"
                 story.asked = story.asked | (set() if self.plus else {"TRANSFER-PARTIAL"})
             elif kind in ("over", "a cent over"):
-                self._brings(rng, story, at, story.total + (1 if kind == "a cent over" else rng.randrange(2, 900)))
+                self._brings(rng, story, at, story.total + 1 if kind == "a cent over" else odd(2, 900, story.total))
                 story.linked, story.asked = 0, story.asked | {"OVERPAID"}
             elif kind in ("wrong order", "unknown order"):
                 wrong = 77_000 + index
