@@ -155,7 +155,8 @@ class World:
         """The server ends the connection that holds an executor's lock, as it does when the machine is out of reach."""
         self.ask(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND"
-            " (classid::bigint << 32) | objid::bigint = hashtextextended('ladenbuch engine ' || %s, 0)",
+            " (classid::bigint << 32) | objid::bigint = hashtextextended('ladenbuch engine ' || %s, 0)"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
             executor,
         )
 
