@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bought import MUG, bought, returned
 from house import TENANT, House
 from ladenbuch import alarms, audit, events
 from ladenbuch.db import Database, Store
@@ -21,14 +22,13 @@ from ladenbuch.domain.receivers import address_of
 from ladenbuch.errors import Rejected
 from ladenbuch.receivers import Answer, Receivers
 from ladenbuch.simulators.lives.order import ShopOrder
-from ladenbuch.simulators.lives.people import GOODS, address
+from ladenbuch.simulators.lives.people import address
 from ladenbuch.workflows import event_delivery as delivery
 from ladenbuch.workflows import lifecycle, redaction, retention
 from ladenbuch.workflows.context import Context
 
 BOOKS = Store.BOOKS
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
-MUG = GOODS[190][0]
 URL = "https://hooks.example.org/catch/s3cret"
 
 
@@ -94,24 +94,6 @@ def found(ctx: Context, **which: Any) -> list[events.Delivery]:
 
 def open_alarms(ctx: Context) -> list[str]:
     return [one.kind for one in ctx.door(TENANT).read(BOOKS, lambda tx: alarms.open_alarms(tx, TENANT))]
-
-
-def bought(order: ShopOrder) -> None:
-    order.billing = order.delivery = {**address(order.rng), "firstName": "Erika", "lastName": "Muster"}
-    order.add(MUG, 2)
-    order.place()
-    order.pay("shopify_payments")
-    order.emit("orders/create", "orders/paid")
-
-
-def returned(order: ShopOrder) -> None:
-    bought(order)
-    order.wait(3600, 3601)
-    order.ship()
-    order.emit("orders/fulfilled")
-    order.wait(86_400, 86_401)
-    order.refund([(order.lines[0], 1)])
-    order.emit("refunds/create", "orders/updated")
 
 
 def verified(head: dict[str, str], body: bytes, secret: str) -> bool:

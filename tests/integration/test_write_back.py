@@ -11,18 +11,18 @@ from typing import Any
 import httpx2
 import pytest
 
+from bought import MUG, bought, returned
 from house import SHOP, TENANT, House, life
 from ladenbuch import alarms, tenants, write_backs
 from ladenbuch.db import Database, Store
 from ladenbuch.simulators.http import SimRequest, SimResponse
 from ladenbuch.simulators.lives.order import ShopOrder
-from ladenbuch.simulators.lives.people import GOODS, address
+from ladenbuch.simulators.lives.people import address
 from ladenbuch.workflows import lifecycle, redaction
 from ladenbuch.workflows.write_back import write_back_all
 
 BOOKS = Store.BOOKS
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
-MUG = GOODS[190][0]
 
 
 class Shop(House):
@@ -68,24 +68,6 @@ def shops(tmp_path: Path) -> Iterator[Shops]:
     for house in opened:
         house.close()
         assert house.sevdesk.internal_errors == []
-
-
-def bought(order: ShopOrder) -> None:
-    order.billing = order.delivery = {**address(order.rng), "firstName": "Erika", "lastName": "Muster"}
-    order.add(MUG, 2)
-    order.place()
-    order.pay("shopify_payments")
-    order.emit("orders/create", "orders/paid")
-
-
-def returned(order: ShopOrder) -> None:
-    bought(order)
-    order.wait(3600, 3601)
-    order.ship()
-    order.emit("orders/fulfilled")
-    order.wait(86_400, 86_401)
-    order.refund([(order.lines[0], 1)])
-    order.emit("refunds/create", "orders/updated")
 
 
 def unpaid(order: ShopOrder) -> None:
