@@ -70,14 +70,10 @@ def _with_room(ctx: Context, letters: list[outbox.Letter]) -> list[outbox.Letter
     for letter in letters:
         if _by_sevdesk(ctx, letter.tenant):
             chosen.append(letter)
-        elif room > 0 and not _stopped(ctx, letter.tenant):
+        elif room > 0:
             chosen.append(letter)
             room -= 1
     return chosen
-
-
-def _stopped(ctx: Context, tenant: str) -> bool:
-    return ctx.door(tenant).read(Store.BOOKS, lambda tx: tenants.stopped(tx, tenant)) is not None
 
 
 def _by_sevdesk(ctx: Context, tenant: str) -> bool:
