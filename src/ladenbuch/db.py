@@ -471,6 +471,10 @@ def _driver(tx: Transaction) -> Any:
 
 # --- PostgreSQL ---
 
+#: Seconds a writing transaction may stand still between two statements. A suspended or unreachable process would keep
+#: its rows locked for as long as it likes, and whoever takes its work over would wait for them.
+IDLE_SECONDS = 20.0
+
 
 def _postgresql_address(url: str) -> URL:
     try:
@@ -500,6 +504,8 @@ def _enter_schema(tx: Transaction, store: Store, local: Mapping[str, str], read:
     # All LOCAL to this transaction: nothing leaks to whoever gets the connection next, poolers included.
     # set_config('role', …, true) is SET LOCAL ROLE.
     wanted = {"search_path": store.value, **local}
+    if not read:
+        wanted["idle_in_transaction_session_timeout"] = f"{round(IDLE_SECONDS * 1000)}ms"
     tx.execute(sa.select(*(sa.func.set_config(name, value, True) for name, value in wanted.items())))
 
 

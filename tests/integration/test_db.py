@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -148,6 +149,39 @@ def test_a_deadlock_is_run_again(postgresql_database: Database) -> None:
             done.result(60)
     # It may be the victim once more, where it is back before the other one's commit.
     assert 3 <= len(runs) <= 5 and 1 in (runs.count("a"), runs.count("b")), "only one of the two ran again"
+
+
+def test_s63_a_transaction_that_stands_still_does_not_keep_its_rows(
+    postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process suspended in the middle of a transaction: others get the row, and it learns that it lost."""
+    monkeypatch.setattr("ladenbuch.db.IDLE_SECONDS", 0.5)
+    door = postgresql_database.tenant("t1")
+    door.run(Store.BOOKS, note("a"))
+    holds, wakes = threading.Event(), threading.Event()
+
+    def annotated(text: str, pause: Callable[[], object]) -> Callable[[Transaction], None]:
+        def write(tx: Transaction) -> None:
+            known = deadletters.get(tx, "t1", "k", "a")
+            assert known is not None
+            deadletters.annotate(tx, known, text)
+            pause()
+
+        return write
+
+    def suspended() -> None:
+        holds.set()
+        wakes.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        still = pool.submit(door.run, Store.BOOKS, annotated("suspended", suspended))
+        holds.wait(30)
+        door.run(Store.BOOKS, annotated("other", lambda: None))
+        wakes.set()
+        with pytest.raises(Retryable, match=r"DB-(DOWN|COMMIT)"):
+            still.result(30)
+    known = door.read(Store.BOOKS, lambda tx: deadletters.get(tx, "t1", "k", "a"))
+    assert known is not None and known.note == "other"
 
 
 def test_a_constraint_becomes_an_error_without_the_row_in_it(database: Database) -> None:

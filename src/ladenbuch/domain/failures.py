@@ -252,7 +252,7 @@ DATABASE = (
     _later("database", "sqlstate", ("25006", "53100", "58030"), "DB-UNWRITABLE", _UNWRITABLE),
     _later("database", "sqlstate", ("53",), "DB-BUSY", "the database server is at its limits"),
     _later("database", "sqlstate", ("XX001", "XX002"), "DB-CORRUPT", _CORRUPT),
-    _later("database", "sqlstate", ("08", "57P"), "DB-DOWN", "the database server cannot be reached"),
+    _later("database", "sqlstate", ("08", "57P", "25P03"), "DB-DOWN", "the database server cannot be reached"),
     _never("database", "sqlstate", ("42501",), "DB-FORBIDDEN",
            "the row belongs to another tenant, or this door may not write the table", fault="service"),
     _never("database", "sqlstate", ("23",), "DB-CONSTRAINT", fault="order", anew=True),
