@@ -99,6 +99,18 @@ def test_runs_come_to_their_end_once_and_on_at_most_so_many_threads(make: Callab
     assert most == 3
 
 
+def test_s63_the_server_ends_a_transaction_of_the_engine_that_stands_still(
+    make: Callable[..., DbosEngine], where: dict[str, Any]
+) -> None:
+    engine = make()
+    engine.launch()
+    if "url" not in where:
+        pytest.skip("a file has no server; its locks end with the process")
+    assert engine._engine is not None
+    with engine._engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "20s"
+
+
 def test_the_tables_hold_ids_and_codes_as_json_and_no_exception(
     make: Callable[..., DbosEngine], where: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -26,6 +26,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from ladenbuch.db import IDLE_SECONDS
 from ladenbuch.engine.lock import AdvisoryLock, FileLock, Lock, hold
 from ladenbuch.engine.port import CRASHED
 from ladenbuch.engine.ticker import Ticker
@@ -285,8 +286,7 @@ class DbosEngine:
         engine = sa.create_engine(
             self._url, pool_size=self._workers + 8, max_overflow=16, pool_timeout=30, pool_pre_ping=True
         )
-        if self._path is not None:
-            event.listen(engine, "connect", _sqlite_settings)
+        event.listen(engine, "connect", _postgresql_settings if self._path is None else _sqlite_settings)
         return engine
 
     def _stat(self) -> tuple[int, int] | None:
@@ -394,6 +394,13 @@ class DbosEngine:
     def _refuse_after_launch(self) -> None:
         if self._launched:
             raise RuntimeError("the engine is already launched")
+
+
+def _postgresql_settings(connection: Any, _record: object) -> None:
+    # As DBOS does it to engines of its own making: a suspended process keeps no rows of the engine locked.
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {round(IDLE_SECONDS * 1000)}")
+    connection.commit()  # the pool rolls back what it gets back
 
 
 def _sqlite_settings(connection: Any, _record: object) -> None:
