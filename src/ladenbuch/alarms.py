@@ -47,6 +47,7 @@ KINDS: Mapping[str, str] = {
     "EVENTS-FAIL": "the receiver {host} has taken no event since {since} UTC ({endpoint})",
     "EVENTS-OFF": "the receiver {host} was switched off: it gets no events any more ({endpoint})",
     "WRITE-BACK-OFF": "the shop lets us write nothing to its orders: {code}",
+    "DIGEST-LOST": "nobody reads the digest of what needs a person: its address takes no letters ({why})",
     "DIGEST-SENT": "a digest of {count} alarms is on its way to the operator",
     "PRIVACY-DUE": "nobody fetched the answer to data request {request}, which is due on {until}",
 }

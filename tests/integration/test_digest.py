@@ -20,9 +20,10 @@ from ladenbuch import outbox
 from ladenbuch.alarms import HOUSE, end_alarm, open_alarms, raise_alarm
 from ladenbuch.db import Store
 from ladenbuch.domain.digesting import APART, SETTLED, due
-from ladenbuch.mail.transport import Accepted, TryLater
+from ladenbuch.mail.sending import Accepted, Refused, TryLater, Uncertain
 from ladenbuch.web import alarm_words, codes
-from ladenbuch.workflows import deliver
+from ladenbuch.workflows import deliver, suppressing
+from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.digest import Operator, Words, digest_all
 from relay import Always
 
@@ -37,15 +38,19 @@ class Relay(Always):
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, str, str]] = []
-        self.busy = False
+        self.named: list[str] = []
+        self.busy = self.silent = self.refuses = False
 
     def send(self, message: Any, sender: str, to: str, before_data: Any, first: Any = None) -> Any:
         before_data()
         if self.busy:
             return TryLater("connect: busy", "relay")
+        if self.refuses:
+            return Refused("recipient 550 5.7.1 not for us", permanent=True, relay="relay", code="LETTER-REFUSED")
         body = " ".join(str(message.get_body(("plain",)).get_content()).split())
+        self.named.append(str(message["Message-ID"]))
         self.taken.append((to, str(message["Subject"]), body))
-        return Accepted("relay", "250 ok")
+        return Uncertain("no answer", "relay") if self.silent else Accepted("relay", "250 ok")
 
 
 @pytest.fixture
@@ -55,8 +60,12 @@ def house(tmp_path: Path) -> Iterator[House]:
     made.close()
 
 
+def talking(house: House, relay: Relay) -> Context:
+    return replace(house.ladenbuch.context, relays=relay, wake=lambda name: None)  # type: ignore[arg-type]
+
+
 def tick(house: House, relay: Relay, operator: Operator = NOBODY) -> int:
-    ctx = replace(house.ladenbuch.context, relays=relay, wake=lambda name: None)  # type: ignore[arg-type]
+    ctx = talking(house, relay)
     made = digest_all(ctx, WORDS, operator)
     deliver.deliver_all(ctx)
     return made
@@ -115,6 +124,89 @@ def test_the_operator_hears_of_all_shops_and_of_the_installation_rather_twice_th
     standing = house.database.system("operator").read(Store.BOOKS, open_alarms)
     assert "DIGEST-SENT" not in {one.kind for one in standing}
     assert tick(house, relay, operator) == 0
+
+
+def test_p2_a_digest_without_an_answer_goes_out_three_times_at_most_and_further_and_further_apart(house: House) -> None:
+    relay, operator = Relay(), Operator("ops@example.org", "en")
+    alarm(house, "SERVICE-DOWN", HOUSE, service="sevdesk", since="08:00 UTC")
+    house.clock.advance(900)
+    relay.silent = True
+    sent = []
+    for minute in range(0, 180, 5):
+        tick(house, relay, operator)
+        sent += [minute] * (len(relay.taken) - len(sent))
+        house.clock.advance(300)
+    assert sent == [0, 10, 30], "rather two than none, but no flood"
+    assert len(set(relay.named)) == 1, "a reader, or his mail server, sees that it is the same"
+    house.clock.advance(86_400)
+    relay.silent = False
+    assert tick(house, relay, operator) == 1 and len(relay.taken) == 4, "it counted as told: the next is tomorrow's"
+
+
+def test_p2_a_relay_that_certainly_took_nothing_is_asked_until_it_takes_the_digest(house: House) -> None:
+    relay, operator = Relay(), Operator("ops@example.org", "en")
+    alarm(house, "SERVICE-DOWN", HOUSE, service="sevdesk", since="08:00 UTC")
+    house.clock.advance(900)
+    relay.busy = True
+    for _ in range(24):
+        tick(house, relay, operator)
+        house.clock.advance(3600)
+    relay.busy = False
+    assert tick(house, relay, operator) == 1 and len(relay.taken) == 1
+
+
+def lost(house: House) -> list[tuple[str, str | int]]:
+    standing = house.database.system("operator").read(Store.BOOKS, lambda tx: open_alarms(tx, TENANT))
+    return [(one.kind, one.facts["why"]) for one in standing if one.kind == "DIGEST-LOST"]
+
+
+def test_p2_an_address_that_takes_no_letters_is_an_alarm_and_what_was_to_be_told_is_told_later(house: House) -> None:
+    relay = Relay()
+    suppressing.put(house.ladenbuch.context, TENANT, "Chefin@teeladen.example", by="feedback", note="bounced")
+    alarm(house, "TOKEN-REFUSED", service="sevdesk")
+    house.clock.advance(900)
+    assert tick(house, relay, Operator("ops@example.org", "en")) == 1
+    assert lost(house) == [("DIGEST-LOST", "operator")]
+    ((to, _, body),) = relay.taken
+    assert to == "ops@example.org" and "Nobody reads what needs a person here" in body, "the operator hears of it"
+    assert house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: outbox.of_order(tx, TENANT, "")) == []
+    suppressing.take_off(
+        house.ladenbuch.context, TENANT, "chefin@teeladen.example", by="ops", note="mended", send=False
+    )
+    assert tick(house, relay) == 1 and lost(house) == []
+    assert "sevdesk weist den Zugang" in relay.taken[-1][2], "it was never counted as told"
+
+
+@pytest.mark.parametrize("how", ["bounced", "suppressed", "failed"])
+def test_p2_a_digest_nobody_read_is_no_digest(house: House, how: str) -> None:
+    relay = Relay()
+    alarm(house, "TOKEN-REFUSED", service="sevdesk")
+    house.clock.advance(900)
+    relay.refuses = how == "failed"
+    made = digest_all(talking(house, relay), WORDS, NOBODY)
+    if how == "suppressed":  # the list got it after the digest was promised
+        suppressing.put(house.ladenbuch.context, TENANT, "chefin@teeladen.example", by="feedback", note="complained")
+    deliver.deliver_all(talking(house, relay))
+    if how == "suppressed":
+        suppressing.take_off(
+            house.ladenbuch.context, TENANT, "chefin@teeladen.example", by="ops", note="mended", send=False
+        )
+    door, now = house.database.tenant(TENANT), house.clock.now()
+    (letter,) = door.read(Store.BOOKS, lambda tx: outbox.of_order(tx, TENANT, ""))
+    if how == "bounced":
+        told = {"what": "bounced", "bounce": "refused", "at": now, "reason": "5.7.1"}
+        assert door.run(Store.BOOKS, lambda tx: outbox.told(tx, TENANT, letter.id, now, **told))
+    relay.refuses = False
+    again = [tick(house, relay) for _ in range(2)]
+    assert made == 1
+    if how == "suppressed":
+        assert again == [1, 0], "nobody got anything yet"
+    else:
+        assert again == [0, 0] and lost(house) == [("DIGEST-LOST", {"bounced": "refused"}.get(how, how))]
+        house.clock.advance(4 * 3600)
+        assert tick(house, relay) == 1, "told again, without anything new"
+        assert tick(house, relay) == 0 and lost(house) == []
+    assert "sevdesk weist den Zugang" in relay.taken[-1][2]
 
 
 @given(

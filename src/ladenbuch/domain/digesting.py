@@ -11,6 +11,15 @@ SETTLED = timedelta(minutes=10)
 APART = timedelta(hours=4)
 #: When what still lasts is told again, by the reader's clock.
 MORNING = time(7)
+#: Between two tries of one digest: doubled each time, up to the longest.
+PATIENCE, LONGEST = timedelta(minutes=10), timedelta(hours=1)
+#: So often one digest may go out without an answer; then it counts as told.
+UNANSWERED = 3
+
+
+def pause(tries: int) -> timedelta:
+    """How long a digest that was tried so often, at least once, is left alone."""
+    return min(PATIENCE * (1 << min(tries - 1, 10)), LONGEST)
 
 
 def due(open_since: Sequence[datetime], last: datetime | None, now: datetime, zone: tzinfo) -> bool:

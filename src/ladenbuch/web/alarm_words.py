@@ -114,6 +114,14 @@ ALARMS: Mapping[str, Words] = {
         "Den Händler eine höhere Grenze bestätigen lassen (ladenbuch billing ask); darüber berechnet Shopify nichts.",
         "Have the merchant agree to a higher cap (ladenbuch billing ask); above it Shopify charges nothing.",
     ),
+    "DIGEST-LOST": Words(
+        "Niemand liest, was hier einen Menschen braucht: Die Adresse dafür nimmt keine Briefe an ({why}).",
+        "Nobody reads what needs a person here: the address for it takes no letters ({why}).",
+        "Im Profil eine Adresse angeben, die es gibt (alerts_to); steht sie zu Unrecht auf der Sperrliste: ladenbuch "
+        "suppressions remove. Was offen ist, wird dann von selbst noch einmal gesagt.",
+        "Name an address in the profile that exists (alerts_to); if it is on the suppression list by mistake: "
+        "ladenbuch suppressions remove. What is open is then told again by itself.",
+    ),
     "DIGEST-SENT": Words(
         "Ein Brief über {count} Alarme geht gerade an den Betreiber.",
         "A digest of {count} alarms is on its way to the operator.",

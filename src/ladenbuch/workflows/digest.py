@@ -1,10 +1,12 @@
 """The digest of what needs a person: to each merchant who named an address, and to the operator.
 
 A merchant's is a letter of the outbox like any other, about alarms, open questions and letters nobody is sure of; its
-key names the digest before it, so that two processes, or a day that runs again, make one. The operator's is about the
-alarms of all shops and of the installation. It belongs to no tenant and is handed to a relay at once; the alarm
-`DIGEST-SENT`, raised before and ended after, says that somebody does it, and that it is done. Where that process dies
-in between it is sent again: rather two than none.
+key names the digest before it, so that two processes, or a day that runs again, make one. One that came back, or could
+not be sent, told nobody anything: the alarm `DIGEST-LOST` says so to the operator, and what it was about is told again.
+
+The operator's is about the alarms of all shops and of the installation. It belongs to no tenant and is handed to a
+relay at once; the alarm `DIGEST-SENT`, raised before and ended after, says that somebody does it, and that it is done.
+Where that process dies in between, or the answer is lost, it is sent again, a few times: rather two than none.
 """
 
 from __future__ import annotations
@@ -13,27 +15,28 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from ladenbuch import books, outbox, tenants
+from ladenbuch import books, outbox, suppressions, tenants
 from ladenbuch.alarms import HOUSE, Alarm, end_alarm, ended_alarms, open_alarms, raise_alarm
 from ladenbuch.db import Store, Transaction, from_micros, to_micros
-from ladenbuch.domain.digesting import due
+from ladenbuch.domain.digesting import APART, UNANSWERED, due, pause
 from ladenbuch.domain.profile import profile_at
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.mail.digests import Digest, Item, write_digest
 from ladenbuch.mail.letters import Brand, Language
-from ladenbuch.mail.sending import Accepted
-from ladenbuch.workflows import lettering
+from ladenbuch.mail.sending import Accepted, Uncertain
+from ladenbuch.workflows import lettering, suppressing
 from ladenbuch.workflows.context import Context, profiles_in
 
 log = logging.getLogger(__name__)
 
-KIND = "DIGEST-SENT"
-#: How long a digest to the operator may be under way before another process sends it.
-_PATIENCE = timedelta(minutes=10)
+KIND, LOST = "DIGEST-SENT", "DIGEST-LOST"
+#: Nobody read a digest that ended so.
+_UNREAD = ("suppressed", "bounced", "failed")
 _MEMORY = timedelta(days=30)
 
 
@@ -52,6 +55,16 @@ class Operator:
 
     to: str
     language: Language = "de"
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One try of the operator's digest begun at `since`. `unsure`: tries before it that nobody answered."""
+
+    items: list[Item]
+    since: datetime
+    tries: int
+    unsure: int
 
 
 def digest_all(ctx: Context, words: Words, operator: Operator) -> int:
@@ -75,19 +88,30 @@ def _of_shop(ctx: Context, tx: Transaction, tenant: tenants.Tenant, words: Words
     now = ctx.clock()
     profile = profile_at(profiles_in(tx, tenant.id), now)
     if not profile.alerts_to:
+        end_alarm(tx, tenant.id, LOST, "", now)
         return False
     language: Language = "en" if profile.alerts_language == "en" else "de"
     zone = ZoneInfo(profile.time_zone)
-    found = [(one.since, _alarm_item(words, language, one, zone)) for one in open_alarms(tx, tenant.id)]
+    newest, told = _made(tx, tenant.id)
+    reader = suppressing.recipient_of(ctx, tx, tenant.id, profile.alerts_to)
+    spared = suppressions.cause_of(tx, tenant.id, reader)
+    lost = spared or _lost(newest, reader)
+    if lost:
+        raise_alarm(tx, tenant.id, LOST, "", now, {"why": lost})
+    else:
+        end_alarm(tx, tenant.id, LOST, "", now)
+    if spared or (lost and newest is not None and now - from_micros(newest.promised_at) < APART):
+        return False
+    standing = [one for one in open_alarms(tx, tenant.id) if one.kind != LOST]
+    found = [(one.since, _alarm_item(words, language, one, zone)) for one in standing]
     found += _questions(tx, tenant.id, words, language, zone)
     found += _doubts(tx, tenant.id, words, language, zone)
-    last = _last(tx, tenant.id)
-    if not due([since for since, _ in found], last, now, zone):
+    if not due([since for since, _ in found], told, now, zone):
         return False
     items = [asdict(item) for _, item in sorted(found, key=lambda one: one[0])]
     payload = {"to": profile.alerts_to, "language": language, "about": tenant.shop, "items": items}
     # By its key a letter is known outside: two shops' must not be one.
-    key = f"digest:{tenant.id}:{0 if last is None else to_micros(last)}"
+    key = f"digest:{tenant.id}:{0 if newest is None else newest.promised_at}"
     return lettering.promise(ctx, tx, tenant.id, "digest", key, order_id="", payload=payload)
 
 
@@ -132,12 +156,20 @@ def _doubts(
     return [(at, Item(title, "ladenbuch letters doubtful", _since(at, language, zone)))]
 
 
-def _last(tx: Transaction, tenant: str) -> datetime | None:
+def _made(tx: Transaction, tenant: str) -> tuple[Any, datetime | None]:
+    """The newest digest, and when the newest was made of those that somebody may have read."""
     mine = outbox.letters.c
-    at = tx.execute(
-        sa.select(sa.func.max(mine.promised_at)).where(mine.tenant == tenant, mine.kind == "digest")
-    ).scalar()
-    return None if at is None else from_micros(at)
+    digests = sa.select(mine.promised_at, mine.state, mine.bounce, mine.recipient)
+    digests = digests.where(mine.tenant == tenant, mine.kind == "digest").order_by(mine.promised_at.desc()).limit(1)
+    told = tx.execute(digests.where(mine.state.not_in(_UNREAD))).first()
+    return tx.execute(digests).first(), None if told is None else from_micros(told.promised_at)
+
+
+def _lost(newest: Any, reader: str) -> str | None:
+    """Why the newest digest did not reach its reader; None where it did, went to another address, or may be sent."""
+    if newest is None or newest.state not in ("bounced", "failed") or newest.recipient not in (None, reader):
+        return None
+    return newest.bounce or str(newest.state)
 
 
 def _since(at: datetime, language: Language, zone: ZoneInfo) -> str:
@@ -151,14 +183,19 @@ def _since(at: datetime, language: Language, zone: ZoneInfo) -> str:
 def _of_house(ctx: Context, words: Words, operator: Operator) -> int:
     """Send the operator's digest where one is due; 1 when a relay took it."""
     now, zone = ctx.clock(), ZoneInfo("Europe/Berlin")
+    system = ctx.database.system("digest")
 
-    def claim(tx: Transaction) -> list[Item] | None:
+    def note(tx: Transaction, count: int, tries: int, unsure: int) -> None:
+        raise_alarm(tx, HOUSE, KIND, "", ctx.clock(), {"count": count, "tries": tries, "unsure": unsure})
+
+    def claim(tx: Transaction) -> _Try | None:
         standing = open_alarms(tx)
         mine = next((one for one in standing if one.kind == KIND), None)
-        if mine is not None and now - mine.last_seen < _PATIENCE:
+        tries, unsure = (0, 0) if mine is None else (int(mine.facts.get(name, 1)) for name in ("tries", "unsure"))
+        if mine is not None and now - mine.last_seen < pause(tries):
             return None  # somebody is at it
         told = [one for one in standing if one.kind != KIND]
-        if mine is not None and not told:
+        if mine is not None and (not told or unsure >= UNANSWERED):
             end_alarm(tx, HOUSE, KIND, "", now)
             return None
         before = [one.since for one in ended_alarms(tx, HOUSE, now - _MEMORY) if one.kind == KIND]
@@ -166,19 +203,27 @@ def _of_house(ctx: Context, words: Words, operator: Operator) -> int:
         if mine is None and not due([one.since for one in told], last, now, zone):
             return None
         shops = {one.id: one.shop for one in tenants.all(tx)}
-        raise_alarm(tx, HOUSE, KIND, "", now, {"count": len(told)})
-        return [_alarm_item(words, operator.language, one, zone, shops.get(one.tenant, "")) for one in told]
+        note(tx, len(told), tries + 1, unsure)
+        items = [_alarm_item(words, operator.language, one, zone, shops.get(one.tenant, "")) for one in told]
+        return _Try(items, now if mine is None else mine.since, tries + 1, unsure)
 
-    system = ctx.database.system("digest")
-    items = system.run(Store.BOOKS, claim)
-    if not items:
+    begun = system.run(Store.BOOKS, claim)
+    if begun is None:
         return 0
-    made = Digest(f"digest:house:{to_micros(now)}", operator.to, operator.language, "", items)
+    # However often it is sent: it is one letter.
+    made = Digest(f"digest:house:{to_micros(begun.since)}", operator.to, operator.language, "", begun.items)
     message = write_digest(made, Brand("Ladenbuch", ctx.mail_from), now)
     sender, to = message["From"].addresses[0].addr_spec, message["To"].addresses[0].addr_spec
-    outcome = ctx.relays.send(message, sender, to, lambda: None)
-    if not isinstance(outcome, Accepted):
-        log.warning("the operator's digest was not accepted", extra={"outcome": type(outcome).__name__})
-        return 0
-    system.run(Store.BOOKS, lambda tx: end_alarm(tx, HOUSE, KIND, "", ctx.clock()))
-    return 1
+    count, tries = len(begun.items), begun.tries
+
+    def before_data() -> None:
+        system.run(Store.BOOKS, lambda tx: note(tx, count, tries, begun.unsure + 1))
+
+    outcome = ctx.relays.send(message, sender, to, before_data)
+    if isinstance(outcome, Accepted):
+        system.run(Store.BOOKS, lambda tx: end_alarm(tx, HOUSE, KIND, "", ctx.clock()))
+        return 1
+    log.warning("the operator's digest was not accepted", extra={"outcome": type(outcome).__name__})
+    if not isinstance(outcome, Uncertain):
+        system.run(Store.BOOKS, lambda tx: note(tx, count, tries, begun.unsure))
+    return 0
