@@ -21,10 +21,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -151,6 +152,10 @@ SYSTEM_REASONS = frozenset(
 )
 
 _BUSY_SECONDS = 30
+#: Connections to PostgreSQL of one process and store, and for how many seconds one is kept that nobody uses: for a new
+#: one the server starts a process, which reads the catalogue anew.
+_CONNECTIONS, _KEPT = 15, 30.0
+_SINCE = "ladenbuch_set_aside"
 _CONFLICT_RETRIES = failures.row("database", "sqlstate", "40001").at_once
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -182,13 +187,18 @@ class Database:
     def __init__(self, engines: Mapping[Store, sa.Engine]) -> None:
         self._engines = engines
         self._on_files = engines[Store.BOOKS].dialect.name == "sqlite"
+        self._errors = _drivers_errors(self._on_files)
         # SQLite's own wait for the writer is a sleeping poll without a queue; a lock is fair and quick.
         self._writers = {store: threading.Lock() for store in engines} if self.is_sqlite else {}
-        # Connections between two transactions, by store and whether they read. Those of files only: kept out of
-        # SQLAlchemy's pool, whose check-out and check-in cost more than a small transaction.
+        # Connections between two transactions, by store and (files) whether they read: kept out of SQLAlchemy's pool,
+        # whose check-out and check-in cost more than a small transaction.
         self._idle: dict[tuple[Store, bool], list[Transaction]] = {
             (store, read): [] for store in engines for read in (True, False)
         }
+        # How many transactions a store of PostgreSQL may have: as many as its pool has connections, so that a
+        # connection that is set aside above is never what somebody waits for in the pool.
+        self._setting_aside = threading.Lock()
+        self._room = {store: threading.BoundedSemaphore(_CONNECTIONS) for store in engines}
         self._inside = threading.local()
 
     @classmethod
@@ -321,7 +331,7 @@ class Database:
         """Give all connections back."""
         for idle in self._idle.values():
             while idle:
-                idle.pop().close()
+                _let_go(idle.pop())
         for engine in self._engines.values():
             engine.dispose()
 
@@ -332,6 +342,7 @@ class Database:
             raise RuntimeError(f"a transaction in {store} was asked for inside one in {self._inside.store}")
         for attempt in range(_CONFLICT_RETRIES + 1):
             self._inside.store, self._inside.read, self._inside.later = store, read, []
+            self._inside.committing = False
             try:
                 result = self._once(store, local, fn, read)
             except _Conflict:
@@ -349,19 +360,10 @@ class Database:
         writer = None if read else self._writers.get(store)
         if writer is not None and not writer.acquire(timeout=_BUSY_SECONDS):
             raise Retryable("DB-BUSY", f"the {store} database was busy for {_BUSY_SECONDS} seconds")
-        committing = False
         try:
-            if self.is_sqlite:
-                return self._in_file(store, fn, read)
-            with self._engines[store].connect() as tx, tx.begin() as transaction:
-                _enter_schema(tx, store, local, read)
-                self._inside.tx = tx
-                result = fn(tx)
-                committing = True
-                transaction.commit()
-            return result
-        except _DRIVERS as error:
-            known, cause = _translated(error, read, committing)
+            return self._in_file(store, fn, read) if self.is_sqlite else self._on_server(store, local, fn, read)
+        except self._errors as error:
+            known, cause = _translated(error, read, self._inside.committing)
             if known is None:
                 raise
             raise known from cause
@@ -388,6 +390,60 @@ class Database:
             raise
         idle.append(tx)
         return result
+
+    def _on_server(self, store: Store, local: Mapping[str, str], fn: Callable[[Transaction], T], read: bool) -> T:
+        if not self._room[store].acquire(timeout=_BUSY_SECONDS):
+            raise sa.exc.TimeoutError("no connection became free")
+        try:
+            tx = self._begun(store, _begin(store, tuple(local.items()), None if read else IDLE_SECONDS))
+            try:
+                self._inside.tx = tx
+                result = fn(tx)
+                self._inside.committing = True
+                _driver(tx).commit()
+            except BaseException:
+                _let_go(tx)
+                raise
+            self._set_aside(store, tx)
+            return result
+        finally:
+            self._room[store].release()
+
+    def _set_aside(self, store: Store, tx: Transaction) -> None:
+        """Keep a connection for the next transaction; give back the one that was used by nobody for a while."""
+        now, tired = time.monotonic(), None
+        with self._setting_aside:
+            idle = self._idle[store, False]
+            idle.append(tx)
+            tx.info[_SINCE] = now
+            if now - idle[0].info[_SINCE] > _KEPT:
+                tired = idle.pop(0)
+        if tired is not None:
+            _let_go(tired)
+
+    def _begun(self, store: Store, begin: str) -> Transaction:
+        """A connection whose transaction has begun: one that was set aside, or one of the pool.
+
+        A restarted server costs nobody a failed transaction: of a connection that was set aside, the beginning is the
+        test whether it still lives, and nothing has happened on it yet.
+        """
+        idle = self._idle[store, False]
+        while True:
+            try:
+                with self._setting_aside:
+                    tx, kept = idle.pop(), True
+            except IndexError:
+                tx, kept = self._engines[store].connect(), False
+                tx.begin()  # SQLAlchemy sees one long transaction; the real ones are begun and committed here
+            try:
+                _driver(tx).execute(begin, prepare=False)
+            except BaseException as error:
+                gone = isinstance(error, self._errors) and _driver(tx).closed
+                _let_go(tx)
+                if not (kept and gone):
+                    raise
+            else:
+                return tx
 
 
 class Door:
@@ -489,24 +545,44 @@ def _postgresql_address(url: str) -> URL:
 def _postgresql_engine(address: URL) -> sa.Engine:
     return sa.create_engine(
         address,
-        pool_size=5,
-        max_overflow=10,
+        pool_size=1,  # the rest is set aside by `Database`, without the pool's costs
+        max_overflow=_CONNECTIONS - 1,
         pool_timeout=_BUSY_SECONDS,
         pool_pre_ping=True,  # a restarted server costs nobody a failed transaction
         hide_parameters=True,
-        connect_args={"connect_timeout": 10},
+        connect_args={"connect_timeout": 10, "autocommit": True},  # the driver begins nothing on its own: see `_begin`
     )
 
 
-def _enter_schema(tx: Transaction, store: Store, local: Mapping[str, str], read: bool) -> None:
-    if read:  # one snapshot, as on SQLite
-        tx.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    # All LOCAL to this transaction: nothing leaks to whoever gets the connection next, poolers included.
-    # set_config('role', …, true) is SET LOCAL ROLE.
-    wanted = {"search_path": store.value, **local}
-    if not read:
-        wanted["idle_in_transaction_session_timeout"] = f"{round(IDLE_SECONDS * 1000)}ms"
-    tx.execute(sa.select(*(sa.func.set_config(name, value, True) for name, value in wanted.items())))
+@lru_cache(maxsize=1024)
+def _begin(store: Store, local: tuple[tuple[str, str], ...], idle_seconds: float | None) -> str:
+    """What begins a transaction, in one message to the server; without seconds one that only reads.
+
+    All LOCAL to this transaction: nothing leaks to whoever gets the connection next, poolers included.
+    """
+    from psycopg import sql
+
+    wanted = {"search_path": store.value, **dict(local)}
+    if idle_seconds is None:  # one snapshot, as on SQLite
+        begin = sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    else:
+        begin = sql.SQL("BEGIN")
+        wanted["idle_in_transaction_session_timeout"] = f"{round(idle_seconds * 1000)}ms"
+    said = [
+        sql.SQL("SET LOCAL {} TO {}").format(
+            sql.SQL(".").join(map(sql.Identifier, name.split("."))), sql.Literal(value)
+        )
+        for name, value in wanted.items()
+    ]
+    return sql.SQL("; ").join([begin, *said]).as_string()
+
+
+def _let_go(tx: Transaction) -> None:
+    """Give a connection back in whatever state it is: the pool puts it right, or away when it is dead."""
+    if not tx.invalidated and getattr(_driver(tx), "closed", False):
+        tx.invalidate()
+    with suppress(sa.exc.DBAPIError):
+        tx.close()
 
 
 # --- errors ---
@@ -516,18 +592,22 @@ class _Conflict(Exception):
     """PostgreSQL asks for the whole transaction again."""
 
 
-_DRIVERS = (sa.exc.TimeoutError, sa.exc.DBAPIError, sqlite3.Error)
+def _drivers_errors(on_files: bool) -> tuple[type[Exception], ...]:
+    if on_files:  # nobody waits for the import of a driver that is not used
+        return (sa.exc.TimeoutError, sa.exc.DBAPIError, sqlite3.Error)
+    import psycopg
+
+    return (sa.exc.TimeoutError, sa.exc.DBAPIError, psycopg.Error)
 
 
 def _translated(error: Exception, read: bool, committing: bool) -> tuple[Exception | None, Exception | None]:
     """What the driver raised, in the words of errors.py (None: it has none), and the cause it may name."""
     if isinstance(error, sa.exc.TimeoutError):
         return failures.row("database", "answer", "no connection became free").error(), error
-    if isinstance(error, sa.exc.IntegrityError | sqlite3.IntegrityError):
-        # No cause: the driver's own text quotes the row.
-        constraint = failures.row("database", "sqlstate", "23")
-        return constraint.error(_constraint(getattr(error, "orig", error))), None
     original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if isinstance(original, sqlite3.IntegrityError) or (getattr(original, "sqlstate", None) or "").startswith("23"):
+        # No cause: the driver's own text quotes the row.
+        return failures.row("database", "sqlstate", "23").error(_constraint(original)), None
     if isinstance(original, sqlite3.Error):
         known = _sqlite_error(original, read)
     else:

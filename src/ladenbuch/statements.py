@@ -3,9 +3,9 @@
     _FENCE = Statement(sa.select(fences.c.run_id).where(fences.c.tenant == sa.bindparam("t")))
     _FENCE.scalar(tx, t="t1")
 
-On SQLite the text goes straight to the driver: SQLAlchemy's own way to it (cache key, execution context, result
-object) costs several times what SQLite does. PostgreSQL takes the usual way; there the round trip is what costs.
-Rows are named tuples of what the driver gives: text, integers, bytes, and 0 or 1 for a Boolean.
+The text goes straight to the driver: SQLAlchemy's own way to it (cache key, execution context, result object) costs
+several times what SQLite does, and on PostgreSQL more than the server.
+Rows are named tuples of what the driver gives: text, integers, bytes, and on SQLite 0 or 1 for a Boolean.
 """
 
 from __future__ import annotations
@@ -26,13 +26,11 @@ class Statement:
     def __init__(self, clause: sa.Executable, columns: Sequence[str] | None = None) -> None:
         self._clause = clause
         self._columns = columns
-        self._sql: tuple[str, tuple[str, ...], dict[str, Any]] | None = None
+        self._sql: dict[str, tuple[str, tuple[str, ...] | None, dict[str, Any]]] = {}
         self._row: Callable[[Iterable[Any]], Any] | None = None
 
     def rows(self, tx: Transaction, /, **values: object) -> Sequence[Any]:
         """All rows."""
-        if tx.dialect.name != "sqlite":
-            return tx.execute(self._clause, values).all()
         cursor = self._run(tx, values)
         found = cursor.fetchall()  # to the end, always: an unfinished RETURNING would hold up the commit
         if self._row is None:
@@ -50,25 +48,26 @@ class Statement:
 
     def change(self, tx: Transaction, /, **values: object) -> int:
         """How many rows it changed."""
-        if tx.dialect.name != "sqlite":
-            return tx.execute(self._clause, values, execution_options={"preserve_rowcount": True}).rowcount
         return int(self._run(tx, values).rowcount)
 
     def _run(self, tx: Transaction, values: dict[str, object]) -> Any:
-        if self._sql is None:
-            self._sql = self._compiled(tx.dialect)
-        text, names, constants = self._sql
+        dialect = tx.dialect
+        sql = self._sql.get(dialect.name)
+        if sql is None:
+            sql = self._sql[dialect.name] = self._compiled(dialect)
+        text, names, constants = sql
         given = constants | values if constants else values
         connection = cast(Any, tx.connection.dbapi_connection)
-        return connection.execute(text, [given[name] for name in names])
+        return connection.execute(text, given if names is None else [given[name] for name in names])
 
-    def _compiled(self, dialect: sa.Dialect) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    def _compiled(self, dialect: sa.Dialect) -> tuple[str, tuple[str, ...] | None, dict[str, Any]]:
+        """The text for the dialect's driver, the order of its parameters (None: it takes them by name), constants."""
         clause = cast(Any, self._clause)
         compiled = clause.compile(dialect=dialect, column_keys=None if self._columns is None else list(self._columns))
         assert "POSTCOMPILE" not in str(compiled), "a list (IN) is written out anew each time: not for a Statement"
-        names = tuple(compiled.positiontup)
         constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-        return str(compiled), names, {name: constants[name] for name in names if name in constants}
+        used = {name: constants[name] for name in compiled.bind_names.values() if name in constants}
+        return str(compiled), None if compiled.positiontup is None else tuple(compiled.positiontup), used
 
 
 def _insert(table: sa.Table, dialect: str) -> Any:

@@ -45,6 +45,7 @@ def tamper(database: Database, *statements: Any) -> None:
             tx.exec_driver_sql("DROP TRIGGER audit_entries_no_update")
             tx.exec_driver_sql("DROP TRIGGER audit_entries_no_delete")
         else:
+            tx.exec_driver_sql("BEGIN")  # its connections begin nothing on their own
             tx.exec_driver_sql("SET LOCAL search_path TO books")
         for statement in statements:
             tx.execute(statement)

@@ -184,6 +184,78 @@ def test_s63_a_transaction_that_stands_still_does_not_keep_its_rows(
     assert known is not None and known.note == "other"
 
 
+def _backends(url: str) -> int:
+    admin = sa.create_engine(url, poolclass=sa.NullPool)
+    with admin.connect() as tx:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        return int(tx.exec_driver_sql(asked).scalar_one())
+
+
+def test_more_threads_than_connections_all_get_their_turn(postgresql_database: Database) -> None:
+    """Nobody waits in the pool for a connection that is set aside."""
+    door = postgresql_database.tenant("t1")
+    with ThreadPoolExecutor(40) as pool:
+        doing = [door.read if i % 3 else door.run for i in range(200)]
+        write = [None if i % 3 else note(f"s{i}") for i in range(200)]
+        look: Any = lambda tx: deadletters.find(tx, deadletters.Which("t1"), 1)  # noqa: E731
+        list(pool.map(lambda i: doing[i](Store.BOOKS, write[i] or look), range(200)))
+    assert len(subjects(postgresql_database)) == 67
+    assert postgresql_database.connections()[Store.BOOKS, "busy"] == 0
+    assert postgresql_database.connections()[Store.BOOKS, "idle"] <= 15
+
+
+def test_connections_nobody_uses_are_given_back(
+    postgresql_database: Database, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(6, timeout=30)
+    door = postgresql_database.tenant("t1")
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: door.read(Store.BOOKS, lambda tx: together.wait()), range(6)))
+    assert _backends(postgresql_url) == 6
+    monkeypatch.setattr(db, "_KEPT", -1.0)
+    for _ in range(6):
+        subjects(postgresql_database)
+    assert _backends(postgresql_url) <= 2
+
+
+def test_a_restarted_server_costs_nobody_a_failed_transaction(
+    postgresql_database: Database, postgresql_url: str
+) -> None:
+    """All connections of the process die at once, those that were set aside too."""
+    together = threading.Barrier(4, timeout=30)
+    door = postgresql_database.tenant("t1")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: door.read(Store.BOOKS, lambda tx: together.wait()), range(4)))
+    admin = sa.create_engine(postgresql_url, poolclass=sa.NullPool)
+    with admin.connect() as tx:
+        asked = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
+        assert len(tx.exec_driver_sql(asked + " AND pid <> pg_backend_pid()").all()) == 4
+    door.run(Store.BOOKS, note("a"))
+    assert subjects(postgresql_database) == {"a"}
+    # A connection that dies under a transaction is the transaction's: nothing is written, and the next one goes well.
+    with pytest.raises(Retryable, match="DB-DOWN"):
+        door.run(Store.BOOKS, lambda tx: (note("b")(tx), _die(tx)))
+    assert subjects(postgresql_database) == {"a"}
+    assert postgresql_database.connections()[Store.BOOKS, "busy"] == 0
+
+
+def _die(tx: Transaction) -> None:
+    tx.exec_driver_sql("SET LOCAL ROLE NONE")
+    tx.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def test_nothing_of_a_transaction_is_left_for_the_next_on_its_connection(postgresql_database: Database) -> None:
+    told = "SELECT current_user, current_schema, current_setting('ladenbuch.tenant')"
+    ask: Any = lambda tx: tuple(tx.exec_driver_sql(told).one())  # noqa: E731
+    odd = "t'; DROP TABLE books.orders; --"
+    for tenant in ("t1", "t2", odd):
+        assert postgresql_database.tenant(tenant).run(Store.BOOKS, ask) == ("ladenbuch_app", "books", tenant)
+        assert postgresql_database.tenant(tenant).read(Store.INBOX, ask) == ("ladenbuch_app", "inbox", tenant)
+    driver = postgresql_database._idle[Store.BOOKS, False][-1].connection.dbapi_connection
+    asked = "SELECT current_user = session_user, current_setting('ladenbuch.tenant', true)"
+    assert driver.execute(asked).fetchone() in [(True, ""), (True, None)]
+
+
 def test_a_constraint_becomes_an_error_without_the_row_in_it(database: Database) -> None:
     row = {"tenant": "t1", "kind": "k", "subject": "buyer@example.org", "code": "C", "message": "m"}
     row |= {"detail": "{}", "attempts": 1, "gave_up_at": 0, "state": "open"}

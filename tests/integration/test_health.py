@@ -320,8 +320,7 @@ def test_s57_a_server_that_only_reads_is_found_by_writing_to_it(database: Databa
             with admin.connect() as tx:
                 tx.exec_driver_sql("SET default_transaction_read_only = off")
                 tx.exec_driver_sql(f'ALTER DATABASE "{url.database}" SET default_transaction_read_only = {wish}')
-            for engine in database._engines.values():
-                engine.dispose()
+            database.close()  # its connections were opened under the other default
             now += timedelta(seconds=2)
             body = health.look().as_json()
             assert body["stalled"] == stalled
