@@ -5,7 +5,8 @@
 One process takes webhooks (`serve --role web`), the others work (`serve --role worker`); each worker that is killed is
 replaced at once under another name, as an orchestrator replaces a container. Prints figures and `findings` as JSON,
 exit 1 on a finding: an order that is doubled, missing or off by a cent, an account the simulator itself complains of,
-runs of a killed worker that nobody took up within 30 s, rows of the engine that stay pending.
+runs of a killed worker that nobody took up within 30 s, rows of the engine that stay pending, a p99 from trigger to
+booking of 300 s or more without a measured reason (`reason`, see what_bounds.py).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from ladenbuch.settings import Settings
 from ladenbuch.vault import generate_key
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
 from many_shops import SECRET, SPAN, Shops, audited, domain, now, token
+from what_bounds import PROMISE_P99, Meter, reason
 
 TESTS = Path(__file__).parent
 #: Seconds within which a killed worker's orders must be in other hands.
@@ -71,6 +73,10 @@ class Server:
         self._server = pgserver.get_server(self.folder, cleanup_mode="delete")
         self._execute(f"ALTER SYSTEM SET max_connections = {connections}")
         self.kill(signal.SIGINT)
+
+    @property
+    def pid(self) -> int:
+        return int(self._server.get_pid() or 0)
 
     @property
     def admin(self) -> str:
@@ -233,6 +239,12 @@ class World:
         answer.raise_for_status()
         return answer.json()
 
+    def roles(self) -> dict[int, str]:
+        """What each of our processes is, by its id; this one plays the world, too."""
+        ours = {one.process.pid: "workers" for one in self.workers}
+        simulators = {one.pid: "simulators" for one in self.simulators}
+        return ours | simulators | {os.getpid(): "simulators"} | ({self.web.pid: "web"} if self.web else {})
+
     def left(self) -> tuple[int, int]:
         """Orders that are outstanding or worked on, and letters that are."""
         marks, letters = self.ask(_LEFT)[0]
@@ -345,11 +357,18 @@ def live(world: World, server: Server | None, plan: Plan) -> tuple[dict[str, Any
     world.control("shopify", "play", {"seconds": offering})
     begun, kills, away = time.monotonic(), 0, []
     next_kill, next_outage, next_word = plan.kill_every, plan.database_every, 0.0
-    quiet = 0
+    quiet, measured, next_look, next_count = 0, 0, 0.0, 0.0
+    meter, rate = Meter(), Settings.read(world.env).sevdesk_rate
     while (elapsed := time.monotonic() - begun) < plan.deadline:
         time.sleep(0.25)
         world.look_after()
         busy = quiet == 0  # what is at rest is not killed any more
+        if not measured and elapsed >= next_look:
+            next_look = elapsed + 1
+            meter.look(elapsed, world.roles(), [server.pid] if server is not None else [])
+        if not measured and elapsed >= next_count:
+            next_count = elapsed + 10
+            meter.called(elapsed, world.control("sevdesk", "calls"), rate)
         up = [one for one in world.workers if one.name in _up(world)] if elapsed >= next_kill else []
         if plan.kill_every and len(up) > 1 and busy:  # where nobody is left, nobody takes over
             next_kill = elapsed + plan.kill_every
@@ -359,6 +378,8 @@ def live(world: World, server: Server | None, plan: Plan) -> tuple[dict[str, Any
             next_outage = elapsed + plan.database_every
             away.append(server.kill(signal.SIGQUIT if len(away) % 2 == 0 else signal.SIGINT))
         marks, letters = world.left()
+        if not measured and elapsed > offering and marks <= orders // 100:
+            measured = orders - marks  # the end is waiting for the last ones, and says nothing of what bounds
         if elapsed >= next_word:
             next_word = elapsed + 10
             say(f"{elapsed:6.1f} s  {marks} orders, {letters} letters outstanding; {kills} kills, {len(away)} outages")
@@ -368,6 +389,9 @@ def live(world: World, server: Server | None, plan: Plan) -> tuple[dict[str, Any
     settled = time.monotonic() - begun
     for thread in world.threads:
         thread.join(PROMISE)
+    patience = time.monotonic() + PROMISE  # who was killed last is not yet known to be dead
+    while time.monotonic() < patience and any(one.worker in _names(world) for one in world.takeovers):
+        time.sleep(0.5)
     total, findings = world.audit()
     if quiet < 12:
         findings.append(f"after {plan.deadline:.0f} s {world.left()} orders and letters were still outstanding")
@@ -377,8 +401,10 @@ def live(world: World, server: Server | None, plan: Plan) -> tuple[dict[str, Any
     pending = _pending(world)
     if pending:
         findings.append(f"{pending} rows of the engine are pending and nobody's")
-    seconds = [one.seconds for one in world.takeovers if one.seconds is not None]
     held = [one for one in world.takeovers if one.runs]
+    seconds = [one.seconds for one in held if one.seconds is not None]
+    if total["orders"] != orders:
+        findings.append(f"{orders} orders were offered, and {total['orders']} happened")
     figures = {
         "tenants": world.shops.tenants, "workers": plan.workers, **total,
         "offered_per_s": plan.rate, "offered_for_s": round(offering, 1), "settled_after_s": round(settled, 1),
@@ -387,8 +413,15 @@ def live(world: World, server: Server | None, plan: Plan) -> tuple[dict[str, Any
         "takeover_s_median": round(sorted(seconds)[len(seconds) // 2], 1) if seconds else None,
         "takeover_s_longest": round(max(seconds), 1) if seconds else None,
         "database_killed": len(away), "database_away_s_longest": round(max(away), 1) if away else None,
+        "database_away_percent": round(100 * sum(away) / settled),
         "workers_ended_by_themselves": world.crashed,
+        **meter.figures(measured or orders - world.left()[0], world.shops.tenants),
     }  # fmt: skip
+    late = figures.get("latency_p99_s", PROMISE_P99) >= PROMISE_P99
+    if late and (why := reason(figures, rate)) is not None:
+        figures["reason"] = why
+    elif late:
+        findings.append(f"the p99 is {PROMISE_P99:.0f} s or more, and nothing that was measured says why")
     return figures, findings
 
 

@@ -77,6 +77,9 @@ class Accounts:
         if request.path == "/_control/all":
             states = {who: account.state() for who, account in self.by_token.items()}
             return json_response({"states": states, "errors": self.errors()})
+        if request.path == "/_control/calls":
+            counts = {who: account.calls()["by_endpoint"] for who, account in self.by_token.items()}
+            return json_response({who: sum(count.values()) for who, count in counts.items()})
         return self.by_token.get(request.headers.get("authorization", ""), self.nobody).handle(request)
 
     def errors(self) -> list[str]:
