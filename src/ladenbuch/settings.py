@@ -181,6 +181,9 @@ class Settings(BaseSettings):
     dkim_selectors: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Selectors under which the sender's DKIM keys are published, for `ladenbuch doctor`."
     )
+    shared_sender_domains: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Domains more than one seller may send letters from, comma separated."
+    )
     sevdesk_link: str = Field(
         "https://my.sevdesk.de/fi/detail/type/RE/id/{id}",
         description="Where an invoice is seen by who may log in to sevdesk, for events and the shop; empty: no link.",
@@ -220,7 +223,8 @@ class Settings(BaseSettings):
 
     @field_validator(
         "smtp_urls", "ladder_seconds", "scopes", "optional_scopes", "billing_plans", "dkim_selectors",
-        "feedback_sendgrid", "feedback_mailgun", "feedback_ses", "feedback_postmark", mode="before",
+        "shared_sender_domains", "feedback_sendgrid", "feedback_mailgun", "feedback_ses", "feedback_postmark",
+        mode="before",
     )  # fmt: skip
     @classmethod
     def _split(cls, value: object) -> object:

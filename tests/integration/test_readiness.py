@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ from ladenbuch.cli.demo import GATEWAYS, PROFILE, SHOP, TENANT
 from ladenbuch.db import Store
 from ladenbuch.domain.connected import AREAS, Finding
 from ladenbuch.domain.readiness import missing
-from ladenbuch.errors import Rejected
+from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
 from ladenbuch.simulators.shopify.world import DEFAULT_SCOPES
 from ladenbuch.workflows.readiness import Mail, connect_sevdesk, let_go
+from ladenbuch.workflows.senders import refuse_foreign
 from ladenbuch.workflows.tokens import SEVDESK_TOKEN
 from other_tool import write_invoice
 from readiness_world import MAIL, Doors, Office, bad
@@ -445,6 +447,41 @@ def test_letters_need_a_relay_and_a_sender(open_office: Callable[..., Office]) -
     assert not [
         item for item in office.examine(Mail(0, None), "quiet") if item.area == "letters" and item.level != "ok"
     ]
+
+
+def test_nobody_sends_letters_in_the_name_of_another_seller_or_of_the_operator(
+    open_office: Callable[..., Office],
+) -> None:
+    office = open_office(profile={"letters_from": "Seife <rechnung@seifenladen.example>"})
+    assert bad(office.examine()) == {}, "the operator's domain is the shop's own while there is no other"
+    office.add("tea", "tea.myshopify.com", {"letters_from": "Tea <post@tealeaf.example>"})
+    system = office.house.database.system("operator")
+
+    def missing_now(mail: Mail = MAIL) -> list[Finding]:
+        return [item for item in office.examine(mail) if item.code == "SENDER-DOMAIN"]
+
+    (found,) = missing_now()
+    assert found.level == "missing" and "seifenladen.example" in found.english
+    for stolen in (
+        "x@Tealeaf.example",
+        "T <x@mail.tealeaf.example>",
+        "x@seifenladen.example",
+        "x@shop.seifenladen.example",
+    ):
+        with pytest.raises(UsageError) as refused:
+            office.add("thief", "thief.myshopify.com", {"letters_from": stolen})
+        said = refused.value.message
+        assert refused.value.code == "SENDER-DOMAIN" and "tea.myshopify" not in said and "Tea" not in said
+    assert "thief" not in {one.id for one in system.read(Store.BOOKS, tenants.all)}
+    assert (
+        missing_now(Mail(1, "ops@house.example")) == [] == missing_now(replace(MAIL, shared=("seifenladen.example",)))
+    )
+    office.add("leaf", "leaf.myshopify.com", {"letters_from": "x@leaf.example"})
+    system.run(Store.BOOKS, lambda tx: tenants.set_state(tx, "tea", "uninstalled", office.now))
+    refuse_foreign(office.house.context, "leaf", "x@tealeaf.example", office.house.settings)  # who left holds nothing
+    account = system.read(Store.BOOKS, lambda tx: tenants.get(tx, TENANT).sevdesk_ref)
+    system.run(Store.BOOKS, lambda tx: tenants.identify(tx, "leaf", sevdesk_ref=account))
+    assert missing_now() == [], "shops of one sevdesk account are one seller"
 
 
 # -- what is remembered, and the gate --------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.connected import Finding, Language
 from ladenbuch.domain.profile import LINED_MODES, OFFLINE_MODE, Profile
 from ladenbuch.errors import Rejected
+from ladenbuch.workflows.senders import refuse_foreign
 
 
 def provision(
@@ -35,6 +36,7 @@ def provision(
     now = utc_now()
     data = {"shop_key": tenant} | dict(data)
     Profile.from_json(data)  # refuse before anything is written
+    refuse_foreign(house.context, tenant, data.get("letters_from"), house.settings)
 
     def write(tx: Transaction) -> None:
         tenants.add(tx, id=tenant, shop=shop, cut_off=cut_off, now=now)

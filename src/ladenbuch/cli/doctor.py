@@ -152,7 +152,7 @@ def of_sender(house: Ladenbuch, tenant: str, look_up: Lookup) -> list[Finding]:
     sender = profile.letters_from or mail.sender
     if not profile.letters or not mail.relays or mail.here or not sender:
         return []
-    domain = sender.strip().rstrip(">").rpartition("@")[2]
+    domain = mail_domain.domain_of(sender)
     schemes = {url.get_secret_value().partition("://")[0] for url in house.settings.smtp_urls}
     usual = [name for scheme in sorted(schemes) for name in mail_domain.SELECTORS.get(scheme, ())]
     return mail_domain.findings(domain, house.settings.dkim_selectors or usual, look_up)

@@ -24,6 +24,7 @@ from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.workflows import lifecycle
 from ladenbuch.workflows.exporting import check
 from ladenbuch.workflows.exporting import export as write_export
+from ladenbuch.workflows.senders import refuse_foreign
 
 
 def configure(tenant: str, profile: Path | None, *, create_accounts: bool, as_json: bool) -> int:
@@ -50,6 +51,7 @@ def _write(house: Ladenbuch, owner: tenants.Tenant, data: Mapping[str, Any] | No
     if data is not None:
         data = {"shop_key": owner.id} | dict(data)
         Profile.from_json(data)  # refuse before anything is written
+        refuse_foreign(house.context, owner.id, data.get("letters_from"), house.settings)
 
     def write(tx: Transaction) -> None:
         for name, value in secrets.items():

@@ -71,6 +71,7 @@ def change_profile(
     Raises UsageError for a file that is no profile, a date in the past without `back_dated`, and no agreement.
     """
     from ladenbuch.workflows import profile_change as changing
+    from ladenbuch.workflows.senders import refuse_foreign
 
     data = read_json(file)
     with opened() as house:
@@ -82,6 +83,7 @@ def change_profile(
         version = changing.new_version(ctx, owner, data, start)
         if not version.fields:
             return _unchanged(owner, version, as_json=as_json)
+        refuse_foreign(ctx, owner, version.profile.letters_from, house.settings)
         with progress("planning under both versions", changing.stored_orders(ctx, owner)) as step:
             change = changing.effect(ctx, owner, version, step)
         unread = changing.never_read(ctx, owner)

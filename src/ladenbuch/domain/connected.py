@@ -195,5 +195,6 @@ class Tenancy:
     relays: int = 0
     relays_here: bool = False
     sender: str | None = None
+    foreign_sender: bool = False  # `letters_from` is of a domain somebody else here sends from
     eu_sales: tuple[EuSale, ...] = ()
     foreign: int = 0  # invoices of others in sevdesk since the cut-off, as far as they were counted

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,19 @@ class _Spf:
 
     end: str
     lookups: int
+
+
+def domain_of(sender: str) -> str:
+    """The domain of an address, also of `Shop <rechnung@shop.example>`, as DNS knows it; "" where there is none."""
+    domain = sender.strip().rstrip(">").rpartition("@")[2].strip().rstrip(".").lower()
+    with contextlib.suppress(UnicodeError):
+        domain = domain.encode("idna").decode()
+    return domain
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two domains are the same, or one lies within the other."""
+    return bool(one and other) and (one == other or one.endswith(f".{other}") or other.endswith(f".{one}"))
 
 
 def findings(domain: str, selectors: Sequence[str], look_up: Lookup) -> list[Finding]:

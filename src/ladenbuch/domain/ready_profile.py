@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from ladenbuch.domain.connected import Finding, ShopRead, Tenancy
+from ladenbuch.domain.mail_domain import domain_of
 from ladenbuch.domain.profile import Profile, closed_until, profile_at
 from ladenbuch.domain.threshold import NOTICE, EuSale, count, euros, overtaken
 
@@ -232,6 +233,20 @@ def of_letters(profile: Profile, tenancy: Tenancy) -> Iterator[Finding]:
             "Briefe kommen nirgends hin: LADENBUCH_SMTP_URLS ist leer",
             "name a mail relay, or set `letters` to false in the profile",
             "Einen Mailserver nennen oder `letters` im Profil auf false setzen",
+        )
+    if tenancy.foreign_sender:
+        domain = domain_of(profile.letters_from)
+        yield Finding(
+            "missing",
+            "SENDER-DOMAIN",
+            "letters",
+            f"letters come from {domain}, which belongs to somebody else in this installation",
+            f"Briefe kommen von {domain}, und das gehört in dieser Installation jemand anderem",
+            "name an address of a domain of this shop's own in `letters_from`, or none; the operator may share the "
+            "domain: LADENBUCH_SHARED_SENDER_DOMAINS",
+            "In `letters_from` eine Adresse einer eigenen Domain nennen, oder keine; der Betreiber kann die Domain "
+            "teilen: LADENBUCH_SHARED_SENDER_DOMAINS",
+            domain,
         )
     sender = profile.letters_from or tenancy.sender
     if not sender:

@@ -27,6 +27,7 @@ from ladenbuch.workflows.adopting import foreign_since
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.evidence import year_before
 from ladenbuch.workflows.lockout import let_in
+from ladenbuch.workflows.senders import belongs_to_another
 from ladenbuch.workflows.tokens import SEVDESK_TOKEN
 
 T = TypeVar("T")
@@ -41,17 +42,20 @@ _GONE = ("uninstalled", "redacted")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What the installation has to send letters with. `here`: all relays are on this machine."""
+    """What the installation has to send letters with. `here`: all relays are on this machine; `shared`: domains more
+    than one seller may send from."""
 
     relays: int
     sender: str | None
     here: bool = False
+    shared: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Mail:
         """What the settings say."""
         hosts = [urlsplit(url.get_secret_value()).hostname for url in settings.smtp_urls]
-        return cls(len(hosts), settings.mail_from, all(host in ("127.0.0.1", "::1", "localhost") for host in hosts))
+        here = all(host in ("127.0.0.1", "::1", "localhost") for host in hosts)
+        return cls(len(hosts), settings.mail_from, here, settings.shared_sender_domains)
 
 
 # -- the doctor ------------------------------------------------------------------------------------------------------
@@ -63,9 +67,12 @@ def examine(ctx: Context, tenant: str, mail: Mail) -> list[Finding]:
     tenancy = replace(tenancy, relays=mail.relays, relays_here=mail.here, sender=mail.sender)
     now = tenancy.now
     try:
-        profiles: Sequence[Profile] | Unread = ctx.profiles(tenant)
+        known = ctx.profiles(tenant)
+        profiles: Sequence[Profile] | Unread = known
         sales = ctx.door(tenant).read(Store.BOOKS, lambda tx: books.eu_sales(tx, tenant, year_before(now)))
-        tenancy = replace(tenancy, eu_sales=tuple(sales))
+        sender = profile_at(known, now).letters_from
+        foreign = belongs_to_another(ctx, tenant, sender, mail.sender, mail.shared)
+        tenancy = replace(tenancy, eu_sales=tuple(sales), foreign_sender=foreign)
         if owner.draft_only and isinstance(account, AccountRead) and not isinstance(profiles, Unread):
             tenancy = replace(tenancy, foreign=foreign_since(ctx, tenant, _first_day(profiles, owner), _COUNTED))
     except LadenbuchError as error:
