@@ -75,6 +75,7 @@ OPERATORS = {
     "/letters": "the dashboard, for a browser on this machine",
     "/letters/shown": "the dashboard, for a browser on this machine",
     "/letters/test": "the dashboard, for a browser on this machine",
+    "/letters/doubt": "the dashboard, for a browser on this machine",
     "/delivery": "the dashboard, for a browser on this machine",
     "/reconciliation": "the dashboard, for a browser on this machine",
     "/payouts": "the dashboard, for a browser on this machine",

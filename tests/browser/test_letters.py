@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import threading
@@ -21,6 +22,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from house import TENANT, House
+from ladenbuch import audit, inbox, outbox
+from ladenbuch.db import Store, Transaction
 from ladenbuch.mail.digests import Digest, Item, write_digest
 from ladenbuch.mail.letters import Brand, Language
 from ladenbuch.mail.previews import SAMPLES
@@ -29,6 +32,7 @@ from ladenbuch.web.alarm_words import alarm_sentence, alarm_todo
 from ladenbuch.web.letters import HouseLetters
 from ladenbuch.web.pages import create_pages
 from ladenbuch.web.reads import SqlReads
+from ladenbuch.workflows.lettering import promise
 from ladenbuch.workflows.sampling import preview
 from relay import Always
 
@@ -116,6 +120,70 @@ def test_a_test_goes_to_the_merchant_s_own_address_and_says_that_it_is_one(house
 def test_nobody_else_can_make_it_write(house: House, relay: Relay, form: Any, headers: Any) -> None:
     answer = client(house).post("/letters/test", data=form, headers=headers)
     assert answer.status_code == 403 and relay.taken == []
+
+
+# -- a letter nobody is sure of ---------------------------------------------------------------------------------------
+
+ORDER, DOUBT = "gid://shopify/Order/4711", "mail:gid://shopify/Order/4711:1"
+
+
+def doubt(house: House, again: bool = False) -> None:
+    """The answer to a letter about an order got lost; `again`: to the one that was sent after all, too."""
+
+    def write(tx: Transaction) -> None:
+        now = house.clock.now()
+        if not again:
+            payload = {"document": "4711:1", "to": "mia@example.org", "locale": "de"}
+            promise(house.ladenbuch.context, tx, TENANT, "invoice", DOUBT, order_id=ORDER, payload=payload)
+        assert outbox.claim(tx, TENANT, DOUBT, "run", now)
+        outbox.sending(tx, TENANT, DOUBT, "run", now, "<m@shop>")
+        outbox.uncertain(tx, TENANT, DOUBT, "run", now, "no answer in time", relay="relay")
+
+    door = house.database.tenant(TENANT)
+    door.run(Store.INBOX, lambda tx: inbox.want(tx, TENANT, ORDER, house.clock.now()))
+    door.run(Store.BOOKS, write)
+
+
+def forms(page: str) -> list[dict[str, str]]:
+    found = re.findall(r'<form[^>]*action="/letters/doubt">(.*?)</form>', page, re.DOTALL)
+    return [dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form)) for form in found]
+
+
+def test_s67_a_letter_nobody_is_sure_of_is_listed_with_a_button_for_each_answer(house: House) -> None:
+    """S67: one click sends it again or says that it arrived; a second one, and a stranger's, do nothing."""
+    here = client(house)
+    house.clock.advance(60)
+    doubt(house)
+    assert "LETTER-UNCERTAIN" in here.get("/letters", headers=HERE).text
+    (form,) = forms(here.get("/orders/4711", headers=HERE).text)
+    assert forms(here.get("/letters", headers=HERE).text) == [form] and form["letter"] == DOUBT
+
+    def said(what: str, form: dict[str, str], **headers: str) -> Any:
+        return here.post("/letters/doubt", data={**form, "what": what}, headers={**HERE, **headers})
+
+    def state() -> str:
+        letter = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: outbox.get(tx, TENANT, DOUBT))
+        assert letter is not None
+        return letter.state
+
+    strangers = [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "none"}]
+    assert [said("send", form, **headers).status_code for headers in strangers] == [403] * 3
+    assert said("burn", form).status_code == 403 and said("send", {"letter": "x"}).status_code == 404
+    assert state() == "uncertain"
+
+    answer = said("send", form)
+    assert [one.status_code for one in answer.history] == [303] and state() == "promised"
+    assert "Der Brief geht als Nächstes noch einmal hinaus" in answer.text and forms(answer.text) == []
+    house.clock.advance(60)
+    doubt(house, again=True)
+    assert "war schon entschieden" in said("send", form).text, "a click on the old page"
+    assert state() == "uncertain"
+    (form,) = forms(here.get("/orders/4711", headers=HERE).text)
+    assert "Vermerkt: Der Brief ist angekommen." in said("arrived", form).text
+    assert "war schon entschieden" in said("arrived", form).text and state() == "accepted"
+    told = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: audit.entries(tx, TENANT, ORDER))
+    mine = [(one.event, one.actor) for one in told]
+    assert mine == [("mailed.again", "dashboard"), ("mailed.arrived", "dashboard")]
 
 
 # -- in a real browser ------------------------------------------------------------------------------------------------

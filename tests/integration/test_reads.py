@@ -308,29 +308,6 @@ def test_the_timeline_tells_corrections_in_their_own_words(house: House) -> None
     assert "Invoice RE-1001 was cancelled." in told
 
 
-def test_s67_the_timeline_names_the_commands_that_settle_a_doubtful_letter(house: House) -> None:
-    house.order(1)
-    house.invoice(1)
-
-    def doubt(tx: Transaction) -> None:
-        letter = {"key": f"mail:{gid(1)}:2", "kind": "invoice", "order_id": gid(1), "document_id": "77"}
-        outbox.promise(tx, "t1", sealed_payload=Sealed("k1", b"x"), now=NOW, **letter)  # type: ignore[arg-type]
-        outbox.claim(tx, "t1", f"mail:{gid(1)}:2", "r", NOW)
-        outbox.sending(tx, "t1", f"mail:{gid(1)}:2", "r", NOW, message_id="<m@shop>")
-        outbox.uncertain(tx, "t1", f"mail:{gid(1)}:2", "r", NOW, "no answer", relay="ses eu-central-1")
-
-    house.books(doubt)
-    for language, send in (("de", "Doch noch einmal senden"), ("en", "Send it after all")):
-        life = house.reads.timeline("t1", gid(1), language)  # type: ignore[arg-type]
-        assert life is not None
-        (entry,) = [one for one in life.entries if one.kind == "mailed" and "<m@shop>" in one.detail.values()
-                    and "no answer" in one.detail.values()]  # fmt: skip
-        commands = {label: text for label, text in entry.detail.items() if text.startswith("ladenbuch letters ")}
-        assert [text.split()[2] for text in commands.values()] == ["arrived", "send"]
-        assert any(label.startswith(send) for label in commands)
-        assert all(text.endswith(f"mail:{gid(1)}:2") for text in commands.values())
-
-
 def test_the_timeline_tells_the_life_from_data(house: House) -> None:
     """Heard, decided with its reason, posted, paid, mailed; and the certificate with both sides."""
     house.order(1, gross_by_rate_minor={"19": 2380}, money_facts_minor=2380, money_booked_minor=2380)

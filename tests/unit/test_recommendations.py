@@ -47,9 +47,10 @@ def test_s136_nothing_but_graphql_is_asked_of_a_shop() -> None:
 
 
 def test_s138_whatever_takes_a_post_knows_who_sends_it() -> None:
-    """S138: besides the ingest and the feedback of mail providers, behind their signatures, two doors take a POST.
+    """S138: besides the ingest and the feedback of mail providers, behind their signatures, three doors take a POST.
 
-    A session, behind Shopify's token; and a test letter, from a page of ours to an address of the profile.
+    A session, behind Shopify's token; and from a page of ours, a test letter to an address of the profile, and what a
+    person says of a letter nobody is sure of.
     """
     methods = re.compile(
         r"""Route\(\s*["'](?P<path>[^"']+)["'](?:(?!Route\().)*?methods=\[(?P<methods>[^\]]*)\]""", re.DOTALL
@@ -60,4 +61,4 @@ def test_s138_whatever_takes_a_post_knows_who_sends_it() -> None:
         for found in methods.finditer(file.read_text(encoding="utf-8"))
         if re.search(r"POST|PUT|DELETE|PATCH", found["methods"])
     }
-    assert doors == {"/auth/session", "/letters/test"}
+    assert doors == {"/auth/session", "/letters/test", "/letters/doubt"}

@@ -1,7 +1,8 @@
 """The page "Letters": each letter as a buyer would get it, and a test of it to the merchant's own address.
 
 The letter stands in a frame of its own that runs nothing, loads nothing and is shown by this page alone. A test goes
-only to addresses the profile names, and only when asked from this page.
+only to addresses the profile names, and only when asked from this page. So does what a person says of a letter nobody
+is sure of (`LETTER-UNCERTAIN`): it is listed here and on the page of its order, with one button for each answer.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from anyio import from_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from ladenbuch import outbox
+from ladenbuch.db import Store
+from ladenbuch.domain import letter_policy
 from ladenbuch.errors import LadenbuchError, Rejected
 from ladenbuch.mail.letters import Language
 from ladenbuch.mail.previews import SAMPLES
 from ladenbuch.mail.sending import Accepted, Uncertain
+from ladenbuch.workflows import doubting
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.sampling import own_addresses, preview, send_sample
 
@@ -36,6 +41,8 @@ FRAMED = {
 }
 #: Bytes of a form.
 _LARGEST = 4096
+#: Who says so in the audit log: nobody signs in to the pages.
+_ACTOR = "dashboard"
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,13 @@ class Letters(Protocol):
 
     def test(self, tenant: str, name: str, language: Language, to: str) -> str:
         """Send one: `accepted`, `uncertain` or `refused`."""
+
+    def doubtful(self, tenant: str) -> Sequence[outbox.Letter]:
+        """The letters of a shop that wait for a person's word, the oldest doubt first."""
+
+    def settle(self, tenant: str, key: str, since: str, what: str) -> tuple[str, str] | None:
+        """A person's word, `arrived` or `send`, about the doubt that began at `since` (ISO): the order, and that or why
+        nothing was done: `settled` before, `forgotten`, `stopped`. None where the shop has no such letter."""
 
 
 class HouseLetters:
@@ -94,6 +108,24 @@ class HouseLetters:
         if isinstance(outcome, Accepted):
             return "accepted"
         return "uncertain" if isinstance(outcome, Uncertain) else "refused"
+
+    def doubtful(self, tenant: str) -> Sequence[outbox.Letter]:
+        found = doubting.doubtful(self._context().database, tenant)
+        return [letter for letter in found if letter_policy.unsure(letter.kind) == "ask"]
+
+    def settle(self, tenant: str, key: str, since: str, what: str) -> tuple[str, str] | None:
+        ctx = self._context()
+        letter = ctx.door(tenant).read(Store.BOOKS, lambda tx: outbox.get(tx, tenant, key))
+        if letter is None:
+            return None
+        if letter.changed_at.isoformat() != since:
+            return letter.order_id, "settled"  # a second click must not answer the next doubt
+        say = doubting.send_after_all if what == "send" else doubting.it_arrived
+        why = say(ctx, letter, _ACTOR).why
+        if why is None:
+            ctx.wake("deliver")
+            return letter.order_id, what
+        return letter.order_id, {doubting.SETTLED: "settled", doubting.FORGOTTEN: "forgotten"}.get(why, "stopped")
 
 
 def asked_for(values: object) -> tuple[str, Language]:

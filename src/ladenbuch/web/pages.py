@@ -8,13 +8,13 @@
     /given-up      what failed until its last attempt: why, and how to try it again or drop it
     /reconciliation  what shop, books and sevdesk do not agree on
     /delivery        how many letters arrive
-    /letters       what letters look like, and a test of them to oneself
+    /letters       what letters look like, a test of them to oneself, and those nobody is sure of
     /payouts  both balances of a gateway, and payouts down to their orders
     /running       how this process is: what stalls, how long calls take
 
-The pages only read; the one thing that can be set off is a test letter to oneself. Data arrives through `Reads`,
-whoever implements it; the words are in words.py. Everything works without JavaScript; with it (a vendored htmx) the
-overview and the open order renew themselves.
+The pages only read, but for two things: a test letter to oneself, and what a person says of a letter nobody is sure of.
+Data arrives through `Reads`, whoever implements it; the words are in words.py. Everything works without JavaScript;
+with it (a vendored htmx) the overview and the open order renew themselves.
 
 The pages have no sign-in yet and are therefore served to this machine only: the peer and the Host header must
 both be loopback (the latter against DNS rebinding). No script, style or font comes from elsewhere (CSP).
@@ -36,7 +36,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from ladenbuch import deadletters
@@ -82,6 +82,8 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+#: What became of a person's word about a letter nobody is sure of.
+_SAID = ("arrived", "send", "settled", "forgotten", "stopped")
 _STATIC = {
     "ladenbuch.css": "text/css; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
@@ -153,12 +155,13 @@ class OrderRow:
 @dataclass(frozen=True)
 class Entry:
     """One thing that happened. `detail` are label-value pairs, already words; a decided entry shows them as a
-    card."""
+    card. `doubt` is the key of a letter nobody is sure of."""
 
     at: datetime
     kind: Kind
     sentence: str
     detail: Mapping[str, str] = field(default_factory=dict)
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -258,6 +261,7 @@ def create_pages(
         Route("/letters", pages.guarded(pages.letters), name="letters"),
         Route("/letters/shown", pages.guarded(pages.letter_shown), name="letter"),
         Route("/letters/test", pages.guarded(pages.letter_test), methods=["POST"], name="letter-test"),
+        Route("/letters/doubt", pages.guarded(pages.letter_doubt), methods=["POST"], name="letter-doubt"),
     ]
     running = Route("/running", pages.guarded(pages.running, without_books=True), name="running")
     return [
@@ -576,6 +580,24 @@ class _Pages:
         said = self._letters.test(tenant, *asked_for(form), to)
         return self._letter_page(form, replace(view, path="/letters"), said, to)
 
+    def letter_doubt(self, request: Request, view: _View) -> Response:
+        """What a person says of a letter nobody is sure of; only our own pages may. A second click says what is."""
+        assert self._letters is not None
+        tenant, form = self._one_shop(view), posted(request)
+        what = form.get("what")
+        if not from_this_page(request) or what not in ("arrived", "send"):
+            return _render("message.html", view, status=403, title="title.letters", text="doubt.not", code="")
+        done = (
+            None
+            if tenant is None
+            else self._letters.settle(tenant, form.get("letter", ""), form.get("since", ""), what)
+        )
+        if done is None:
+            raise _NotFound
+        order_id, said = done
+        back = "/orders/" + quote(order_id.removeprefix(_GID), safe="")
+        return RedirectResponse(view.link(back, said=said), 303, headers={**_HEADERS, "Cache-Control": "no-store"})
+
     def _letter_page(self, values: object, view: _View, said: str = "", to: str = "") -> Response:
         assert self._letters is not None
         tenant, (name, language) = self._one_shop(view), asked_for(values)
@@ -585,6 +607,7 @@ class _Pages:
             title="title.letters",
             one=None if tenant is None else self._letters.shown(tenant, name, language),
             addresses=() if tenant is None else self._letters.addresses(tenant),
+            doubts=() if tenant is None else self._letters.doubtful(tenant),
             samples=SAMPLES,
             chosen=name,
             language=language,
@@ -629,7 +652,16 @@ class _Pages:
         if life is None:
             raise _NotFound
         entries = sorted(life.entries, key=lambda entry: entry.at)
-        return _render("order.html", view, title="title.orders", life=life, entries=entries)
+        said = request.query_params.get("said", "")
+        return _render(
+            "order.html",
+            view,
+            title="title.orders",
+            life=life,
+            entries=entries,
+            said=said if said in _SAID else "",
+            asked=self._letters is not None and tenant is not None,
+        )
 
 
 def _stops(numbers: Overview) -> list[str]:

@@ -10,7 +10,6 @@ Sentences are built from data; the audit chain's sentences are the log for the a
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -224,12 +223,11 @@ class _Teller:
                 detail = {self._t("tell.relay"): row.relay or "", self._t("tell.why"): row.reason or ""}
             elif row.state in ("uncertain", "failed", "suppressed"):
                 detail = {self._t("tell.why"): row.reason or "", "Message-ID": row.message_id or ""}
-            if row.state == "uncertain":
-                for what in ("arrived", "send"):
-                    detail[self._t(f"tell.letter.{what}")] = f"ladenbuch letters {what} {shlex.quote(row.key)}"
             shown = {label: value for label, value in detail.items() if value}
             what = self._t(f"tell.letter.{row.kind if row.kind in _LETTERS else 'invoice'}")
-            yield Entry(from_micros(row.changed_at), "mailed", self._t(f"tell.letter.{row.state}", what=what), shown)
+            doubt = row.key if row.state == "uncertain" else ""
+            sentence = self._t(f"tell.letter.{row.state}", what=what)
+            yield Entry(from_micros(row.changed_at), "mailed", sentence, shown, doubt)
 
     # -- the proof, and what is open -----------------------------------------------------------------------------
 

@@ -295,6 +295,36 @@ WORDS: dict[str, tuple[str, str]] = {
         "Proben gehen nur von dieser Seite aus und nur an Adressen aus dem Profil.",
         "Tests are sent from this page only, and only to addresses of the profile.",
     ),
+    "doubt.heading": ("Ist dieser Brief angekommen?", "Did this letter arrive?"),
+    "doubt.letter.invoice": ("Rechnung", "Invoice"),
+    "doubt.letter.correction": ("Rechnungskorrektur", "Correction"),
+    "doubt.letter.cancellation": ("Storno", "Cancellation"),
+    "doubt.letter.payment": ("Dank für die Zahlung", "Thanks for the payment"),
+    "doubt.letter.refund": ("Nachricht über eine Erstattung", "Note on a refund"),
+    "doubt.letter.reminder": ("Zahlungserinnerung", "Payment reminder"),
+    "doubt.say.arrived": ("Er ist angekommen", "It arrived"),
+    "doubt.say.send": ("Noch einmal senden (vielleicht kommt er doppelt)", "Send it again (it may arrive twice)"),
+    "doubt.arrived": ("Vermerkt: Der Brief ist angekommen.", "Noted: the letter arrived."),
+    "doubt.send": (
+        "Der Brief geht als Nächstes noch einmal hinaus. Vielleicht kommt er doppelt an.",
+        "The letter goes out again next. It may arrive twice.",
+    ),
+    "doubt.settled": (
+        "Über diesen Brief war schon entschieden; wie es um ihn steht, zeigt der Verlauf.",
+        "This letter had been decided on already; the story below says how it stands.",
+    ),
+    "doubt.forgotten": (
+        "Nichts wurde verschickt: Die Daten des Käufers sind gelöscht.",
+        "Nothing was sent: the buyer's data are erased.",
+    ),
+    "doubt.stopped": (
+        "Nichts wurde getan: Dieser Laden ist angehalten oder nicht mehr verbunden.",
+        "Nothing was done: this shop is suspended or not connected any more.",
+    ),
+    "doubt.not": (
+        "Was mit dem Brief ist, lässt sich nur von unseren eigenen Seiten aus sagen.",
+        "What became of the letter can only be said from our own pages.",
+    ),
     "area.letters": ("Briefe", "Letters"),
     "billing": ("Abonnement der App", "Subscription of the app"),
     "billing.plan": ("Tarif", "Plan"),
@@ -652,11 +682,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "tell.letter.uncertain": (
         "Ob der Brief hinausging, ist ungewiss. Er wird nicht von selbst noch einmal verschickt.",
         "Nobody knows whether the letter went out. It is not sent again by itself.",
-    ),
-    "tell.letter.arrived": ("Er ist angekommen", "It arrived"),
-    "tell.letter.send": (
-        "Doch noch einmal senden (er kommt dann vielleicht doppelt an)",
-        "Send it after all (it may arrive twice)",
     ),
     "tell.letter.failed": ("Der Brief wurde endgültig abgelehnt.", "The letter was refused for good."),
     "tell.running": ("Wird gerade bearbeitet.", "Is being worked on."),

@@ -102,6 +102,10 @@ def _arrived(ctx: Context, tx: Transaction, letter: outbox.Letter, actor: str, s
 # -- what a person says ------------------------------------------------------------------------------------------------
 
 
+#: Why nothing was done about a letter.
+SETTLED, FORGOTTEN = "nobody is in doubt about it any more; look again", "its buyer was forgotten"
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What was done about one letter, or why nothing was."""
@@ -148,7 +152,7 @@ def send_after_all(ctx: Context, letter: outbox.Letter, actor: str) -> Said:
         )
         return True
 
-    return _do(ctx, letter, write, forgotten="its buyer was forgotten")
+    return _do(ctx, letter, write, forgotten=FORGOTTEN)
 
 
 def _do(
@@ -160,6 +164,6 @@ def _do(
             return f"its tenant is {standing}"
         if forgotten and letter.order_id and privacy.redacted(tx, letter.tenant, letter.order_id):
             return forgotten
-        return None if write(tx) else "nobody is in doubt about it any more; look again"
+        return None if write(tx) else SETTLED
 
     return Said(letter, ctx.door(letter.tenant).run(Store.BOOKS, guarded))
