@@ -237,6 +237,8 @@ def _of_books() -> None:
     ask("moved", lambda w, tx, t: books.moved(tx, t, w.ids["key"], "RE-9", date(2026, 12, 1)))
     ask("content_of", lambda w, tx, t: books.content_of(tx, t, w.ids["key"]))
     ask("orders_named", lambda w, tx, t: books.orders_named(tx, t, ["#1", "a", "b", "n"]))
+    since = NOW - timedelta(days=99)
+    ask("uncovered_money", lambda w, tx, t: sorted(books.uncovered_money(tx, t, {837}, since).items()))
     ask("snapshots_of", lambda w, tx, t: books.snapshots_of(tx, t, [w.ids["order"], *w.ids["orders"]]))
     ask("looked_at", lambda w, tx, t: books.looked_at(tx, t, [w.ids["order"], *w.ids["orders"]]))
     beside = Hand("foreign", "beside:2", 1, "72", "RE-2", content="Invoice/72")

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from house import TENANT, Answer, House, lost, refused
+from house import SHOP, TENANT, Answer, House, lost, refused
 from ladenbuch import books, inbox
 from ladenbuch.db import Store
 from ladenbuch.errors import Rejected
@@ -387,19 +387,32 @@ def test_5_8_a_line_that_comes_late_is_found_by_itself(paypal: House) -> None:
     assert paypal.verdict(order) == ("documented", None) and not paypal.door.bodies("POST", "/CheckAccountTransaction")
 
 
-def test_4_2_one_line_pays_one_of_two_equal_orders(paypal: House) -> None:
-    """4.2: nothing is linked twice; the other order goes on waiting, and is asked about after a week."""
-    first, second = paypal.lived(bought("paypal")), paypal.lived(bought("paypal"), 1002)
+def test_4_2_one_line_without_a_name_pays_neither_of_two_equal_orders(paypal: House) -> None:
+    """4.2: nobody guesses which of them it is, whichever is looked at first; both are asked about after a week."""
+    orders = [paypal.lived(bought("paypal")), paypal.lived(bought("paypal"), 1002)]
     brought(paypal, 2 * MUG.price)
     hours_pass(paypal, 5)
-    codes = sorted(str(paypal.verdict(order)[1]) for order in (first, second))
-    assert codes == ["FEED-WAITING", "None"]
+    assert [paypal.verdict(order)[1] for order in orders] == ["FEED-WAITING"] * 2
     hours_pass(paypal, 8 * 24)
-    asked = [order for order in (first, second) if paypal.questions(order)]
-    assert len(asked) == 1 and paypal.questions(asked[0]) == ["FEED-UNMATCHED"]
+    assert [paypal.questions(order) for order in orders] == [["FEED-UNMATCHED"]] * 2
+    assert [row[3] for row in lines(paypal)] == [False]
     brought(paypal, 2 * MUG.price)
-    paypal.settle(asked[0])  # its line is dated a week after the payment: it is not surely this one
-    assert paypal.questions(asked[0]) == ["FEED-UNMATCHED"]
+    paypal.settle(orders[0])  # its line is dated a week after the payment: it is not surely this one
+    assert paypal.questions(orders[0]) == ["FEED-UNMATCHED"]
+
+
+def test_4_2_of_two_equal_orders_a_line_is_the_one_it_names(paypal: House) -> None:
+    """4.2: the first order looks while only the second one's line is there; then the other line can only be its own."""
+    orders = [paypal.lived(bought("paypal")), paypal.lived(bought("paypal"), 1002)]
+    node = paypal.shopify._states[SHOP].orders[orders[1]]
+    brought(paypal, 2 * MUG.price, f"PayPal {node['transactions'][0]['paymentId']}")
+    paypal.settle(orders[0])
+    assert paypal.verdict(orders[0]) == ("documented", "FEED-WAITING") and [row[3] for row in lines(paypal)] == [False]
+    brought(paypal, 2 * MUG.price)
+    for order in (orders[0], orders[1]):
+        paypal.settle(order)
+        assert paypal.verdict(order) == ("documented", None)
+    assert sorted(row[3] for row in lines(paypal)) == [True, True]
 
 
 def test_4_2_a_lost_answer_is_proved_by_the_line(paypal: House) -> None:

@@ -12,7 +12,7 @@ from ladenbuch.domain.books import Books
 from ladenbuch.domain.certificate import certificate
 from ladenbuch.domain.evidence import Evidence
 from ladenbuch.domain.facts import facts_of
-from ladenbuch.domain.feed import PATIENCE, FeedLine
+from ladenbuch.domain.feed import PATIENCE, FeedLine, Rival, left_by
 from ladenbuch.domain.order import Refund
 from ladenbuch.domain.plan import plan
 from ladenbuch.domain.profile import MODES, Gateway, Profile
@@ -164,6 +164,52 @@ def test_exactly_one_line_is_the_payment(feeds, found):
     assert [item.line.sevdesk_id for item in result.actions if item.line] == ([found] if found else [])
     assert codes(result.waiting) == (set() if found else {"FEED-WAITING"}) and not result.attention
     assert proof(made, result).holds
+
+
+def test_4_2_a_line_that_names_another_payment_is_not_this_one():
+    """4.2: of equal payments near each other the reference decides, whoever looks first; without one nobody guesses."""
+    mine = "8XK12345AB678901C"
+    made = bought("paypal", replace(payment(9, 1190, at(1), gateway="paypal"), payment_id=mine))
+
+    def found(*feeds):
+        return [item.line.sevdesk_id for item in planned(made, profile=FEED, feeds=feeds).actions if item.line]
+
+    assert found(line(text=f"PayPal {mine}")) == ["501"] == found(line(), line(502, text="9AB12345XY678901Z"))
+    assert found(line(text="PayPal 9AB12345XY678901Z")) == []
+    assert found(line(), line(502)) == [] == found(replace(line(), contested=True))
+    assert found(replace(line(text=mine), contested=True), replace(line(502), contested=True)) == ["501"]
+    dotted = bought("paypal", replace(payment(9, 1190, at(1), gateway="paypal"), payment_id="c2504843.1"))
+    for text, ids in (("c2504843.1", ["501"]), ("c2504844.1", []), ("c25048431", ["501"])):
+        result = planned(dotted, profile=FEED, feeds=[line(text=f"PayPal {text}")])
+        assert [item.line.sevdesk_id for item in result.actions if item.line] == ids, text
+
+
+def test_4_2_of_two_equal_payments_of_an_order_the_named_line_is_the_named_one():
+    """The other payment takes the line that is left, and not the one that names its sister."""
+    halves = [
+        replace(payment(number, 595, at(number - 8), gateway="paypal"), payment_id=f"r7af{number}") for number in (8, 9)
+    ]
+    made = bought("paypal", *halves)
+    for feeds, ids in (
+        ([line(501, 595, text="r7af9")], {"line:9": "501"}),
+        ([line(501, 595, text="r7af9"), line(502, 595)], {"line:9": "501", "line:8": "502"}),
+        ([line(501, 595), line(502, 595)], {}),
+    ):
+        result = planned(made, profile=FEED, feeds=feeds)
+        assert {item.key: item.line.sevdesk_id for item in result.actions if item.line} == ids
+
+
+def test_4_2_what_payments_of_other_orders_leave():
+    """4.2: theirs where it names them, anybody's where it may be theirs; a rival with its own line contests nothing."""
+    rival = Rival("31", 1190, DAY, "r7af8")
+    assert left_by([rival], [line(text="r7af8"), line(502)]) == (line(502),)
+    assert [item.contested for item in left_by([rival], [line(), line(502, 595), line(503, account="32")])] == [
+        True,
+        False,
+        False,
+    ]
+    assert not left_by([replace(rival, day=DAY + timedelta(days=4))], [line()])[0].contested
+    assert left_by([replace(rival, account=None)], [line()])[0].contested
 
 
 def test_one_line_is_never_two_payments():

@@ -105,6 +105,7 @@ from ladenbuch.books.verdicts import (
     record_state,
     seen,
     snapshots_of,
+    uncovered_money,
     unfinished,
 )
 
@@ -190,6 +191,7 @@ __all__ = [
     "taken_lines",
     "taken_over",
     "unconfirmed",
+    "uncovered_money",
     "unfinished",
     "unpromise",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -127,6 +127,25 @@ def snapshots_of(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict
     return found
 
 
+def uncovered_money(tx: Transaction, tenant: str, amounts: Collection[int], since: datetime) -> dict[str, list[str]]:
+    """Orders changed since an instant with money of one of these amounts (minor units, signed) that no booking of ours
+    covers, as their certificates say: order -> ids of those transactions."""
+    after = to_micros(since)
+    lately = (orders.c.tenant == tenant, orders.c.settled_at >= after - _DAY, orders.c.updated_at >= after)
+    found: dict[str, list[str]] = {}
+    for amount in sorted(amounts):
+        alike = orders.c.certificate.contains(f'"amount_minor": {amount},', autoescape=True)
+        for row in tx.execute(sa.select(orders.c.order_id, orders.c.certificate).where(*lately, alike)):
+            ids = [
+                item["fact"]
+                for item in json.loads(row.certificate)["coverage"]
+                if item["kind"] == "money" and item["amount_minor"] == amount and item["status"] not in _COVERED
+            ]
+            if ids:
+                found.setdefault(row.order_id, []).extend(ids)
+    return found
+
+
 def unfinished(tx: Transaction, tenant: str) -> list[str]:
     """The orders that were neither documented nor excluded when they were settled last."""
     mine = (orders.c.tenant == tenant, orders.c.verdict.not_in(("documented", "excluded")))
@@ -142,6 +161,9 @@ def known_orders(tx: Transaction, tenant: str, after: str, limit: int) -> list[s
 
 
 _HOUR = 3_600_000_000  # microseconds
+_DAY = 24 * _HOUR
+#: What a certificate says of money that a line of ours is for.
+_COVERED = ("covered", "planned")
 
 
 def orders_by_hour(tx: Transaction, tenant: str, since: datetime, until: datetime) -> dict[int, int]:

@@ -11,7 +11,9 @@ A look-up that fails is an answer too, "unavailable": kept with its time, and it
 
 from __future__ import annotations
 
+import json
 import logging
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -19,14 +21,17 @@ from ladenbuch import books, evidence, tenants
 from ladenbuch.db import Store, Transaction, one_at_a_time
 from ladenbuch.domain.books import PostedDocument
 from ladenbuch.domain.evidence import UNAVAILABLE, Evidence, VatIdAnswer, vat_id_of
-from ladenbuch.domain.facts import moved_at
-from ladenbuch.domain.feed import FeedLine, Wanted
+from ladenbuch.domain.facts import moved, moved_at
+from ladenbuch.domain.feed import DAYS, FeedLine, Rival, Wanted, left_by
+from ladenbuch.domain.modes import Modes
 from ladenbuch.domain.order import Order
+from ladenbuch.domain.profile import Profile, profile_at
 from ladenbuch.domain.tax import REGISTER
 from ladenbuch.domain.territory import UNION, territory_of
 from ladenbuch.domain.threshold import EuSale, count, counted, overtaken
-from ladenbuch.errors import NeedsAttention
+from ladenbuch.errors import LadenbuchError, NeedsAttention
 from ladenbuch.sealed import held
+from ladenbuch.shopify.orders import order_from_envelope
 from ladenbuch.workflows.context import Context, profiles_in
 from ladenbuch.workflows.run import Run
 
@@ -62,16 +67,57 @@ def gather(ctx: Context, tenant: str, order: Order, now: datetime) -> Evidence:
 
 
 def lines_of_feeds(run: Run, wanted: Sequence[Wanted]) -> tuple[FeedLine, ...]:
-    """What feeds brought to their accounts, nobody linked, and no other order uses."""
+    """What feeds brought to their accounts, nobody linked, and no other order uses; each marked where a payment of
+    another order may be it, and without those that name one."""
     found: dict[str, FeedLine] = {}
-    for item in dict.fromkeys(wanted):
-        for line in run.sevdesk.free_lines(item.account, item.first, item.last):
+    amounts = {item.amount for item in wanted}
+    for account, first, last in dict.fromkeys((item.account, item.first, item.last) for item in wanted):
+        for line in run.sevdesk.free_lines(account, first, last):
             assert line.value_date is not None
             text = f"{line.purpose} {line.payer or ''}"
-            found[line.id] = FeedLine(line.id, line.account_id, line.amount, line.value_date, text)
+            if line.amount in amounts:
+                found[line.id] = FeedLine(line.id, line.account_id, line.amount, line.value_date, text)
+    if not found:
+        return ()
     door = run.ctx.door(run.tenant)
     taken = door.read(Store.BOOKS, lambda tx: books.taken_lines(tx, run.tenant, list(found)))
-    return tuple(line for line in found.values() if taken.get(line.id, run.order_id) == run.order_id)
+    return left_by(
+        _rivals(run, list(found.values())),
+        [line for line in found.values() if taken.get(line.id, run.order_id) == run.order_id],
+    )
+
+
+def _rivals(run: Run, lines: Sequence[FeedLine]) -> list[Rival]:
+    """Payments of other orders that one of the lines may be, as those orders were settled last: none that is covered.
+
+    An order that was never settled is not known; feeds are hours behind the shop.
+    """
+    ctx, tenant, unseal = run.ctx, run.tenant, run.ctx.unseal(run.tenant, "snapshot")
+    first = min(line.value_date for line in lines) - timedelta(days=DAYS + 1)
+    since, amounts = datetime(first.year, first.month, first.day, tzinfo=UTC), {line.amount for line in lines}
+
+    def read(tx: Transaction) -> tuple[list[Profile], dict[str, list[str]], dict[str, tuple[str, bytes]]]:
+        known = books.uncovered_money(tx, tenant, amounts, since)
+        known.pop(run.order_id, None)
+        return profiles_in(tx, tenant), known, books.snapshots_of(tx, tenant, list(known))
+
+    profiles, known, kept = ctx.door(tenant).read(Store.BOOKS, read)
+    modes = Modes(tuple(profiles), profile_at(profiles, ctx.clock()))
+    found = []
+    for order_id, facts in known.items():
+        key_id, sealed = kept[order_id]
+        try:
+            order = order_from_envelope(json.loads(zlib.decompress(unseal(order_id, key_id, sealed))))
+        except LadenbuchError:  # its buyer was forgotten: whose feed brings it, nobody knows any more
+            found += [Rival(None, line.amount, line.value_date) for line in lines]
+            continue
+        for payment in order.payments:
+            at = moved_at(payment)
+            gateway = None if at is None else modes.at(payment.gateway, at, manual=payment.manual)
+            if at is not None and gateway is not None and gateway.mode == "feed" and payment.id in facts:
+                day = profile_at(profiles, at).local_date(at)
+                found.append(Rival(gateway.account, moved(payment), day, payment.payment_id))
+    return found
 
 
 def check_threshold(tx: Transaction, run: Run, document: PostedDocument) -> None:
