@@ -79,7 +79,7 @@ _ENDPOINTS = Statement(sa.select(endpoints_table).where(_e.tenant == _T).order_b
 _LAST = Statement(sa.select(sa.func.max(_o.at)).where(_o.tenant == _T, _o.order_id == sa.bindparam("o", type_=sa.Text)))
 
 
-def _due() -> Statement:
+def _due(without: Collection[str] = ()) -> sa.Select[Any]:
     earlier = deliveries.alias("earlier")
     before = sa.exists().where(
         earlier.c.tenant == _d.tenant,
@@ -93,17 +93,17 @@ def _due() -> Statement:
     turn = sa.func.row_number().over(partition_by=(_d.tenant, _d.endpoint), order_by=(_d.due_at, _d.at)).label("turn")
     mine = sa.and_(_e.tenant == _d.tenant, _e.id == _d.endpoint)
     ready = (_d.state == "waiting") & (_d.due_at <= now) & _e.off_at.is_(None) & (_e.quiet_until <= now)
+    if without:
+        ready &= _d.tenant.not_in(sorted(without))
     # Of a receiver that failed last, one event tries whether it is back.
     fair = sa.select(_d.tenant, _d.endpoint, _d.event, _e.failures, turn).join_from(deliveries, endpoints_table, mine)
     rows = fair.where(ready, ~before).subquery()
     query = sa.select(rows).where(sa.or_(rows.c.failures == 0, rows.c.turn == 1))
-    return Statement(
-        query.order_by(rows.c.turn, rows.c.tenant, rows.c.endpoint).limit(sa.bindparam("n", type_=sa.Integer))
-    )
+    return query.order_by(rows.c.turn, rows.c.tenant, rows.c.endpoint).limit(sa.bindparam("n", type_=sa.Integer))
 
 
 # Built once: putting a statement together costs more than running it.
-_DUE = _due()
+_DUE = Statement(_due())
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,9 +274,12 @@ def _send(tx: Transaction, tenant: str, to: Endpoint, id: str, order_id: str, at
 # -- delivering ------------------------------------------------------------------------------------------------------
 
 
-def due(tx: Transaction, now: datetime, limit: int) -> list[tuple[str, str, str]]:
-    """What to send now, as (tenant, receiver, event): the first of each receiver, then the second of each, …"""
-    return [(row.tenant, row.endpoint, row.event) for row in _DUE.rows(tx, now=to_micros(now), n=limit)]
+def due(tx: Transaction, now: datetime, limit: int, without: Collection[str] = ()) -> list[tuple[str, str, str]]:
+    """What to send now, as (tenant, receiver, event): the first of each receiver, then the second of each, …;
+    nothing of the tenants `without`."""
+    values = {"now": to_micros(now), "n": limit}
+    rows = tx.execute(_due(without), values) if without else _DUE.rows(tx, **values)
+    return [(row.tenant, row.endpoint, row.event) for row in rows]
 
 
 def claim(
@@ -328,8 +331,8 @@ def found(tx: Transaction, tenant: str, which: Which, limit: int) -> list[Delive
 def missed(tx: Transaction, tenant: str, to: Endpoint, which: Which, limit: int) -> list[str]:
     """Events told before a receiver was named, which it wants to hear of; oldest first."""
     there = sa.exists().where(_d.tenant == _o.tenant, _d.event == _o.id, _d.endpoint == to.id)
-    query = sa.select(_o.id, _o.kind).where(_o.tenant == tenant, ~there, *_told(which)).order_by(_o.at, _o.id)
-    return [row.id for row in tx.execute(query.limit(limit)) if to.wants(row.kind)]
+    query = sa.select(_o.id).where(_o.tenant == tenant, ~there, *_told(which)).order_by(_o.at, _o.id).limit(limit)
+    return list(tx.execute(query.where(_o.kind.in_(to.kinds)) if to.kinds else query).scalars())
 
 
 def replay(tx: Transaction, tenant: str, to: Endpoint, event: str, now: datetime) -> bool:

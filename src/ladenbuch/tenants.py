@@ -312,6 +312,11 @@ def stops(tx: Transaction) -> dict[str, str]:
     return {row.tenant: str(row.reason) for row in tx.execute(sa.select(write_stops.c.tenant, write_stops.c.reason))}
 
 
+def silent(tx: Transaction) -> set[str]:
+    """The tenants for whom nothing may be written now, each for a reason of its own."""
+    return {owner.id for owner in all(tx) if owner.state != "active"} | set(stops(tx))
+
+
 def standing(tx: Transaction, tenant: str) -> State:
     """In which state the tenant is; `redacted` for one that is gone."""
     owner = _GET.first(tx, t=tenant)

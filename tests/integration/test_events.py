@@ -15,7 +15,7 @@ import pytest
 
 from bought import MUG, bought, returned
 from house import TENANT, House
-from ladenbuch import alarms, audit, events
+from ladenbuch import alarms, audit, events, tenants
 from ladenbuch.db import Database, Store
 from ladenbuch.domain import event_words as words
 from ladenbuch.domain.receivers import address_of
@@ -350,6 +350,36 @@ def test_s112_one_receivers_trouble_is_not_the_others(room: Room) -> None:
         pass
     assert tool.kinds == ["invoice.created", "payment.booked"]
     assert {(one.endpoint, one.state) for one in found(ctx)} == {("ep1", "waiting"), ("ep2", "delivered")}
+
+
+def test_s112_receivers_of_shops_that_are_stopped_keep_no_other_waiting(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many receivers of a shop at rest as are looked at at once."""
+    house, ctx, tool = room
+    monkeypatch.setattr(delivery, "_BATCH", 2)
+    system = ctx.database.system("operator")
+    system.run(BOOKS, lambda tx: tenants.add(tx, id="aaa", shop="a.myshopify.com", cut_off=NOW, now=NOW))
+
+    def tell(tx: Any) -> None:
+        for name in ("e1", "e2", "e3"):
+            events.add(tx, "aaa", name, "a.example", (), NOW)
+        events.tell(tx, "aaa", "evt_a", "ping", "", NOW, lambda at: "{}")
+        tenants.set_state(tx, "aaa", "suspended", NOW, "a test")
+
+    system.run(BOOKS, tell)
+    named(ctx, "invoice.created")
+    house.lived(bought)
+    assert tool.kinds == ["invoice.created"]
+
+
+def test_s112_what_a_receiver_missed_is_found_behind_what_it_never_wanted(room: Room) -> None:
+    house, ctx, _ = room
+    named(ctx)
+    house.lived(bought)
+    late, _ = named(ctx, "payment.booked", number=2, url="https://other.example.org/")
+    (meant,) = delivery.replay(ctx, TENANT, late, events.Which(), by="test", preview=True, limit=1)
+    assert [one.kind for one in found(ctx, events=(meant,))] == ["payment.booked"]
 
 
 def test_s112_a_stop_and_a_tenant_at_rest_hold_events_back(room: Room) -> None:

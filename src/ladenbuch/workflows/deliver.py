@@ -57,8 +57,7 @@ def _due(tx: Transaction, now: datetime) -> list[outbox.Letter]:
         return letters
     if tenants.stopped(tx, None) is not None:
         return []
-    silent = {owner.id for owner in tenants.all(tx) if owner.state != "active"}
-    return outbox.due(tx, now, _BATCH, without=silent | set(tenants.stops(tx)))
+    return outbox.due(tx, now, _BATCH, without=tenants.silent(tx))
 
 
 def _with_room(ctx: Context, letters: list[outbox.Letter]) -> list[outbox.Letter]:

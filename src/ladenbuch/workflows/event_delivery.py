@@ -50,9 +50,17 @@ def deliver_events(ctx: Context) -> int:
     now = ctx.clock()
     door = ctx.database.system("events")
     lanes: dict[tuple[str, str], list[str]] = {}
-    for tenant, endpoint, event in door.read(Store.BOOKS, lambda tx: events.due(tx, now, _BATCH)):
+    for tenant, endpoint, event in door.read(Store.BOOKS, partial(_due, now=now)):
         lanes.setdefault((tenant, endpoint), []).append(event)
     return sum(ctx.spread([partial(_serve, ctx, *whose, waiting) for whose, waiting in lanes.items()]))
+
+
+def _due(tx: Transaction, now: datetime) -> list[tuple[str, str, str]]:
+    """What is due, without what shops that may write nothing have to tell: that waits, and nobody behind it."""
+    waiting = events.due(tx, now, _BATCH)
+    if not any(tenants.stopped(tx, tenant) for tenant in {tenant for tenant, _, _ in waiting}):
+        return waiting
+    return [] if tenants.stopped(tx, None) is not None else events.due(tx, now, _BATCH, without=tenants.silent(tx))
 
 
 def _serve(ctx: Context, tenant: str, endpoint: str, waiting: list[str]) -> int:
