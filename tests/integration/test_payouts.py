@@ -306,6 +306,44 @@ def test_b14_the_process_dies_between_call_and_record(house: House) -> None:
     assert len(keys) == len(set(keys)) == 3 and len(house.ask("GET", "/Voucher")) == 1
 
 
+def from_now_on(house: House, gateway: Any, at: datetime | None = None) -> None:
+    """A later version of the profile keeps the gateway otherwise."""
+    now = house.clock.now()
+
+    def write(tx: Any) -> None:
+        profile = dict(tenants.profiles(tx, TENANT)[-1].profile)
+        profile["gateways"] = {**profile["gateways"], SHOPIFY: gateway}
+        tenants.add_profile(tx, TENANT, profile, at or now, now)
+
+    house.database.tenant(TENANT).run(Store.BOOKS, write)
+
+
+@pytest.mark.parametrize("change", ["account", "dated back", "mode"])
+def test_4_2_p1_a_later_version_changes_account_or_mode_and_nothing_of_before_goes_missing(
+    house: House, change: str
+) -> None:
+    """Each line stays where it was written; what moved while the gateway was not kept is named, and no finding."""
+    house.lived(paid)
+    days_later(house, 1)
+    looked(house)
+    other = house.client.create_file_import_account("Shopify 2").id
+    if change == "mode":
+        from_now_on(house, {"mode": "off"})
+    else:
+        at = MONDAY - timedelta(days=1) if change == "dated back" else None
+        from_now_on(house, {"mode": "clearing+payouts", "account": other}, at)
+    days_later(house, 1)
+    house.lived(paid, 2002)
+    for _ in range(9):
+        days_later(house, 1)
+        today = looked(house).days[-1]
+        assert today.unexplained == 0 and not today.findings and not today.astray
+        assert {item.code for item in today.named} <= {"fees-pending", "elsewhere"}
+    assert today.status == ("NAMED" if change == "mode" else "EQUAL")
+    open_ones = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT))
+    assert open_ones == []
+
+
 def test_b14_without_terms_the_line_stands_and_the_voucher_waits(tmp_path: Path) -> None:
     """Nothing is assumed about the tax of fees: the money is written, the paper is asked about."""
     house = opened(tmp_path, PROFILE)

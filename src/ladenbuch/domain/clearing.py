@@ -3,14 +3,16 @@
     the account in sevdesk  =  the provider's unpaid balance  +  its reserve  +  payouts on their way to the bank
 
 Both sides are sums of single facts, so a difference always has parts: fees the provider has kept and not yet put into a
-payout, a charge whose order has no line yet, a line somebody else wrote. Amounts in minor units.
+payout, a charge whose order has no line yet, a line somebody else wrote. Where a later version of the profile names
+another account, the account is all of them together; what moved while none was named stands elsewhere. Amounts in minor
+units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from ladenbuch.domain.balance import FEES, OF_ORDERS, RESERVES, Movement
@@ -18,7 +20,7 @@ from ladenbuch.domain.books import transaction_of
 from ladenbuch.domain.payouts import KnownPayout, Terms, returned_at
 
 #: Differences that belong to how payments work; they go away by themselves.
-EXPECTED = ("fees-pending", "opening")
+EXPECTED = ("fees-pending", "opening", "elsewhere")
 #: Differences that only need time while they are this young, in days.
 PATIENCE = 2
 
@@ -128,8 +130,9 @@ def compare(
 ) -> DayBalance:
     """Both sides at the end of `day`.
 
-    `clearing` is sevdesk's figure; `opening` the provider's balance at `terms.start`; `movements` all since then;
-    `lines` all of ours on the account; `told` is the provider's balance now, where `day` is today.
+    `clearing` is sevdesk's figure of `terms.accounts` together; `opening` the provider's balance at `terms.start`;
+    `movements` all since then; `lines` all of ours on those accounts; `told` is the provider's balance now, where `day`
+    is today.
     """
     moved = [
         item
@@ -147,6 +150,10 @@ def compare(
     first = opening + sum(item.payout.net for item in listed if _under_way_at_start(terms, item))
     if first:
         named.append(Named("opening", -first, day=terms.day_of(terms.start)))
+    elsewhere = sum(item.amount for item in named if item.code == "elsewhere")
+    named = [item for item in named if item.code != "elsewhere"] + (
+        [Named("elsewhere", elsewhere)] if elsewhere else []
+    )
     foreign = clearing - sum(item.amount for item in written)
     if foreign:
         named.append(Named("lines-of-others", foreign, day=day))
@@ -176,6 +183,11 @@ def _under_way_at_start(terms: Terms, item: KnownPayout) -> bool:
     return item.payout.issued_at < terms.start and (item.paid_on is None or item.paid_on >= start)
 
 
+def _missing(terms: Terms, code: str, at: datetime) -> str:
+    """The name of what has no line: no finding where none was to be, because the gateway was not kept then (P1)."""
+    return "elsewhere" if terms.account_of(at) is None else code
+
+
 def _of_orders(terms: Terms, moved: Sequence[Movement], written: Sequence[BookLine]) -> Iterator[Named]:
     """Charges and refunds against the lines of their orders, transaction by transaction."""
     standing: dict[str, list[BookLine]] = {}
@@ -189,7 +201,7 @@ def _of_orders(terms: Terms, moved: Sequence[Movement], written: Sequence[BookLi
         told = item.order_name or item.order_id or item.id
         gap = sum(line.amount for line in mine) - item.amount
         if gap:
-            code = "order-line-differs" if mine else "order-line-missing"
+            code = "order-line-differs" if mine else _missing(terms, "order-line-missing", item.at)
             yield Named(code, gap, f"{told}: {item.order_transaction}", terms.day_of(item.at), item.order_id)
     for transaction, mine in standing.items():
         amount = sum(line.amount for line in mine)
@@ -206,7 +218,8 @@ def _of_movements(terms: Terms, moved: Sequence[Movement], written: Sequence[Boo
         line = standing.pop(item.id, None)
         gap = (0 if line is None else line.amount) - item.amount
         if gap:
-            yield Named("line-missing", gap, f"{item.type} {item.number}", terms.day_of(item.at), item.order_id)
+            code = "line-missing" if line is not None else _missing(terms, "line-missing", item.at)
+            yield Named(code, gap, f"{item.type} {item.number}", terms.day_of(item.at), item.order_id)
     for line in standing.values():
         yield Named("line-ahead", line.amount, line.key, line.day, line.order_id)
 
@@ -250,9 +263,13 @@ def _of_payouts(
         under_way = payout.net if _under_way(terms, one, day, moved) else 0
         if terms.day_of(payout.issued_at) > day:
             under_way = 0
-        gap = sums.pop(payout.id, 0) - (balance + under_way)
+        mine = sums.pop(payout.id, None)
+        gap = (mine or 0) - (balance + under_way)
         if gap:
-            yield Named("payout-line-missing", gap, payout.number, one.paid_on or terms.day_of(payout.issued_at))
+            code = (
+                "payout-line-missing" if mine is not None else _missing(terms, "payout-line-missing", payout.issued_at)
+            )
+            yield Named(code, gap, payout.number, one.paid_on or terms.day_of(payout.issued_at))
     for number, balance in seen.items():
         if balance:
             yield Named("payout-unknown", -balance, number)

@@ -75,7 +75,10 @@ class FeeVoucher:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How one gateway is kept: from when on, on which account, in whose days, and who asks its fees."""
+    """How one gateway is kept: from when on, on which account, in whose days, and who asks its fees.
+
+    `changes`: when versions of the profile begin; `named`: every account a version named for it, in force or not.
+    """
 
     gateway: str
     start: datetime
@@ -83,6 +86,13 @@ class Terms:
     provider_at: Callable[[datetime], Provider | None]
     day_of: Callable[[datetime], date]
     currency: str = "EUR"
+    changes: tuple[datetime, ...] = ()
+    named: tuple[str, ...] = ()
+
+    def accounts(self, day: date) -> tuple[str, ...]:
+        """Those it was kept on up to the end of a day, one after the other."""
+        moments = (self.start, *(at for at in self.changes if at > self.start and self.day_of(at) <= day))
+        return tuple(dict.fromkeys(account for at in moments if (account := self.account_at(at)) is not None))
 
     def account_of(self, at: datetime) -> str | None:
         """The account on which something of that instant stands; what was before the start stands nowhere."""
@@ -118,6 +128,8 @@ def terms_of(gateway: str, profiles: Sequence[Profile]) -> Terms | None:
         lambda at: profile_at(profiles, at).providers.get(gateway),
         first.local_date,
         first.currency,
+        tuple(sorted({item.effective_from for item in profiles})),
+        tuple(dict.fromkeys(found.account for item in kept if (found := item.gateway(gateway)) and found.account)),
     )
 
 

@@ -21,6 +21,7 @@ _DAYS, _PAYOUTS = 14, 60
 NAMES: Mapping[str, tuple[str, str]] = {
     "fees-pending": ("Gebühren, die noch in keiner Auszahlung stehen", "fees that are in no payout yet"),
     "opening": ("Guthaben, als das Konto begann", "what was owed when the account began"),
+    "elsewhere": ("was nach dem Profil nicht auf dem Konto steht", "what by the profile does not stand on the account"),
     "order-line-missing": ("Zahlung ohne Zeile ihrer Bestellung", "a payment without the line of its order"),
     "order-line-ahead": ("Zeile, deren Zahlung der Anbieter nicht nennt", "a line whose payment the provider lacks"),
     "order-line-differs": ("Zeile mit anderem Betrag als die Zahlung", "a line of another amount than the payment"),

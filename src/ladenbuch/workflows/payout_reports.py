@@ -23,7 +23,6 @@ def take_over(ctx: Context, tenant: str, gateway: str, report: Report) -> int:
     that was taken over with another day: its lines would count as others.
     """
     terms, now = terms_kept(ctx, tenant, gateway), ctx.clock()
-    account = terms.account_of(report.payout.payout.issued_at)
     payout = report.payout.payout
 
     def write(tx: Transaction) -> int:
@@ -34,9 +33,8 @@ def take_over(ctx: Context, tenant: str, gateway: str, report: Report) -> int:
                 raise Rejected("REPORT", said)
         known = {item.id: item for item in payouts.known_movements(tx, tenant, gateway)}
         taken = {item.order_transaction for item in known.values()}
-        standing = [] if account is None else [
-            line for line in books.lines_on(tx, tenant, account) if transaction_of(line.about) not in taken
-        ]  # fmt: skip
+        lines = [line for account in terms.named for line in books.lines_on(tx, tenant, account)]
+        standing = [line for line in lines if transaction_of(line.about) not in taken]
         names = _orders(tx, tenant, report)
         found = [known.get(item.id) or _beside(item, standing, names) for item in report.movements]
         payouts.see_movements(tx, tenant, gateway, found)

@@ -10,7 +10,7 @@ Without the scope for payouts, or for a shop without Shopify Payments, nothing i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -362,14 +362,11 @@ def _tried(step: Callable[[], None], about: str, problems: list[Problem]) -> int
 def compare_days(ctx: Context, tenant: str, terms: Terms, wanted: Sequence[date]) -> list[DayBalance]:
     """The account against the provider's balance at the end of some days; kept, the newest last."""
     door, gateway, now = ctx.door(tenant), terms.gateway, ctx.clock()
-    account = terms.account_at(max(now, terms.start)) or terms.account_at(terms.start)
-    if account is None or not wanted:
+    if not wanted:
         return []
 
-    def read(
-        tx: Transaction,
-    ) -> tuple[Turn | None, list[KnownPayout], list[Movement], list[BookLine]]:
-        ours = payouts.lines_on(tx, tenant, account) + books.lines_on(tx, tenant, account)
+    def read(tx: Transaction) -> tuple[Turn | None, list[KnownPayout], list[Movement], dict[str, list[BookLine]]]:
+        ours = {one: payouts.lines_on(tx, tenant, one) + books.lines_on(tx, tenant, one) for one in terms.named}
         return (
             payouts.turn(tx, tenant, gateway),
             payouts.known_payouts(tx, tenant, gateway),
@@ -386,11 +383,11 @@ def compare_days(ctx: Context, tenant: str, terms: Terms, wanted: Sequence[date]
             compare(
                 terms,
                 day,
-                clearing=ctx.sevdesk(tenant).balance_at(account, day),
+                clearing=_standing(ctx, tenant, terms, day, ours),
                 opening=opening,
                 payouts=listed,
                 movements=moved,
-                lines=ours,
+                lines=[line for some in ours.values() for line in some],
                 told=turn.told if turn is not None and day == today else None,
             )
         )
@@ -401,6 +398,15 @@ def compare_days(ctx: Context, tenant: str, terms: Terms, wanted: Sequence[date]
 
     door.run(Store.BOOKS, keep)
     return made
+
+
+def _standing(ctx: Context, tenant: str, terms: Terms, day: date, ours: Mapping[str, Sequence[BookLine]]) -> int:
+    """What stands in sevdesk for a gateway: on every account it was kept on up to a day, and on those a version named
+    that another one dated over, our own lines: they keep their place."""
+    accounts = terms.accounts(day)
+    dated_over = [line for one, some in ours.items() if one not in accounts for line in some if line.day <= day]
+    there = ctx.sevdesk(tenant)
+    return sum(there.balance_at(one, day) for one in accounts) + sum(line.amount for line in dated_over)
 
 
 def _tell(
