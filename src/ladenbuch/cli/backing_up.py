@@ -13,13 +13,13 @@ from ladenbuch.cli.house import opened
 from ladenbuch.errors import UsageError
 from ladenbuch.settings import Settings
 
-#: One pg_dump is one snapshot of both schemas; the tables of keys go apart (decision 0012).
+#: One pg_dump is one snapshot of both schemas, by the role that sees all rows; the tables of keys go apart (0012).
 ON_POSTGRESQL = (
     "a database server is backed up by its own tools: run "
-    "`pg_dump --format=custom --schema=books --schema=inbox --exclude-table-data=books.data_keys "
-    "--exclude-table-data=books.subject_keys --file=ladenbuch.dump URL` and, to a place that is overwritten within 30 "
-    "days, `pg_dump --format=custom --data-only --table=books.data_keys --table=books.subject_keys "
-    "--file=keys.dump URL`"
+    "`pg_dump --format=custom --schema=books --schema=inbox --role=ladenbuch_system --enable-row-security "
+    "--exclude-table-data=books.data_keys --exclude-table-data=books.subject_keys --file=ladenbuch.dump URL` and, to a "
+    "place that is overwritten within 30 days, `pg_dump --format=custom --data-only --inserts --table=books.data_keys "
+    "--table=books.subject_keys --role=ladenbuch_system --enable-row-security --file=keys.dump URL`"
 )
 
 

@@ -20,8 +20,14 @@ _BOOKKEEPING = "alembic_version"
 def roles_and_schema(tx: sa.Connection, schema: str) -> None:
     """Make the three roles and the schema when they are missing.
 
-    Needs CREATEROLE and CREATE on the database the first time, unless an administrator made them.
+    Needs CREATEROLE and CREATE on the database the first time, unless an administrator made them. Since version 16
+    whoever makes a role is its member, and still may not switch to it (https://www.postgresql.org/docs/16/sql-createrole.html).
     """
+    may = (
+        "SET"
+        if tx.exec_driver_sql("SELECT current_setting('server_version_num')::int").scalar_one() >= 160000
+        else "MEMBER"
+    )
     for role in (APP, SYSTEM, ERASER):
         if not tx.execute(sa.text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}).first():
             # Roles belong to the whole server: another database's migration may be doing the same right now.
@@ -29,7 +35,7 @@ def roles_and_schema(tx: sa.Connection, schema: str) -> None:
                 f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN; "
                 "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
             )
-        if not tx.exec_driver_sql(f"SELECT pg_has_role(current_user, '{role}', 'MEMBER')").scalar_one():
+        if not tx.exec_driver_sql(f"SELECT pg_has_role(current_user, '{role}', '{may}')").scalar_one():
             tx.exec_driver_sql(f"GRANT {role} TO CURRENT_USER")
     tx.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
     tx.exec_driver_sql(f'GRANT USAGE ON SCHEMA "{schema}" TO {APP}, {SYSTEM}, {ERASER}')
@@ -61,6 +67,7 @@ def row_security(tx: sa.Connection, schema: str, append_only: Iterable[str]) -> 
             _one_tenant_at_a_time(tx, name)
         tx.exec_driver_sql(f"GRANT {'SELECT' if table == _BOOKKEEPING else writes} ON {name} TO {SYSTEM}")
     tx.exec_driver_sql(f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA "{schema}" TO {APP}, {SYSTEM}')
+    tx.exec_driver_sql(f'GRANT SELECT ON ALL SEQUENCES IN SCHEMA "{schema}" TO {SYSTEM}')  # so that it can be dumped
 
 
 def _one_tenant_at_a_time(tx: sa.Connection, name: str) -> None:
