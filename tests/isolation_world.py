@@ -268,6 +268,10 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
         line = money_back.SeenLine(id_, "9", 100 * more, date(2026, 11, 20), mark, verdict, NOW)
         claims = () if verdict == "none" else (MatchedClaim(order, 10 * more, (mark,)), MatchedClaim(f"{order}+", more))
         money_back.saw(tx, tenant, [(line, Matched(id_, cast(Any, verdict), claims))], NOW - timedelta(days=200))
+    for verdict, claims in (("ambiguous", (MatchedClaim(f"{order}?", more),)), ("none", ())):  # not said any more
+        line = money_back.SeenLine("74", "9", 100 * more, date(2026, 11, 20), verdict, verdict, NOW)
+        money_back.saw(tx, tenant, [(line, Matched("74", cast(Any, verdict), claims))], NOW - timedelta(days=200))
+    money_back.wanted(tx, tenant, [f"{order}?"], NOW - timedelta(days=200))
     reminders.remind(tx, tenant, reminders.Reminded(order, 1, date(2026, 11, more), more, more), NOW)
     seen = Discrepancy("deleted", "DOCUMENT-GONE", mark, "look", True, order, mark, f"RE-{mark}", key)
     reconciliations.plan(tx, tenant, NOW, NOW - timedelta(minutes=more), NOW - timedelta(hours=more))

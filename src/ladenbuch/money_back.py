@@ -279,11 +279,16 @@ def let_go(tx: Transaction, tenant: str, line_id: str, order_id: str) -> None:
 
 
 def prune(tx: Transaction, tenant: str, before: datetime) -> int:
-    """Forget orders that were paid before, and lines that were nobody's; how many."""
+    """Forget orders that were paid before, what was said of lines and is not said any more, and lines that are for no
+    order; how many. What an order rests on stays as long as its documents: without it a later look would miss money
+    the shop was told of."""
     at = to_micros(before)
-    old = sa.and_(awaited.c.tenant == tenant, awaited.c.owed == 0, awaited.c.changed_at < at)
-    none = sa.and_(lines.c.tenant == tenant, lines.c.verdict.in_(["none", "linked"]), lines.c.seen_at < at)
-    return tx.execute(sa.delete(awaited).where(old)).rowcount + tx.execute(sa.delete(lines).where(none)).rowcount
+    paid = sa.and_(awaited.c.tenant == tenant, awaited.c.owed == 0, awaited.c.changed_at < at)
+    lost = sa.and_(claims.c.tenant == tenant, claims.c.verdict.in_(_NOT_ITS), claims.c.wanted_at < at)
+    said = sa.exists().where(claims.c.tenant == lines.c.tenant, claims.c.line_id == lines.c.line_id)
+    none = sa.and_(lines.c.tenant == tenant, lines.c.seen_at < at, ~said)
+    gone = tx.execute(sa.delete(awaited).where(paid)).rowcount + tx.execute(sa.delete(claims).where(lost)).rowcount
+    return gone + tx.execute(sa.delete(lines).where(none)).rowcount
 
 
 def forget(tx: Transaction, tenant: str) -> None:
