@@ -356,6 +356,33 @@ def counts(tx: Transaction, tenant: str) -> dict[str, dict[State, int]]:
     return numbers
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the deliveries of all tenants stand: those not delivered by state, since when the oldest waits, and how many
+    receivers are fine, failing or off."""
+
+    deliveries: dict[str, int]
+    oldest: datetime | None
+    receivers: dict[str, int]
+
+
+def standing(tx: Transaction) -> Standing:
+    """How it stands, of every tenant the door shows."""
+    query = sa.select(_d.state, sa.func.count().label("number")).where(_d.state != "delivered").group_by(_d.state)
+    found = dict.fromkeys(("waiting", "held", "given_up"), 0)
+    found |= {row.state: int(row.number) for row in tx.execute(query)}
+    begun = sa.case((_d.replays > 0, _d.changed_at), else_=_d.at)  # what is sent once more waits since then
+    oldest = tx.execute(sa.select(sa.func.min(begun)).where(_d.state == "waiting")).scalar()
+    how = sa.case((_e.off_at.is_not(None), "off"), (_e.failing_since.is_not(None), "failing"), else_="fine").label(
+        "how"
+    )
+    receivers = dict.fromkeys(("fine", "failing", "off"), 0)
+    receivers |= {
+        row.how: int(row.number) for row in tx.execute(sa.select(how, sa.func.count().label("number")).group_by(how))
+    }
+    return Standing(found, None if oldest is None else from_micros(oldest), receivers)
+
+
 def _meant(which: Which) -> list[sa.ColumnElement[bool]]:
     meant = [] if which.endpoint is None else [_d.endpoint == which.endpoint]
     meant += [] if which.state is None else [_d.state == which.state]

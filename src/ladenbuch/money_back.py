@@ -26,6 +26,9 @@ _ORDER = sa.String(64)
 #: Verdicts of what was said of a line and an order once, and is not said any more.
 _NOT_ITS = ("lost", "refused")
 
+#: Verdicts a person has to look at.
+OPEN = ("ambiguous", "elsewhere", "back", "refused")
+
 awaited = sa.Table(
     "awaited",
     books_metadata,
@@ -276,6 +279,31 @@ def let_go(tx: Transaction, tenant: str, line_id: str, order_id: str) -> None:
     """A line is not for this order: a person said so. Whose it is stays open (`listed` as "refused")."""
     mine = sa.and_(claims.c.tenant == tenant, claims.c.line_id == line_id, claims.c.order_id == order_id)
     tx.execute(sa.update(claims).where(mine).values(verdict="refused"))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a tenant's transfers stand: orders that wait for one, lines whose order a person has to say, and lines that
+    nothing says the order of."""
+
+    awaited: int = 0
+    unclear: int = 0
+    nobodys: int = 0
+
+
+def standing(tx: Transaction, since: date) -> dict[str, Standing]:
+    """How it stands with each tenant the door shows that has any; lines that are nobody's count since a day."""
+
+    def counted(tenant: Any, number: Any, *where: Any) -> dict[str, int]:
+        rows = tx.execute(sa.select(tenant, number.label("number")).where(*where).group_by(tenant))
+        return {row.tenant: int(row.number) for row in rows}
+
+    waits = counted(awaited.c.tenant, sa.func.count(), awaited.c.owed > 0)
+    asks = counted(claims.c.tenant, sa.func.count(claims.c.line_id.distinct()), claims.c.verdict.in_(OPEN))
+    none = (lines.c.verdict == "none", lines.c.amount > 0, lines.c.day >= since.isoformat())
+    nobodys = counted(lines.c.tenant, sa.func.count(), *none)
+    known = sorted({*waits, *asks, *nobodys})
+    return {one: Standing(waits.get(one, 0), asks.get(one, 0), nobodys.get(one, 0)) for one in known}
 
 
 def prune(tx: Transaction, tenant: str, before: datetime) -> int:

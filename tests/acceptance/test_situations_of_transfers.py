@@ -49,6 +49,19 @@ def told(day: Diary) -> int:
     return sum("the shop was told" in one for one in day.story())
 
 
+def figures(day: Diary) -> dict[str, float]:
+    """What /metrics says of the shop's transfers."""
+    day.house.health("all")
+    said = day.house.metrics.render().decode().splitlines()
+    found: dict[str, float] = {
+        "looked": any("last_bank_look_seconds{" in line and float(line.split()[1]) < 120 for line in said)
+    }
+    for line in said:
+        if line.startswith("transfers{"):
+            found[line.partition('state="')[2].partition('"')[0]] = float(line.split()[1])
+    return found
+
+
 def vorkasse(day: Diary, *goods: Any, name: str = "#501") -> Purchase:
     return day.order(name).basket(*(goods or (SOAP,))).tell_order("bank_deposit", status="PENDING")
 
@@ -103,11 +116,14 @@ def test_p1_what_may_be_for_two_orders_is_chosen_by_a_person() -> None:
         comes(day, 1190, "danke", "Muster, Erika")
         assert day.asked() == ["TRANSFER-UNCLEAR", "TRANSFER-UNCLEAR"]
         assert (shop_says(day, first), shop_says(day, second)) == ("PENDING 0.00", "PENDING 0.00")
+        assert figures(day) == {"awaited": 2, "unclear": 1, "nobodys": 0, "looked": True}
         day.answer(second, "TRANSFER-UNCLEAR", "it is for this order")
-        minutes(day, 3)
+        comes(day, 777, "Miete", "JEMAND")
+        minutes(day, 1)
+        assert figures(day) == {"awaited": 1, "unclear": 0, "nobodys": 1, "looked": True}
         assert (shop_says(day, first), shop_says(day, second)) == ("PENDING 0.00", "PAID 11.90")
         assert (day.asked(), told(day)) == ([], 1)
-        assert day.money() == ["03.03.2027 Bank +11.90 on RE-1001"]
+        assert day.money() == ["03.03.2027 Bank +11.90 on RE-1001", "03.03.2027 Bank +7.77 unlinked"]
 
 
 def test_5_07_marked_paid_in_the_shop_first_the_banks_line_is_linked_and_nothing_is_told() -> None:

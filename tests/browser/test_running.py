@@ -71,6 +71,18 @@ def figures() -> Metrics:
         "last_successful_poll_seconds": [((), 41)],
         "needs_attention": [(("TAX-PLACE",), 2), (("REFUND",), 1)],
         "dead_letters": [],
+        "events": [(("waiting",), 12), (("held",), 0), (("given_up",), 3)],
+        "oldest_event_seconds": [((), 300)],
+        "event_receivers": [(("fine",), 2), (("failing",), 1), (("off",), 0)],
+        "transfers": [
+            (("tea", "awaited"), 7),
+            (("tea", "unclear"), 0),
+            (("tea", "nobodys"), 0),
+            (("soap", "awaited"), 4),
+            (("soap", "unclear"), 2),
+            (("soap", "nobodys"), 1),
+        ],
+        "last_bank_look_seconds": [(("soap",), 42)],
     }
     return metrics
 
@@ -138,6 +150,19 @@ def test_a_web_process_shows_no_dispatcher_and_a_worker_no_webhooks() -> None:
 
 def test_s57_the_page_is_there_when_the_books_are_not() -> None:
     assert "Etwas steht still." in page(STALLED, broken=True)
+
+
+def test_s112_p1_events_and_transfers_that_wait_or_ask_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = page(language="en")
+    events = text[text.index("Events for other tools") : text.index("Transfers")]
+    assert "Wait for their receiver" in events and ">12<" in events and "Held" not in events
+    assert "Given up" in events and ">3<" in events and "Receivers that take nothing now" in events
+    transfers = text[text.index("Transfers") :]
+    assert transfers.index(">soap <") < transfers.index(">tea<"), "first those that ask"
+    assert "accounts looked at 42 s ago" in transfers and transfers.count("accounts looked at") == 1
+    monkeypatch.setitem(globals(), "figures", Metrics)  # a shop without any of it
+    bare = page(language="en")
+    assert "Events for other tools" not in bare and "Transfers" not in bare
 
 
 def test_other_pages_lead_there_only_where_it_is() -> None:

@@ -333,6 +333,34 @@ def test_s112_a_receiver_that_says_that_it_is_gone_is_switched_off_at_once(room:
     assert delivery.remove(ctx, TENANT, id, by="test") == 0 and open_alarms(ctx) == [] and found(ctx) == []
 
 
+def test_s112_what_waits_and_which_receivers_fail_are_figures(room: Room) -> None:
+    house, ctx, tool = room
+    id, _ = named(ctx)
+    tool.usual = Answer(503, "RECEIVER-ANSWER", "it answered 503")
+    house.lived(bought)
+    house.clock.advance(90)
+    house.ladenbuch.health("all")
+
+    def figures() -> dict[str, float]:
+        said = house.ladenbuch.metrics.render().decode().splitlines()
+        pairs = [line.rsplit(" ", 1) for line in said if line.startswith(("events{", "event_re", "oldest_event"))]
+        return {name: float(value) for name, value in pairs if float(value)}
+
+    found_ = figures()
+    assert 90 <= found_.pop("oldest_event_seconds") < 100
+    assert found_ == {'events{state="waiting"}': 2, 'event_receivers{state="failing"}': 1}
+    delivery.switch(ctx, TENANT, id, on=False, by="test")
+    assert figures() == {'events{state="held"}': 2, 'event_receivers{state="off"}': 1}
+    delivery.switch(ctx, TENANT, id, on=True, by="test")
+    tool.usual = Answer(204)
+    delivery.replay(ctx, TENANT, id, events.Which(), by="test", preview=False)
+    house.clock.advance(1)
+    assert figures()["oldest_event_seconds"] == 1, "what is sent once more waits since then"
+    while delivery.deliver_events(ctx):
+        pass
+    assert figures() == {'event_receivers{state="fine"}': 1}
+
+
 def test_s112_one_receivers_trouble_is_not_the_others(room: Room) -> None:
     house, ctx, tool = room
     named(ctx, number=1)

@@ -19,7 +19,7 @@ from ladenbuch.money_back import KnownClaim, SeenLine, Waiting
 from ladenbuch.reminders import Reminded
 
 #: Verdicts a person has to look at; and all that are for an order.
-_OPEN = ("ambiguous", "elsewhere", "back", "refused")
+_OPEN = money_back.OPEN
 _ALL = (*_OPEN, "exact", "partial", "over", "several", "again", "chosen")
 #: How far back money that is nobody's is listed.
 _SINCE = timedelta(days=62)

@@ -46,6 +46,17 @@ GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
         "Share of a shop's letters of the last 30 days that arrived: of all promised, and without invalid addresses",
     ),
     "oldest_letter_seconds": ((), "Age of the oldest letter that was promised and no relay has yet; 0: none"),
+    "events": (("state",), "Events for other tools, one for each receiver: waiting, held while it is off, given up"),
+    "oldest_event_seconds": ((), "Age of the oldest event that waits for its receiver to take it; 0: none"),
+    "event_receivers": (("state",), "Receivers of events: fine, failing since some time, off"),
+    "transfers": (
+        ("tenant", "state"),
+        "Orders that wait for a transfer, transfers whose order a person has to say, and those nothing says it of",
+    ),
+    "last_bank_look_seconds": (
+        ("tenant",),
+        "Since the last look at the bank accounts of a shop where an order waits for a transfer",
+    ),
     "rate_limit_utilization": (("service",), "Used share of the other side's budget, 0 to 1, of the busiest tenant"),
     "usage_near_cap": ((), "Shops whose usage of the app comes close to the cap the merchant agreed to"),
     "circuits": (("service", "state"), "Circuit breakers of tenants: closed, open, half_open"),

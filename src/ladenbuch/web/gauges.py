@@ -15,18 +15,21 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from ladenbuch import alarms, books, deadletters, entitlements, outbox, tenants
+from ladenbuch import alarms, books, deadletters, entitlements, events, inbox, money_back, outbox, tenants
 from ladenbuch.db import Database, Store, Transaction, from_micros
 from ladenbuch.telemetry.calls import SERVICES, Pulse
 from ladenbuch.telemetry.metrics import Readings
 from ladenbuch.telemetry.work import Work
 from ladenbuch.web.health import Health, Patient, Queue, failing_seconds, read_queue
 from ladenbuch.workflows.delivering import rate_in
+from ladenbuch.workflows.money_back import LOOKED
 
 log = logging.getLogger(__name__)
 
 _PATIENCE = 3.0
 _COUNT_AGAIN = timedelta(minutes=5)
+#: How far back transfers that are nobody's are counted, as `ladenbuch money-back list` does.
+_TRANSFERS = timedelta(days=62)
 _Values = Iterable[tuple[tuple[str, ...], float]]
 
 
@@ -64,7 +67,7 @@ class Gauges:
         self._circuits = circuits
         self._begun = clock()
         self._telling = telling
-        self._counted: tuple[datetime, _Values] | None = None
+        self._counted: tuple[datetime, _Values, Mapping[str, money_back.Standing]] | None = None
         self._stores = Patient(self._read_stores, in_thread)
 
     def __call__(self) -> Readings:
@@ -137,14 +140,33 @@ class Gauges:
             "dead_letters": dead,
             "alarms_open": alarmed,
             "usage_near_cap": [((), capped)],
-            "letters_delivered_ratio": self._arrived(now),
+            **self._of_events(now),
+            **self._of_tenants(now),
         }
 
-    def _arrived(self, now: datetime) -> _Values:
-        """Every letter of 30 days is looked at for this, so not more often than every few minutes."""
+    def _of_events(self, now: datetime) -> dict[str, _Values]:
+        standing = self._database.system("metrics").read(Store.BOOKS, events.standing)
+        return {
+            "events": [((state,), count) for state, count in standing.deliveries.items()],
+            "oldest_event_seconds": [((), 0.0 if standing.oldest is None else self._age(standing.oldest, now))],
+            "event_receivers": [((state,), count) for state, count in standing.receivers.items()],
+        }
+
+    def _of_tenants(self, now: datetime) -> dict[str, _Values]:
+        """Every letter of 30 days and every transfer is looked at for this: not more often than every few minutes."""
+        system = self._database.system("metrics")
         if self._counted is None or now - self._counted[0] > _COUNT_AGAIN:
-            self._counted = now, self._database.system("metrics").read(Store.BOOKS, self._rates)
-        return self._counted[1]
+            self._counted = now, *system.read(Store.BOOKS, lambda tx: (self._rates(tx), _transfers(tx, now)))
+        transfers = self._counted[2]
+        looked = system.read(Store.INBOX, lambda tx: inbox.noted(tx, LOOKED)) if transfers else {}
+        kinds = ("awaited", "unclear", "nobodys")
+        return {
+            "letters_delivered_ratio": self._counted[1],
+            "transfers": [((one, kind), getattr(of, kind)) for one, of in transfers.items() for kind in kinds],
+            "last_bank_look_seconds": [
+                ((one,), self._age(looked[one], now)) for one, of in transfers.items() if of.awaited and one in looked
+            ],
+        }
 
     def _rates(self, tx: Transaction) -> _Values:
         found: list[tuple[tuple[str, ...], float]] = []
@@ -156,6 +178,16 @@ class Gauges:
 
     def _parts(self) -> dict[str, _Values]:
         return {"ready": [((part.name,), float(part.fine)) for part in self._health.look().parts]}
+
+
+def _transfers(tx: Transaction, now: datetime) -> dict[str, money_back.Standing]:
+    """How the transfers of each shop stand that looks for them."""
+    found = {}
+    for tenant, standing in money_back.standing(tx, (now - _TRANSFERS).date()).items():
+        version = tenants.in_force(tenants.profiles(tx, tenant), now)
+        if version is not None and version.profile.get("money_back", True) is not False:
+            found[tenant] = standing
+    return found
 
 
 def _counts(tx: Transaction) -> tuple[_Values, _Values, _Values, datetime | None, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import Metric
 
@@ -20,8 +20,8 @@ QUANTILES = (0.5, 0.95, 0.99)
 #: Services in the order of the page; one nobody called stays away, unless orders cannot do without it.
 _SERVICES = ("shopify", "sevdesk", "mail", "vies", "partner", "other")
 _ALWAYS = frozenset({"shopify", "sevdesk", "mail"})
-#: Codes of failures a service is shown with.
-_CODES = 3
+#: Codes of failures a service is shown with; shops whose transfers are shown.
+_CODES, _SHOPS = 3, 20
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,24 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
+class Transfers:
+    """How the transfers of one shop stand; `looked`: seconds since its bank accounts were looked at, None: nobody
+    waits, or nobody did."""
+
+    tenant: str
+    awaited: int
+    unclear: int
+    nobodys: int
+    looked: float | None
+
+
+@dataclass(frozen=True)
 class Operations:
-    """The whole page. Ages are seconds, None where nothing was read; `asked` and `dead` count what waits for people."""
+    """The whole page. Ages are seconds, None where nothing was read; `asked` and `dead` count what waits for people.
+
+    `events` are those not delivered by state, `receivers` who hears them by how they are; both empty where nobody hears
+    of any.
+    """
 
     report: Report
     services: tuple[Neighbour, ...]
@@ -61,6 +77,10 @@ class Operations:
     asked: int
     dead: int
     stores: Mapping[str, tuple[int, int]]
+    events: Mapping[str, int] = field(default_factory=dict)
+    oldest_event: float | None = None
+    receivers: Mapping[str, int] = field(default_factory=dict)
+    transfers: tuple[Transfers, ...] = ()
 
 
 def operations(metrics: Metrics, health: Health) -> Callable[[], Operations]:
@@ -77,6 +97,8 @@ def _operations(families: Sequence[Metric], report: Report) -> Operations:
     web = report.role != "worker"
     own = report.role != "web"
     stores = ("inbox", "books")
+    receivers = {state: int(value) for (state,), value in _values(named["event_receivers"], "state")}
+    heard = any(receivers.values())
     return Operations(
         report=report,
         services=tuple(_services(named)),
@@ -88,7 +110,24 @@ def _operations(families: Sequence[Metric], report: Report) -> Operations:
         asked=int(sum(value for _, value in _values(named["needs_attention"], "code"))),
         dead=int(sum(value for _, value in _values(named["dead_letters"], "kind"))),
         stores={name: pair for name, pair in _connections(named).items() if name in stores},
+        events={state: int(value) for (state,), value in _values(named["events"], "state")} if heard else {},
+        oldest_event=_one(named["oldest_event_seconds"]) if heard else None,
+        receivers=receivers if heard else {},
+        transfers=tuple(_transfers(named)),
     )
+
+
+def _transfers(named: Mapping[str, Metric]) -> Iterable[Transfers]:
+    """Those with most for a person to say first."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for (tenant, state), value in _values(named["transfers"], "tenant", "state"):
+        found[tenant][state] = int(value)
+    looked = {tenant: value for (tenant,), value in _values(named["last_bank_look_seconds"], "tenant")}
+    all_ = [
+        Transfers(tenant, of.get("awaited", 0), of.get("unclear", 0), of.get("nobodys", 0), looked.get(tenant))
+        for tenant, of in found.items()
+    ]
+    return sorted(all_, key=lambda one: (-one.unclear, -one.nobodys, -one.awaited, one.tenant))[:_SHOPS]
 
 
 def _services(named: Mapping[str, Metric]) -> Iterable[Neighbour]:

@@ -50,6 +50,8 @@ _KEPT = timedelta(days=120)
 #: How much earlier than its order a line may be dated that names nothing.
 _EARLY = timedelta(days=1)
 _CURSOR = "bank"
+#: Under which name the inbox notes when a look was over, for figures.
+LOOKED = "bank looked"
 _LATELY = timedelta(minutes=10)
 
 
@@ -135,7 +137,12 @@ def look(ctx: Context, tenant: str, *, deep: bool = False) -> int:
     walk.documents()
     if door.read(Store.BOOKS, lambda tx: tenants.standing(tx, tenant)) != "active":
         return 0
-    door.run(Store.INBOX, lambda tx: inbox.set_cursor(tx, tenant, _CURSOR, walk.cursor.written()))
+
+    def note(tx: Transaction) -> None:
+        inbox.set_cursor(tx, tenant, _CURSOR, walk.cursor.written())
+        inbox.note(tx, tenant, LOOKED, now)
+
+    door.run(Store.INBOX, note)
     if walk.cursor.deep_at == now:
         door.run(Store.BOOKS, lambda tx: money_back.prune(tx, tenant, now - _KEPT))
     return _want(ctx, tenant)
