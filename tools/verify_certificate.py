@@ -47,16 +47,14 @@ def number(gid: Any) -> str:
 
 
 def total(facts: list[Node]) -> int:
-    moved = [fact for fact in facts if fact.get("status") == "SUCCESS" and fact["kind"] in MONEY]
-    claimed = sum(cents(sale["totalAmount"]) for fact in facts for sale in fact.get("sales", ()))
-    return claimed + sum(MONEY[fact["kind"]] * cents(fact["amountSet"]) for fact in moved)
+    moved = sum(MONEY.get(tx["kind"], 0) * cents(tx["amountSet"]) for tx in facts if tx.get("status") == "SUCCESS")
+    return moved + sum(cents(sale["totalAmount"]) for fact in facts for sale in fact.get("sales", ()))
 
 
 def listed(value: Any, found: Listed) -> Listed:
     if isinstance(value, dict) and (kind := value.get("objectName")) in FIELDS:
-        field = value.get(FIELDS[kind])
-        owner = number(field) if isinstance(field, dict) else (NAMED.findall(str(field)) or [""])[0]
-        found[kind, owner][str(value["id"])] = value
+        named = NAMED.findall(str(of := value.get(FIELDS[kind]))) or [found["Pos", ""].get(f"{kind} {value['id']}", "")]
+        found[kind, number(of) if isinstance(of, dict) else str(named[0])][str(value["id"])] = value
     elif isinstance(value, dict | list):
         for part in value.values() if isinstance(value, dict) else value:
             listed(part, found)
@@ -74,21 +72,20 @@ class Document:  # an invoice, cancellation or credit note as sevdesk has it; `w
         self.day, self.delivered, self.made = (date.fromisoformat(at[:10]) for at in days)  # as they are in Germany
         self.gross, self.tax, self.paid = (cents(raw[name]) for name in ("sumGross", "sumTax", "paidAmount"))
         self.status, self.rule, self.wrong = f"{raw['status']} {raw['currency']}", number(raw["taxRule"]), list[str]()
-        positions = sevdesk[f"{raw['objectName']}Pos", self.id].values()
+        positions, self.adopted = sevdesk[f"{raw['objectName']}Pos", self.id].values(), not NAMED.search(str(raw[NOTE]))
         self.rates, self.count, self.due, self.lines = Rates(), len(positions), date.max, set[str]()
         for item in positions:
             rate, quantity, price = (Decimal(str(item[name])) for name in ("taxRate", "quantity", "price"))
-            gross = int((quantity * price * 100).to_integral_value(ROUND_HALF_UP))
+            gross = cents(item[SUMS[0]]) if self.adopted else int((quantity * price * 100).quantize(1, ROUND_HALF_UP))
             net = int((Decimal(gross) * 100 / (100 + rate)).to_integral_value(ROUND_HALF_UP))  # as measured
             self.rates[rate] += gross
-            if [cents(item[name]) for name in SUMS] != [gross, net, gross - net]:
+            if not self.adopted and [cents(item[name]) for name in SUMS] != [gross, net, gross - net]:
                 self.wrong.append(f"{item['name']!r} has sums other than {told(gross)} at {rate} %")
         if any(cents(raw[name]) != sum(cents(item[name]) for item in positions) for name in SUMS):
             self.wrong.append(f"its sums say {told(self.gross)}, its positions {told(self.rates)}")
 
 
-class Proof:
-    # One order: `failures` are sentences, `coverage` is what became of each fact, `open` what is not paid, and why.
+class Proof:  # of an order: `failures` are sentences, `coverage` what became of each fact, `open` what is not paid
     def __init__(self, envelope: Node, sevdesk: Listed, gateways: set[str] | None = None) -> None:
         self.raw = raw = {**(envelope.get("order") or {}), **envelope}
         self.id, self.order, self.entries = number(raw), str(raw["name"]), sorted(raw["agreements"], key=when)
@@ -98,6 +95,7 @@ class Proof:
         self.documents = [Document(one, sevdesk) for kind in HEADS for one in sevdesk[kind, self.id].values()]
         self.failures = [f"{item.title}: {sentence}" for item in self.documents for sentence in item.wrong]
         self.invoices = {item.id: item for item in self.documents if item.kind == "invoice"}
+        self.taken = {item.gross for item in self.documents if item.adopted}  # from another tool, as they stand
         self.gone = {item.origin for item in self.documents if item.kind == "cancellation"}
         to = raw.get("shippingAddress") or raw.get("billingAddress") or {}
         place = f"{to.get('countryCodeV2')}{to.get('zip')}".replace(" ", "")
@@ -110,7 +108,7 @@ class Proof:
         self.must(not (reason and self.invoices), f"there is an invoice, and the order is {reason}")
         if point and not reason:
             self.covered(*point)
-        for item in self.documents:
+        for item in (one for one in self.documents if not one.adopted):
             self.document(item, taxed if any(item.rates) else free)
         name = re.compile(rf"(?<![\w#]){re.escape(self.order)}(?!\w)|(?<!\d){self.id}(?!\d)")
         mine = {self.id, *(number(move) for move in self.moves)}
@@ -119,7 +117,7 @@ class Proof:
                 named = bool(owner) == (kind == LINE) and name.search(f"{one.get(FIELDS[kind])} {one.get('headText')}")
                 points = named or number(one.get("refSrcInvoice") or one.get("origin")) in self.invoices
                 self.must(not points, f"{kind} {one['id']} is a stranger: its note does not name this order")
-        self.open = {} if "ignored" in reason else self.balance(sevdesk, gateways)
+        self.open = {} if "ignored" in reason else self.balance(sevdesk, set() if self.taken else gateways)
 
     def must(self, holds: object, sentence: str) -> None:
         if not holds:
@@ -135,7 +133,8 @@ class Proof:
         return None
 
     def covered(self, at: datetime, due: date) -> None:  # one invoice up to the tax point, one for each addition
-        folded = [entry for entry in self.entries if when(entry) <= at]
+        folded, every = [entry for entry in self.entries if when(entry) <= at], self.entries
+        folded = next((every[:n] for n in range(len(every) + 1) if total(every[:n]) in self.taken), folded)
         self.equal([item for item in self.documents if item.covers[0] not in ("sup", "cn")], folded, due, not self.gone)
         for entry in self.entries[len(folded) :]:
             own, key = self.tax_point(when(entry)), ("sup", number(entry))
@@ -196,7 +195,7 @@ class Proof:
                 fits = all(abs(part * item.gross - item.rates[rate] * whole) <= whole for rate, part in base.items())
             must(fits, f"{title}: its corrections take {told(item.rates)}, {source.title} carries {told(left)}")
             must(not item.lines or item.lines & source.lines, f"{title}: {source.title} did not sell what came back")
-            item.due, rules = source.delivered, [source.rule]
+            item.due, rules = source.delivered if source.delivered > date.min else source.day, [source.rule]
         must(item.delivered == item.due, f"{title} says delivery on {item.delivered}, the facts {item.due}")
         fresh = 0 <= (max(item.made, item.delivered) - item.day).days <= 1 and item.delivered <= item.day
         must(fresh, f"{title} is dated {item.day}, was written on {item.made}, for a delivery on {item.delivered}")
@@ -230,11 +229,12 @@ def main() -> int:
     parser.add_argument("--order", type=Path, required=True)
     parser.add_argument("--sevdesk", type=Path, required=True)
     parser.add_argument("--gateways", type=lambda text: set(text.split(",")))
+    parser.add_argument("--adopted", type=lambda text: {("Pos", ""): json.loads(text)}, default={})
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     try:
         files = sorted(given.sevdesk.rglob("*.json")) if given.sevdesk.is_dir() else [given.sevdesk]
-        sevdesk = listed([json.loads(file.read_text("utf-8")) for file in files], defaultdict(dict))
+        sevdesk = listed([json.loads(one.read_text("utf-8")) for one in files], defaultdict(dict, given.adopted))
         orders = json.loads(given.order.read_text("utf-8"), object_hook=lambda node: node.get("nodes", node))
         proofs = [Proof(one, sevdesk, given.gateways) for one in (orders if isinstance(orders, list) else [orders])]
     except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
