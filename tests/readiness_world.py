@@ -24,7 +24,7 @@ from ladenbuch.settings import Settings
 from ladenbuch.simulators.http import asgi
 from ladenbuch.simulators.lives import generate
 from ladenbuch.simulators.sevdesk import DEFAULT_TOKEN, SevdeskSimulator
-from ladenbuch.simulators.shopify import Shop, ShopifySimulator, create_app
+from ladenbuch.simulators.shopify import DEFAULT_SCOPES, PAYMENT_SCOPES, Shop, ShopifySimulator, create_app
 from ladenbuch.vault import KeyRing, Vault
 from ladenbuch.workflows.readiness import Mail, examine, try_connection
 from ladenbuch.workflows.tokens import CLIENT_ID, CLIENT_SECRET, SEVDESK_TOKEN
@@ -83,7 +83,8 @@ class Office:
         self.now = datetime.now(UTC)
         self.sevdesk = SevdeskSimulator(lambda: datetime.now(UTC), DEFAULT_TOKEN, **switches)
         self.sevdesk.world.accounts[self.sevdesk.account_id("Bank")].auto_map = False  # nothing to be said of it
-        sold = replace(Shop(SHOP, plan="plus", client_id=TENANT), **(shop or {}))
+        sold = Shop(SHOP, plan="plus", client_id=TENANT, scopes=(*DEFAULT_SCOPES, *PAYMENT_SCOPES))
+        sold = replace(sold, **(shop or {}))
         self.shopify = ShopifySimulator(lambda: datetime.now(UTC), client_secret=_SECRET, shops=[sold])
         if orders:
             lives = generate(seed, orders, shop=SHOP, mix=mix, end=self.now, span=timedelta(hours=24))

@@ -26,7 +26,7 @@ from ladenbuch.domain.connected import AREAS, Finding
 from ladenbuch.domain.readiness import missing
 from ladenbuch.errors import Rejected, UsageError
 from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
-from ladenbuch.simulators.shopify.world import DEFAULT_SCOPES
+from ladenbuch.simulators.shopify.world import DEFAULT_SCOPES, PAYMENT_SCOPES, READ_SCOPES
 from ladenbuch.workflows.readiness import Mail, connect_sevdesk, let_go
 from ladenbuch.workflows.senders import refuse_foreign
 from ladenbuch.workflows.tokens import SEVDESK_TOKEN
@@ -105,8 +105,10 @@ SHOP_CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "SHOP-PRICES": ({"taxes_included": False}, {}, "warn"),
     "SHOP-SHIPPING-TAX": ({"tax_shipping": False}, {}, "warn"),
     "SHOP-DEVELOPMENT": ({"development": True}, {}, "missing"),
-    "SHOPIFY-SCOPE": ({"scopes": ("read_orders", "read_all_orders")}, {}, "missing"),
-    "ORDERS-INVISIBLE": ({"scopes": ("write_orders", "read_customers")}, {}, "warn"),
+    "SHOPIFY-SCOPE": ({"scopes": ("write_orders", "read_all_orders", *PAYMENT_SCOPES)}, {}, "missing"),
+    "ORDERS-INVISIBLE": ({"scopes": ("write_orders", "read_customers", *PAYMENT_SCOPES)}, {}, "warn"),
+    "MONEY-BACK-SCOPE": ({"scopes": (*READ_SCOPES, *PAYMENT_SCOPES)}, {}, "warn"),
+    "PAYOUTS-SCOPE": ({"scopes": DEFAULT_SCOPES}, {}, "warn"),
 }
 
 
@@ -118,8 +120,14 @@ def test_what_the_shop_says(open_office: Callable[..., Office], code: str) -> No
     assert bad(found) == {code: level}
 
 
+def test_scopes_nothing_is_done_with_are_not_asked_for(open_office: Callable[..., Office]) -> None:
+    gateways = {**GATEWAYS, "shopify_payments": {"mode": "off"}}
+    office = open_office(shop={"scopes": READ_SCOPES}, profile={"money_back": False, "gateways": gateways})
+    assert bad(office.examine()) == {}
+
+
 def test_S103_the_sixty_days_are_a_date_and_name_what_the_cut_off_loses(open_office: Callable[..., Office]) -> None:
-    scopes = tuple(scope for scope in DEFAULT_SCOPES if scope != "read_all_orders")
+    scopes = tuple(scope for scope in (*DEFAULT_SCOPES, *PAYMENT_SCOPES) if scope != "read_all_orders")
     office = open_office(shop={"scopes": scopes}, cut_off=timedelta(days=90))
     found = only(office.examine(), "ORDERS-INVISIBLE")
     since = datetime.now(UTC) - timedelta(days=60)
@@ -306,8 +314,8 @@ def test_every_gateway_the_shop_uses_has_a_mode(open_office: Callable[..., Offic
 
 
 def test_gateways_nobody_could_look_up_are_said(open_office: Callable[..., Office]) -> None:
-    found = open_office(shop={"scopes": ("read_customers", "read_all_orders")}).examine()
-    assert bad(found) == {"SHOPIFY-SCOPE": "missing", "GATEWAYS-UNSEEN": "warn"}
+    found = open_office(shop={"scopes": ("read_customers", "read_all_orders", *PAYMENT_SCOPES)}).examine()
+    assert bad(found) == {"SHOPIFY-SCOPE": "missing", "GATEWAYS-UNSEEN": "warn", "MONEY-BACK-SCOPE": "warn"}
 
 
 @pytest.mark.parametrize(

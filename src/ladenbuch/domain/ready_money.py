@@ -12,6 +12,8 @@ from ladenbuch.domain.profile import LINED_MODES, OFFLINE_MODE, Gateway, Profile
 _ON_ACCOUNT = (*LINED_MODES, OFFLINE_MODE, "feed")
 #: Modes in which we make the line, or have it made: what a bank feed brings as well is there twice.
 _OURS = (*LINED_MODES, OFFLINE_MODE)
+#: Whose payouts are read by a scope of its own; those of others come as reports.
+SHOPIFY_PAYMENTS, PAYOUTS_SCOPE = "shopify_payments", "read_shopify_payments_payouts"
 #: Words of a gateway's name that say nothing about whose money it is.
 _DULL = frozenset(
     {
@@ -50,6 +52,7 @@ def of_both(
     manual = _manual(shop, profile)
     if shop is not None:
         yield from _unmapped(shop, profile)
+        yield from _scopes(shop, (profile, *later))
     if account is None:
         return
     known: set[tuple[str, Gateway]] = set()
@@ -109,6 +112,38 @@ def _unmapped(shop: ShopRead, profile: Profile) -> Iterator[Finding]:
             "Das Profil nennt keine Zahlart: Jede Zahlung würde nachgefragt",
             "name the shop's gateways under `gateways` in the profile",
             "Die Zahlarten des Ladens unter `gateways` ins Profil aufnehmen",
+        )
+
+
+def _scopes(shop: ShopRead, versions: Sequence[Profile]) -> Iterator[Finding]:
+    """What the profile wants done, and the app was not granted the scope for."""
+    if any(one.money_back for one in versions) and not shop.granted("write_orders"):
+        yield Finding(
+            "warn",
+            "MONEY-BACK-SCOPE",
+            "money",
+            "no order can be marked as paid when its transfer comes: the app lacks write_orders",
+            "Keine Bestellung wird als bezahlt markiert, wenn ihre Überweisung kommt: Der App fehlt write_orders",
+            "add write_orders to LADENBUCH_OPTIONAL_SCOPES and let the merchant accept it, or set `money_back` to false"
+            " in the profile",
+            "write_orders in LADENBUCH_OPTIONAL_SCOPES aufnehmen und vom Händler bestätigen lassen, oder `money_back`"
+            " im Profil auf false setzen",
+            "write_orders",
+        )
+    gateways = {name: one.mode for version in versions for name, one in version.gateways.items()}
+    if gateways.get(SHOPIFY_PAYMENTS) == "clearing+payouts" and not shop.granted(PAYOUTS_SCOPE):
+        yield Finding(
+            "warn",
+            "PAYOUTS-SCOPE",
+            "money",
+            f"{SHOPIFY_PAYMENTS}: fees and payouts are not booked, and the account only grows: the app lacks"
+            f" {PAYOUTS_SCOPE}",
+            f"{SHOPIFY_PAYMENTS}: Gebühren und Auszahlungen werden nicht gebucht, das Konto wächst nur: Der App fehlt"
+            f" {PAYOUTS_SCOPE}",
+            f"add {PAYOUTS_SCOPE} to LADENBUCH_OPTIONAL_SCOPES and let the merchant accept it, or choose another mode",
+            f"{PAYOUTS_SCOPE} in LADENBUCH_OPTIONAL_SCOPES aufnehmen und vom Händler bestätigen lassen, oder einen"
+            " anderen Modus wählen",
+            SHOPIFY_PAYMENTS,
         )
 
 
