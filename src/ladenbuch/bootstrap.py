@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from ladenbuch.engine.port import Engine
-    from ladenbuch.engine.reaper import Reaper
+    from ladenbuch.engine.reaper import Reaper, Taken
     from ladenbuch.engine.ticker import Ticker
     from ladenbuch.grants import Kind
     from ladenbuch.mail.transport import Relays
@@ -66,6 +66,7 @@ TICKS = {
     "digest": 60.0,
     "sweep": 10.0,
     "reap": 2.0,
+    "budgets": 0.5,
     "install": 20.0,
     "tokens": 3600.0,
     "webhooks": 60.0,
@@ -779,6 +780,7 @@ class Ladenbuch:
         ticks["delivery"] = lambda: watch_delivery(ctx)
         if not self.database.is_sqlite:
             ticks["reap"] = reaper.tick
+            ticks["budgets"] = self.limits.give_back_idle
         if billing is not None:
             ticks["billing"] = billing.tick
         every = settings.reconcile_seconds
@@ -809,11 +811,15 @@ class Ladenbuch:
         from ladenbuch import __version__
         from ladenbuch.engine.reaper import Reaper
 
+        def taken(dead: Taken) -> None:
+            self.limits.bury(dead.executor)
+            self.metrics.took_over(dead.runs)
+
         monotonic = time.monotonic if self._clock is utc_now else lambda: self._clock().timestamp()
         return Reaper(
             self.database, engine, self.settings.executor_id, role, __version__, self.now,
             monotonic=monotonic,
-            patience=_LOOKS * self._ticks["reap"], taken=lambda taken: self.metrics.took_over(taken.runs),
+            patience=_LOOKS * self._ticks["reap"], taken=taken,
         )  # fmt: skip
 
     def _sweep(self, reaper: Reaper) -> None:

@@ -155,6 +155,7 @@ class Bucket:
         self._size = _Size(maximum, rate, known=known)
         self._used = _Used()
         self._at = clock()
+        self.asked_at = self._at  # when somebody last stood in line, or ended a call
         self._line: list[Turn] = []
         self._backfilled_at = self._at
         self._numbers = count()
@@ -189,7 +190,8 @@ class Bucket:
     def enter(self, cost: float, priority: Priority | None = None) -> Turn:
         """Stand in line."""
         with self.lock:
-            turn = Turn(cost, asked_as() if priority is None else priority, self._clock(), next(self._numbers))
+            self.asked_at = self._clock()
+            turn = Turn(cost, asked_as() if priority is None else priority, self.asked_at, next(self._numbers))
             self._line.append(turn)
             return turn
 
@@ -232,6 +234,7 @@ class Bucket:
         """
         with self.lock:
             self._flow_back()
+            self.asked_at = self._at
             used = self._used
             charged = turn.cost if spent is None else max(0.0, spent)
             used.under_way = max(0.0, used.under_way - turn.cost)

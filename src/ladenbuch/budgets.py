@@ -8,10 +8,13 @@ runs short asks again at once. Why the sum never exceeds the bucket:
     every share carries its own debt; who gives a part away gives the debt of that part with it, and keeps at least
     what is under way, so debts and shares only change hands, under the lock of the bucket's row
     parts and flows add up to one, so the debts together are at least that of the other side
-    a share that was not renewed may be used until its lease ends, and is taken back `GRACE` seconds later, when none
-    of its calls can be on the way any more, as if all of it had just been used
+    a share that was not renewed may be used until its lease ends. From then on its debt flows back no more, so that the
+    others have its flow; its part is taken back `GRACE` seconds later, when none of its calls can be on the way any
+    more (or as soon as its process is known to be dead), as if all of it had just been used
 
-One process never holds all of the capacity: a newcomer finds `KEPT` of it and need not wait for the others.
+One process never holds all of the capacity: a newcomer finds `KEPT` of it, a call at least, and need not wait for the
+others. Who calls nobody for `IDLE` seconds gives back what he holds: orders of one account are settled now here, now
+there, and a share that lies idle is missing elsewhere.
 
 Keys are hashes, because every tenant's door may read a table without a tenant; only the system door writes it.
 """
@@ -65,6 +68,8 @@ budget_shares = sa.Table(
 )
 #: Seconds: a share is used for so long after it was renewed, renewed so often, and taken back so long after its end.
 LEASE, RENEW, GRACE = 5.0, 2.0, 20.0
+#: Seconds without a call after which a process gives its share back.
+IDLE = 1.0
 #: Seconds between two tries of a process whose share is too small.
 HURRY = 0.25
 #: The share of its points under which a process asks for more before somebody waits.
@@ -78,6 +83,7 @@ _LEAST, _MORE = 50_000, 1.5
 _K, _H = sa.bindparam("k", type_=sa.String), sa.bindparam("h", type_=sa.String)
 _POOL = Statement(sa.select(budgets).where(budgets.c.key == _K).with_for_update())
 _SHARES = Statement(sa.select(budget_shares).where(budget_shares.c.key == _K).order_by(budget_shares.c.holder))
+_END = Statement(sa.update(budget_shares).where(budget_shares.c.key == _K, budget_shares.c.holder == _H).values(flow=0))
 _DROP = Statement(sa.delete(budget_shares).where(budget_shares.c.key == _K, budget_shares.c.holder == _H))
 
 
@@ -195,10 +201,10 @@ class SharedBudget:
     def give_back(self, bucket: Bucket) -> None:
         """Hold nothing any more, unless a call is under way: then its share is taken back later."""
         with self._lock, bucket.lock:
-            held = bucket.holding()
+            now = self._clock()
+            held = self._held(bucket, now)
             if self._looked_at is None or held.under_way > 0:
                 return
-            now = self._clock()
 
             def trade(tx: Transaction) -> None:
                 pool, shares = self._read(tx, held, now)
@@ -212,9 +218,8 @@ class SharedBudget:
             bucket.resize(0.0, 0.0, 0.0)
 
     def give_back_if_idle(self, bucket: Bucket) -> bool:
-        """`give_back` when nothing was asked for during a whole lease; says whether."""
-        at = self._looked_at
-        if at is None or bucket.waiting or (self._clock() - at).total_seconds() < self._lease:
+        """`give_back` when nothing was asked for during the last `IDLE` seconds; says whether."""
+        if self._looked_at is None or bucket.waiting or (self._clock() - bucket.asked_at).total_seconds() < IDLE:
             return False
         self.give_back(bucket)
         return self._looked_at is None
@@ -230,11 +235,20 @@ class SharedBudget:
             return True
         return self._lacking and since >= HURRY and _short(bucket)
 
-    def _renew_now(self, bucket: Bucket, cost: float, now: datetime) -> None:
+    def _held(self, bucket: Bucket, now: datetime) -> Holding:
+        """What the bucket holds; what has flowed back to it since its lease ended was not ours any more."""
         held = bucket.holding()
+        late = 0.0 if self._until is None else max(0.0, (now - self._until).total_seconds())
+        debt = min(held.maximum * held.part, held.debt + late * held.rate * held.flow)
+        return replace(held, debt=max(held.debt, debt))
+
+    def _renew_now(self, bucket: Bucket, cost: float, now: datetime) -> None:
+        held = self._held(bucket, now)
         since = 0.0 if self._looked_at is None else (now - self._looked_at).total_seconds()
         settled, told = self._before
-        wish = _WHOLE if since and _short(bucket) else _wish(held, held.settled - settled, since)
+        # Who begins, begins an order: a dozen calls, for which it had better not ask anew.
+        begins = self._looked_at is None
+        wish = _WHOLE if begins or (since and _short(bucket)) else _wish(held, held.settled - settled, since)
         tells = self._fixed or held.told != told
 
         def trade(tx: Transaction) -> tuple[Pool, Share, float, bool]:
@@ -245,7 +259,8 @@ class SharedBudget:
             ours = held if mine is not None else replace(held, debt=0.0)  # it was taken back with all its debt
             others = {name: share.wish for name, (share, until) in shares.items() if until > now}
             got = fair(others | {self._holder: wish}, _WHOLE)[self._holder]
-            target = (got * (_WHOLE - KEPT) // _WHOLE, got)
+            kept = max(KEPT, math.ceil(min(0.5, cost / pool.maximum) * _WHOLE))
+            target = (got * (_WHOLE - kept) // _WHOLE, got)
             pool, share, debt = exchange(pool, replace(mine or Share(), wish=wish), ours, target, cost)
             self._keep(tx, pool, share, now)
             return pool, share, debt, wish < _WHOLE or share.part < target[0] or share.flow < target[1]
@@ -280,10 +295,14 @@ class SharedBudget:
         shares: dict[str, tuple[Share, datetime]] = {}
         for one in _SHARES.rows(tx, k=self._key):
             until = from_micros(one.until)
-            if until + timedelta(seconds=self._grace) > now:
+            if until > now:
                 shares[one.holder] = (Share(one.part, one.flow, one.wish), until)
-                continue
-            _DROP.change(tx, k=self._key, h=one.holder)
+            elif until + timedelta(seconds=self._grace) > now:
+                shares[one.holder] = (Share(one.part, 0, one.wish), until)
+                if one.flow:
+                    _END.change(tx, k=self._key, h=one.holder)
+            else:
+                _DROP.change(tx, k=self._key, h=one.holder)
         part = _WHOLE - sum(share.part for share, _ in shares.values())
         flow = _WHOLE - sum(share.flow for share, _ in shares.values())
         debt = pool.debt + maximum * (part - pool.part) / _WHOLE  # as if all of it had just been used
@@ -316,6 +335,16 @@ def _short(bucket: Bucket) -> bool:
 
 def _thousandths(value: float) -> int:
     return round(value * 1000)
+
+
+def bury(tx: Transaction, executor: str, now: datetime) -> int:
+    """Take back what a dead process held and may use no longer: how many shares. Through a system door.
+
+    `executor`: its name, with which the names of its holders begin, up to a colon. The caller knows that it is dead.
+    """
+    mine = budget_shares.c.holder.startswith(f"{executor}:", autoescape=True)
+    over = budget_shares.c.until <= to_micros(now)
+    return int(tx.execute(sa.delete(budget_shares).where(mine, over)).rowcount)
 
 
 def prune(tx: Transaction, before: datetime) -> int:

@@ -20,13 +20,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ladenbuch.breaker import LIMITS, PAUSES, Breaker
-from ladenbuch.bucket import Holding, Priority, TooLong
-from ladenbuch.budgets import KEPT, Pool, Share, SharedBudget, budget_shares, budgets, exchange, fair, key_of, prune
+from ladenbuch.bucket import Bucket, Holding, Priority, TooLong
+from ladenbuch.budgets import (
+    KEPT,
+    LEASE,
+    Pool,
+    Share,
+    SharedBudget,
+    budget_shares,
+    budgets,
+    bury,
+    exchange,
+    fair,
+    key_of,
+    prune,
+)
 from ladenbuch.circuits import LOOK, SharedCircuits
 from ladenbuch.db import Database, Store
 from ladenbuch.errors import Retryable
 from ladenbuch.shopify.cost import CostGauge
 from ladenbuch.workflows.limits import Limits
+from ladenbuch.workflows.pace import Pace
 from leaky import Theirs, Time, Worker
 
 KEY = key_of("shopify", "house.myshopify.com")
@@ -141,10 +155,11 @@ def test_a_share_that_was_left_behind_comes_back_as_if_it_had_just_been_used(wor
     process.kill()
     (left,) = world.rows()[1]
     world.time.run(30)
-    SharedBudget(world.database, KEY, "next", world.time).renew(CostGauge(world.time), 1)
+    gauge = CostGauge(world.time)
+    SharedBudget(world.database, KEY, "next", world.time).renew(gauge, 1)
     pool, (one,) = world.rows()
     assert one.holder == "next"
-    assert pool.debt / 1000 > 0.85 * 2000 * left.part / WHOLE
+    assert pool.debt / 1000 + gauge.holding().debt > 0.85 * 2000 * left.part / WHOLE
 
 
 @pytest.fixture
@@ -214,7 +229,7 @@ def test_s125_a_newcomer_finds_what_is_kept_for_it_while_another_process_takes_a
 def test_who_is_idle_gives_back_and_who_ends_too(world: World) -> None:
     busy = Process(world, "busy", 4)
     world.time.run(20)
-    assert not busy.sharing.give_back_if_idle(busy.bucket)
+    assert not busy.sharing.give_back_if_idle(busy.bucket), "its last call is less than a second old"
     busy.kill()
     world.time.run(3)
     busy.bucket.resize(0.5, 0.5, 500.0)
@@ -244,16 +259,92 @@ def test_who_gives_back_after_it_was_taken_back_leaves_the_bucket_whole(world: W
     assert world.rows()[1] == []
 
 
+def test_what_flowed_back_after_the_end_of_a_lease_was_not_ours(world: World) -> None:
+    """A process that stood still for a while: the others had its flow meanwhile, so its debt is what it was."""
+    late = Process(world, "late", 0)
+    for number in range(15):
+        late.bucket.settle(
+            late.bucket.take(100, world.time.sleep, 5.0), 100, maximum=2000, available=1900 - 100 * number
+        )
+        world.theirs.charge(100)
+    world.time.run(LEASE)
+    owed, busy = late.bucket.holding().debt, Process(world, "busy", 6)
+    world.time.run(1)
+    begun = world.theirs.charged
+    world.time.run(10)
+    assert world.theirs.charged - begun > 0.9 * 10 * 100, "who is busy has the whole flow as soon as the lease is over"
+    assert late.bucket.holding().debt < 0.1 * owed, "the bucket alone does not know"
+    world.check()
+    late.sharing.renew(late.bucket, 1)
+    assert late.bucket.holding().debt + world.rows()[0].debt / 1000 > 0.9 * owed
+    world.check()
+    assert busy.calls > 0 and world.theirs.refused == 0
+
+
+def test_a_share_of_a_process_known_to_be_dead_is_free_at_once(world: World) -> None:
+    first, second = Process(world, "w1:abc", 6), Process(world, "w10:abc", 6)
+    world.time.run(20)
+    first.kill()
+    door = world.database.system("reaper")
+    assert door.run(Store.BOOKS, lambda tx: bury(tx, "w1", world.time.now)) == 0, "it may still be used"
+    world.time.run(LEASE + 1)
+    assert door.run(Store.BOOKS, lambda tx: bury(tx, "w1", world.time.now)) == 1
+    world.time.run(3)
+    (left,) = world.rows()[1]
+    assert (left.holder, left.part) == ("w10:abc", WHOLE - KEPT)
+    world.time.run(60)
+    assert world.theirs.refused == 0
+    assert second.calls > 0
+
+
+def counted(world: World, name: str) -> tuple[SharedBudget, Bucket]:
+    """sevdesk's requests as one process sees them: ten a second."""
+    sharing = SharedBudget(world.database, "sevdesk", name, world.time, fixed=True)
+    return sharing, Pace(10.0, world.time, world.time.sleep, sharing=sharing).bucket
+
+
+def call(world: World, bucket: Bucket) -> float:
+    """One request of a tenth of a second; for how many seconds it had to wait."""
+    before = world.time.now
+    turn = bucket.take(1, world.time.sleep, 60.0)
+    waited = (world.time.now - before).total_seconds()
+    world.time.run(0.1)
+    bucket.settle(turn)
+    return waited
+
+
+def test_a_newcomer_finds_one_call_in_a_small_bucket(world: World) -> None:
+    """A sixteenth of ten requests would be none at all."""
+    for name in ("one", "two"):
+        assert call(world, counted(world, name)[1]) == 0.0
+
+
+def test_orders_settled_now_here_now_there_find_the_whole_bucket(world: World) -> None:
+    """Four processes, one account; whoever has an order makes twelve calls. What lies idle elsewhere is given back."""
+    processes = [counted(world, f"p{number}") for number in range(4)]
+    chance, waited = random.Random(5), 0.0
+    for _ in range(40):
+        bucket = chance.choice(processes)[1]
+        waited += sum(call(world, bucket) for _ in range(12))
+        for _ in range(3):
+            world.time.run(0.5)
+            for sharing, its in processes:
+                sharing.give_back_if_idle(its)
+    assert waited < 4, "a tenth of a second for an order, where twelve calls take 1.2"
+    world.check()
+
+
 def test_what_is_missing_of_a_bucket_comes_back_as_used(world: World) -> None:
     """An earlier version lost shares of those that gave them back late; such a bucket became smaller for ever."""
     old = Process(world, "old", 0)
     old.bucket.settle(old.bucket.take(10, world.time.sleep, 1.0), 10)
     world.database.system("budgets").run(Store.BOOKS, lambda tx: tx.execute(sa.delete(budget_shares)))
-    SharedBudget(world.database, KEY, "later", world.time).renew(CostGauge(world.time), 1)
+    gauge = CostGauge(world.time)
+    SharedBudget(world.database, KEY, "later", world.time).renew(gauge, 1)
     world.check()
     pool, (one,) = world.rows()
     assert one.holder == "later"
-    assert pool.debt > 0.8 * pool.maximum * old.bucket.holding().part
+    assert pool.debt / 1000 + gauge.holding().debt > 0.8 * pool.maximum / 1000 * old.bucket.holding().part
 
 
 def test_without_the_database_a_share_is_used_until_its_lease_ends(world: World, monkeypatch: Any) -> None:

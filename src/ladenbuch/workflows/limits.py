@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ladenbuch.breaker import Breaker
 from ladenbuch.bucket import Bucket
-from ladenbuch.budgets import SharedBudget, key_of, prune
+from ladenbuch.budgets import SharedBudget, bury, key_of, prune
 from ladenbuch.circuits import SharedCircuits
 from ladenbuch.db import Database, Store
 from ladenbuch.errors import LadenbuchError
@@ -111,12 +111,21 @@ class Limits:
             known = list(self._breakers.items())
         return Counter((service, breaker.known_state) for (service, _), breaker in known)
 
-    def tidy(self) -> None:
-        """Give back what this process has not used lately, and forget what nobody has."""
+    def give_back_idle(self) -> None:
+        """Give back what this process does not use at the moment: another one may want it."""
         with self._lock:
             shared = list(self._shared)
         for sharing, bucket in shared:
             sharing.give_back_if_idle(bucket)
+
+    def bury(self, executor: str) -> None:
+        """A process is dead: what it held is for the others."""
+        now = self._clock()
+        with contextlib.suppress(LadenbuchError):  # without us it comes back a little later
+            self._database.system("reaper").run(Store.BOOKS, lambda tx: bury(tx, executor, now))
+
+    def tidy(self) -> None:
+        """Forget the buckets nobody has."""
         if not self._database.is_sqlite:
             before = self._clock() - _FORGOTTEN
             self._database.system("reaper").run(Store.BOOKS, lambda tx: prune(tx, before))
