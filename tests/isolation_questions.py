@@ -172,6 +172,8 @@ def _of_books() -> None:
 
     ask("load", of_order)
     ask("applied", lambda w, tx, t: books.applied(tx, t, w.ids["orders"]))
+    pins = "pins"
+    ask("document", lambda w, tx, t: books.document(tx, t, w.ids["order"], w.ids["key"], w.ctx.unseal(t, pins)))
     ask("load", lambda w, tx, t: [books.load(tx, t, one, w.ctx.unseal(t, "pins")) for one in w.ids["orders"]])
     ask("questions", lambda w, tx, t: books.questions(tx, t))
     ask("questions", lambda w, tx, t: books.questions(tx, t, w.ids["order"], "TIP"))

@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ladenbuch.db import Transaction, books_metadata, from_micros, to_micros, upsert
+from ladenbuch.db import Statement, Transaction, books_metadata, from_micros, to_micros, upsert
 from ladenbuch.domain.money_back import Matched
 
 _ORDER = sa.String(64)
@@ -69,6 +69,15 @@ claims = sa.Table(
     sa.Column("evidence", sa.Text, nullable=False),
     sa.Column("wanted_at", sa.BigInteger),  # when a look at the order was asked for; NULL: not yet
     sa.Index("ix_bank_claims_order", "tenant", "order_id"),
+)
+
+# Asked for at every settle, mostly to hear that there is nothing; built once.
+_T: sa.BindParameter[str] = sa.bindparam("t")
+_O: sa.BindParameter[str] = sa.bindparam("o")
+_WAITING_OF = Statement(sa.select(awaited).where(awaited.c.tenant == _T, awaited.c.order_id == _O))
+_CLAIMS_OF = Statement(sa.select(claims.c.line_id).where(claims.c.tenant == _T, claims.c.order_id == _O))
+_UNWANTED = Statement(
+    sa.select(claims.c.order_id).where(claims.c.tenant == _T, claims.c.wanted_at.is_(None)).distinct()
 )
 
 
@@ -147,8 +156,7 @@ def waiting(tx: Transaction, tenant: str, *, owing: bool = False) -> list[Waitin
 
 def waiting_of(tx: Transaction, tenant: str, order_id: str) -> Waiting | None:
     """What one order waits for; None when it never did."""
-    mine = sa.select(awaited).where(awaited.c.tenant == tenant, awaited.c.order_id == order_id)
-    row = tx.execute(mine).first()
+    row = _WAITING_OF.first(tx, t=tenant, o=order_id)
     return None if row is None else _waiting(row)
 
 
@@ -229,8 +237,7 @@ def missing(tx: Transaction, tenant: str, account: str, since: date) -> dict[str
 
 def claims_of(tx: Transaction, tenant: str, order_id: str) -> list[KnownClaim]:
     """What is, or may be, for an order, in the order of the lines."""
-    mine = sa.select(claims.c.line_id).where(claims.c.tenant == tenant, claims.c.order_id == order_id)
-    ids = list(tx.execute(mine).scalars())
+    ids = [row.line_id for row in _CLAIMS_OF.rows(tx, t=tenant, o=order_id)]
     return [one for one in _claims(tx, tenant, ids) if one.order_id == order_id and one.verdict not in _NOT_ITS]
 
 
@@ -250,8 +257,7 @@ def unmatched(tx: Transaction, tenant: str, since: date) -> list[SeenLine]:
 
 def unwanted(tx: Transaction, tenant: str) -> list[str]:
     """Orders with a line nobody has looked at yet."""
-    mine = sa.and_(claims.c.tenant == tenant, claims.c.wanted_at.is_(None))
-    return list(tx.execute(sa.select(claims.c.order_id).where(mine).distinct()).scalars())
+    return [row.order_id for row in _UNWANTED.rows(tx, t=tenant)]
 
 
 def wanted(tx: Transaction, tenant: str, order_ids: Sequence[str], now: datetime) -> None:

@@ -167,17 +167,21 @@ class MortalTransport(SimTransport):
 
 @dataclass
 class SocketlessRelays(Always):
-    """The mail simulator without a socket; the outcomes are those of a real conversation."""
+    """The mail simulator without a socket; the outcomes are those of a real conversation.
+
+    Writing every letter out and reading it again would be a twentieth of all the time: every fourth seed does so.
+    """
 
     mail: MailSimulator
     death: Death
+    written: bool = True
 
     def send(
         self, message: Any, envelope_from: str, envelope_to: str, before_data: Callable[[], None], first: Any = None
     ) -> Any:
         before_data()
         self.death.maybe()
-        fate = self.mail.deliver(envelope_from, [envelope_to], message.as_bytes())
+        fate = self.mail.deliver(envelope_from, [envelope_to], message.as_bytes() if self.written else message)
         self.death.maybe()
         return {
             "accepted": Accepted("sim", "250 ok"),
@@ -344,7 +348,7 @@ class Simulation:
             sleep=self.clock.sleep,
             new_id=lambda: next(self.ids),
             chance=self.chance,
-            relays=SocketlessRelays(self.mail, self.death),  # type: ignore[arg-type]
+            relays=SocketlessRelays(self.mail, self.death, written=self.seed % 4 == 0),  # type: ignore[arg-type]
             ticks={"dispatch": 10.0, "deliver": 30.0, "sweep": 10.0, "silence": 600.0},
         )
         self.house.__dict__["context"] = replace(

@@ -60,7 +60,7 @@ from ladenbuch.books.intending import (
     unconfirmed,
     unpromise,
 )
-from ladenbuch.books.loading import applied, load
+from ladenbuch.books.loading import applied, document, load
 from ladenbuch.books.posted import (
     PINS,
     booked,
@@ -133,6 +133,7 @@ __all__ = [
     "contacts",
     "content_of",
     "covers",
+    "document",
     "documents",
     "done",
     "drafted",

@@ -67,6 +67,15 @@ def load(tx: Transaction, tenant: str, order_id: str, unseal: Unseal) -> Books:
     )
 
 
+def document(tx: Transaction, tenant: str, order_id: str, key: str, unseal: Unseal) -> PostedDocument | None:
+    """One document of an order by its key, as `load` would show it; None while it is not in the books."""
+    row = next((row for row in _OF_ORDER[documents].rows(tx, t=tenant, o=order_id) if row.key == key), None)
+    if row is None:
+        return None
+    covered = [one for one in _OF_ORDER[covers].rows(tx, t=tenant, o=order_id) if one.document_key == key]
+    return _document(row, [Cover(one.fact_id, one.amount) for one in covered], unseal)
+
+
 def applied(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[str, frozenset[str]]:
     """The keys that were carried out for each of these orders; without any, it is missing."""
     mine = sa.and_(intents.c.tenant == tenant, intents.c.order_id.in_(order_ids), intents.c.done_at.is_not(None))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from ladenbuch.db import Transaction, from_micros, insert_new, to_micros, upsert
+from ladenbuch.db import Statement, Transaction, from_micros, insert_new, to_micros, upsert
 from ladenbuch.inbox.deliveries import events
 from ladenbuch.inbox.marks import order_marks, poll_cursors
 
@@ -16,6 +16,21 @@ _m, _p, _e = order_marks.c, poll_cursors.c, events.c
 _DIGITS = 20
 #: Orders asked about in one statement.
 _MANY = 400
+_T: sa.BindParameter[str] = sa.bindparam("t")
+_N: sa.BindParameter[str] = sa.bindparam("n")
+_NOTED = Statement(sa.select(_p.tenant, _p.cursor).where(_p.name == _N))
+_NOTED_OF = Statement(sa.select(_p.tenant, _p.cursor).where(_p.tenant == _T, _p.name == _N))
+_taken = sa.func.substr(_p.cursor, 1, _DIGITS)
+_FREE = sa.or_(_taken <= sa.bindparam("until"), _taken > sa.bindparam("now"))
+_OURS = sa.func.substr(_p.cursor, _DIGITS + 1) == sa.bindparam("by")
+_TAKE = Statement(
+    sa.update(poll_cursors).where(_p.tenant == _T, _p.name == _N, _FREE).values(cursor=sa.bindparam("mine"))
+)
+_TAKE_AGAIN = Statement(
+    sa.update(poll_cursors)
+    .where(_p.tenant == _T, _p.name == _N, sa.or_(_FREE, _OURS))
+    .values(cursor=sa.bindparam("mine"))
+)
 
 
 def take_turn(
@@ -26,14 +41,12 @@ def take_turn(
     So any number of processes may have the same tick, and each tenant is asked once. With `process`, only others are
     waited for. A clock that was set back waits for nobody.
     """
-    mine, by = _text(now) + (f" {process}" if process else ""), f" {process}"
+    by = f" {process}" if process else ""
+    mine = _text(now) + by
     if insert_new(tx, poll_cursors, tenant=tenant, name=name, cursor=mine):
         return True
-    taken = sa.func.substr(_p.cursor, 1, _DIGITS)
-    due = sa.or_(taken <= _text(now - every), taken > _text(now))
-    due = sa.or_(due, sa.func.substr(_p.cursor, _DIGITS + 1) == by) if process else due
-    known = sa.update(poll_cursors).where(_p.tenant == tenant, _p.name == name, due)
-    return tx.execute(known.values(cursor=mine)).rowcount == 1
+    free = {"t": tenant, "n": name, "until": _text(now - every), "now": _text(now), "mine": mine}
+    return (_TAKE_AGAIN.change(tx, by=by, **free) if process else _TAKE.change(tx, **free)) == 1
 
 
 def note(tx: Transaction, tenant: str, name: str, at: datetime) -> None:
@@ -43,10 +56,8 @@ def note(tx: Transaction, tenant: str, name: str, at: datetime) -> None:
 
 def noted(tx: Transaction, name: str, tenant: str | None = None) -> dict[str, datetime]:
     """When `name` was noted last (or its turn taken), by tenant: of one, or of all the door sees."""
-    query = sa.select(_p.tenant, _p.cursor).where(_p.name == name)
-    if tenant is not None:
-        query = query.where(_p.tenant == tenant)
-    return {row.tenant: from_micros(int(row.cursor[:_DIGITS])) for row in tx.execute(query)}
+    rows = _NOTED.rows(tx, n=name) if tenant is None else _NOTED_OF.rows(tx, t=tenant, n=name)
+    return {row.tenant: from_micros(int(row.cursor[:_DIGITS])) for row in rows}
 
 
 def told(tx: Transaction, tenant: str, changes: Mapping[str, datetime], spare: timedelta) -> set[str]:

@@ -128,7 +128,9 @@ class MailSimulator:
         with self._lock:
             self._script.extend([MailFault(kind)] * times)
 
-    def deliver(self, mail_from: str, rcpt_tos: list[str], content: bytes, *, user: str | None = None) -> Outcome:
+    def deliver(
+        self, mail_from: str, rcpt_tos: list[str], content: bytes | EmailMessage, *, user: str | None = None
+    ) -> Outcome:
         """Decide the fate of one letter and store it if it is accepted. Thread-safe, does no I/O."""
         with self._lock:
             fault = self._next_fault()
@@ -138,7 +140,7 @@ class MailSimulator:
             if fault.kind == "cut_before":
                 self.connections_cut += 1
                 return "cut_before"
-            parsed = email.message_from_bytes(content, policy=READING)
+            parsed = content if isinstance(content, EmailMessage) else email.message_from_bytes(content, policy=READING)
             answered = fault.kind != "cut_after"
             self.messages.append(Received(mail_from, tuple(rcpt_tos), parsed, self._clock(), user, answered))
             if fault.kind == "cut_after":

@@ -49,6 +49,11 @@ class Clocks:
     def now(self) -> datetime:
         """The time to go by: our clock's, or everybody else's while ours is off."""
         at = self._clock()
+        judged = self._judged
+        if judged is not None and self._off is None:  # asked a dozen times per call, and nearly always so
+            count = self.count()
+            if abs(at.timestamp() - count - judged[0]) < _SAME and 0 <= count - judged[1] < _STANDS:
+                return at
         ahead = self.off(at)
         return at if ahead is None else at - ahead
 

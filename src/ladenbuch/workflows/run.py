@@ -241,7 +241,10 @@ def answered(run: Run, ask: NeedsAttention) -> str | None:
 
 def document_of(run: Run, key: str) -> PostedDocument:
     """A document of the run's order by its key. Raises Retryable("UNCONFIRMED") while it is not in the books."""
-    document = next((item for item in known_of(run).documents if item.key == key), None)
+    unseal = run.ctx.unseal(run.tenant, "pins")
+    document = run.ctx.door(run.tenant).read(
+        Store.BOOKS, lambda tx: books.document(tx, run.tenant, run.order_id, key, unseal)
+    )
     if document is None:
         raise Retryable("UNCONFIRMED", "the document is not in the books yet")
     return document

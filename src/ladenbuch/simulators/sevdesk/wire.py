@@ -73,6 +73,7 @@ def _date_or_none(value: object) -> date | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def date_out(day: date | None) -> str | None:
     """Midnight in Berlin, with the offset of that day."""
     return None if day is None else datetime.combine(day, time(), BERLIN).isoformat()
@@ -84,11 +85,13 @@ def instant_out(instant: datetime | None) -> str | None:
     return None if instant is None else instant.astimezone(BERLIN).replace(microsecond=0).isoformat()
 
 
+@lru_cache(maxsize=1024)
 def midnight(day: date) -> int:
     """Unix seconds of that day's first moment in Berlin, as date filters compare it."""
     return int(datetime.combine(day, time(), BERLIN).timestamp())
 
 
+@lru_cache(maxsize=4096)
 def local_day(instant: datetime) -> date:
     """The calendar day of an instant in Berlin."""
     return instant.astimezone(BERLIN).date()
@@ -129,6 +132,7 @@ def plain(number: Decimal) -> str:
     return "0" if text in {"-0", ""} else text
 
 
+@lru_cache(maxsize=4096)
 def cents_out(cents: int) -> str:
     """Integer cents as the service writes an amount: 1190 -> "11.9"."""
     return plain(Decimal(cents) / 100)

@@ -69,6 +69,10 @@ class Step:
     index: int
 
 
+#: What an object of a snapshot may hold further objects in.
+_NESTS = frozenset({dict, list})
+
+
 def to_instant(value: object) -> datetime:
     """A datetime, or an ISO text with an offset or Z, as aware UTC; raises ValueError for anything naive."""
     instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
@@ -148,16 +152,16 @@ class ShopState:
         stack: list[Any] = [snapshot]
         while stack:
             item = stack.pop()
-            if isinstance(item, list):
-                stack.extend(item)
-            elif isinstance(item, dict):
+            values = item
+            if isinstance(item, dict):
                 gid = item.get("id")
                 if "discountApplication" in item:
                     named: dict[str, Any] = item["discountApplication"] or {}
                     self.discounts[id(item)] = applications.get(named.get("index"), named)
                 if isinstance(gid, str) and len(item) > 2 and len(item) > len(found.get(gid, ())):
                     found[gid] = item
-                stack.extend(v for v in item.values() if isinstance(v, dict | list))
+                values = item.values()
+            stack += [value for value in values if type(value) in _NESTS]
         self.parts.update(found)
         self.owner.update(dict.fromkeys(found, order_id))
 
