@@ -498,6 +498,9 @@ def _of_the_rest() -> None:
         payouts.voucher_written(tx, t, "g", replace(receipt, key=key), "new", LATER.date())
         for key in (receipt.key, "SHPFEE-2")])  # fmt: skip
     ask("payouts.voucher_booked", lambda w, tx, t: payouts.voucher_booked(tx, t, "g", "SHPFEE-1", LATER))
+    ask("payouts.fees_by_hand", lambda w, tx, t: [
+        payouts.fees_by_hand(tx, t, "g", one, LATER.date(), LATER) for one in ("po/1", "po/9")])  # fmt: skip
+    ask("payouts.unbooked", lambda w, tx, t: sorted(payouts.unbooked(tx, t, "g")))
     ask("payouts.vouchers_of", lambda w, tx, t: payouts.vouchers_of(tx, t, "g"))
     compared = DayBalance("g", "EUR", NOW.date(), 7, 7, 0, 0, ())
     ask("payouts.keep_day", lambda w, tx, t: payouts.keep_day(tx, t, compared, LATER))

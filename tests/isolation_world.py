@@ -283,6 +283,7 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     payouts.see_movements(tx, tenant, "g", [moved])
     payouts.see_payout(tx, tenant, "g", KnownPayout(Payout("po/1", NOW, "PAID", more, "EUR", mark)), False)
     payouts.line_written(tx, tenant, "g", LedgerLine("SHPPO 1", "payout", "9", more, NOW.date(), "po/1", mark), mark)
+    payouts.line_written(tx, tenant, "g", LedgerLine("SHPFEE 2", "fee", "9", 1, NOW.date(), f"po/{mark}", mark), mark)
     fees = FeeVoucher("SHPFEE-1", "SHPFEE 1", "po/1", Provider(mark, 14, "5923"), NOW.date(), (("fees", more),))
     payouts.voucher_written(tx, tenant, "g", fees, mark, NOW.date())
     payouts.keep_day(tx, tenant, DayBalance("g", "EUR", NOW.date(), more, more, 0, 0, ()), NOW)

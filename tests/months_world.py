@@ -80,6 +80,7 @@ PROFILE = {
     "providers": {"shopify_payments": SHOPIFY},
     "vouchers": "multi_purpose",
     "offline_refunds": True,
+    "fee_credits": True,
     "letters": True,
 }
 _WRITES = ("POST", "PUT", "DELETE")

@@ -95,7 +95,7 @@ def lived(days: int, orders: int, seed: int) -> dict[str, Any]:
     """The figures, and `deviations` by name: which there are."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
-        house = House(Path(folder), START, PROFILE | {"providers": {"shopify_payments": PROVIDER}})
+        house = House(Path(folder), START, PROFILE | {"providers": {"shopify_payments": PROVIDER}, "fee_credits": True})
         house.shopify.set_scopes(SHOP, [*DEFAULT_SCOPES, *PAYMENT_SCOPES])
         account = house.shopify.payments(SHOP)
         account.set_terms(reserve_percent=5, reserve_days=14)

@@ -323,6 +323,23 @@ def voucher_written(tx: Transaction, tenant: str, gateway: str, item: FeeVoucher
     )  # fmt: skip
 
 
+def fees_by_hand(tx: Transaction, tenant: str, gateway: str, payout_id: str, day: date, now: datetime) -> None:
+    """A person booked the fees of a payout: there is no voucher of ours, and nobody asks for one any more."""
+    insert_new(
+        tx, vouchers, tenant=tenant, gateway=gateway, key=f"SHPFEE-{payout_id.rsplit('/', 1)[-1]}",
+        payout_id=payout_id, day=day.isoformat(), gross=0, rule=0, account="", supplier="", sevdesk_id="",
+        booked_at=to_micros(now),
+    )  # fmt: skip
+
+
+def unbooked(tx: Transaction, tenant: str, gateway: str) -> set[str]:
+    """Payouts whose fees stand on their line and are not paid by it yet."""
+    same = vouchers.c.tenant == lines.c.tenant, vouchers.c.gateway == lines.c.gateway
+    done = sa.exists().where(*same, vouchers.c.payout_id == lines.c.about, vouchers.c.booked_at.is_not(None))
+    mine = sa.and_(_mine(lines, tenant, gateway), lines.c.kind == "fee", ~done)
+    return set(tx.execute(sa.select(lines.c.about).where(mine)).scalars())
+
+
 def voucher_booked(tx: Transaction, tenant: str, gateway: str, key: str, now: datetime) -> None:
     """Its line pays it."""
     mine = sa.and_(_mine(vouchers, tenant, gateway), vouchers.c.key == key)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -304,6 +305,55 @@ def test_b14_the_process_dies_between_call_and_record(house: House) -> None:
     looked(house)
     keys = [key for key, _ in lines(house)]
     assert len(keys) == len(set(keys)) == 3 and len(house.ask("GET", "/Voucher")) == 1
+
+
+def test_b14_fees_given_back_are_asked_about_once_until_their_line_is_linked(house: House) -> None:
+    """No voucher with a position below zero is proved: one question, one alarm, through all the looks of two months;
+    the line a person links in sevdesk is the answer."""
+    house.shopify.payments(SHOP).set_terms(pending=0)
+    house.lived(paid)
+    house.shopify.adjust(SHOP, 60, type="CHARGEBACK_FEE_REFUND", reason="won")
+    days_later(house, 9)
+
+    def told() -> list[tuple[bool, int]]:
+        known = house.database.tenant(TENANT).read(
+            Store.BOOKS, lambda tx: tx.execute(sa.select(alarms.alarms.c.ended_at, alarms.alarms.c.times)).all()
+        )
+        return [(row.ended_at is None, row.times) for row in known]
+
+    for days in (0, 0, 20, 0, 40, 0):
+        days_later(house, days)
+        assert [item.code for item in looked(house).problems] == ["FEE-CREDIT"] and told() == [(True, 1)]
+    assert house.ask("GET", "/Voucher") == []
+    [line] = [row for row in house.sevdesk.world.transactions.values() if row.purpose.startswith("SHPFEE")]
+    line.status = 200
+    for days in (0, 0, 1):
+        days_later(house, days)
+        assert looked(house).problems == () and told() == [(False, 1)]
+    line.status = 100  # what was answered is not asked again
+    assert looked(house).problems == ()
+
+
+def test_b14_the_switch_writes_a_fee_voucher_with_a_position_below_zero(tmp_path: Path) -> None:
+    house = opened(tmp_path, WITH_FEES | {"fee_credits": True})
+    house.shopify.payments(SHOP).set_terms(pending=0)
+    house.lived(paid)
+    house.shopify.adjust(SHOP, 60, type="CHARGEBACK_FEE_REFUND", reason="won")
+    days_later(house, 9)
+    assert looked(house).problems == ()
+    [charge] = [one for one in house.shopify.payments(SHOP).entries if one.type == "CHARGE"]
+    [voucher] = house.ask("GET", "/Voucher")
+    assert voucher["sumGross"] == f"{(charge.fee - 60) / 100:.2f}".rstrip("0") and voucher["status"] == "1000"
+    house.close()
+
+
+def test_b14_a_tenant_that_writes_drafts_only_has_no_alarm_about_payouts(house: House) -> None:
+    """Nothing is to stand on the account; once it is live everything is written, and compared."""
+    house.database.tenant(TENANT).run(Store.BOOKS, lambda tx: tenants.set_draft_only(tx, TENANT, True))
+    house.lived(paid)
+    days_later(house, 9)
+    assert [item.code for item in looked(house).problems] == ["DRAFT-ONLY"]
+    assert house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT)) == []
 
 
 def from_now_on(house: House, gateway: Any, at: datetime | None = None) -> None:

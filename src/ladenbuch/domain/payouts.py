@@ -77,7 +77,8 @@ class FeeVoucher:
 class Terms:
     """How one gateway is kept: from when on, on which account, in whose days, and who asks its fees.
 
-    `changes`: when versions of the profile begin; `named`: every account a version named for it, in force or not.
+    `changes`: when versions of the profile begin; `named`: every account a version named for it, in force or not;
+    `below_zero_at`: whether a fee voucher may have a position below zero.
     """
 
     gateway: str
@@ -88,6 +89,7 @@ class Terms:
     currency: str = "EUR"
     changes: tuple[datetime, ...] = ()
     named: tuple[str, ...] = ()
+    below_zero_at: Callable[[datetime], bool] = lambda at: False
 
     def accounts(self, day: date) -> tuple[str, ...]:
         """Those it was kept on up to the end of a day, one after the other."""
@@ -130,6 +132,7 @@ def terms_of(gateway: str, profiles: Sequence[Profile]) -> Terms | None:
         first.currency,
         tuple(sorted({item.effective_from for item in profiles})),
         tuple(dict.fromkeys(found.account for item in kept if (found := item.gateway(gateway)) and found.account)),
+        lambda at: profile_at(profiles, at).fee_credits,
     )
 
 
@@ -258,8 +261,9 @@ def _fees(
     if provider is None:
         message = f"nobody has said who asks the fees of {terms.gateway} and how they are taxed"
         problems.append(Problem("FEE-TERMS", message, (terms.gateway,), ("say it in the profile",)))
-    elif total < 0:
-        message = f"more fees were given back than asked with payout {payout.number}"
+    elif total < 0 or (min(cents for _, cents in positions) < 0 and not terms.below_zero_at(payout.issued_at)):
+        what = "more fees were given back than asked" if total < 0 else "fees were given back"
+        message = f"{what} with payout {payout.number}: no voucher is written"
         problems.append(Problem("FEE-CREDIT", message, (payout.id,), ("book by hand",)))
     else:
         voucher = FeeVoucher(f"SHPFEE-{payout.number}", key, payout.id, provider, day, positions)

@@ -69,6 +69,7 @@ class Profile:
     tips: str = "unset"  # taxed | staff
     offline_refunds: bool = False  # book refunds on offline accounts, with a sign sevdesk was seen to take once
     split_lines: bool = False  # book parts of one imported line on several documents, as sevdesk was seen to take once
+    fee_credits: bool = False  # write fee vouchers with a position below zero, as sevdesk was seen to take once
     vouchers: str = "unset"  # single_purpose | multi_purpose
     voucher_rate: str = "19"  # percent, of single-purpose vouchers
     books_closed_until: date | None = None
@@ -229,6 +230,7 @@ class Profile:
             "reverse_charge",
             "offline_refunds",
             "split_lines",
+            "fee_credits",
             "money_back",
         ):
             if not isinstance(getattr(self, name), bool):

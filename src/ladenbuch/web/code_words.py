@@ -186,8 +186,8 @@ BY_CODE: dict[str, tuple[str, str]] = {
         "sevdesk does not allow the account or tax rule of the fees.",
     ),
     "FEE-CREDIT": (
-        "Es wurden mehr Gebühren erstattet als berechnet.",
-        "More fees were given back than asked.",
+        "Es wurden Gebühren erstattet: bitte von Hand buchen und mit der Zeile verknüpfen.",
+        "Fees were given back: book them by hand and link the line.",
     ),
     "FEE-DRAFT": ("Der Gebührenbeleg ist noch ein Entwurf.", "The fee voucher is still a draft."),
     "FEE-VOUCHER-DIFFERS": (

@@ -105,7 +105,9 @@ def breakdown(tx: Transaction, tenant: str, gateway: str, payout_id: str) -> Bre
     written = payouts.written(tx, tenant, gateway)
     keys = tuple(key for key in written if key.split()[-1] == known.payout.number)
     voucher = payouts.vouchers_of(tx, tenant, gateway).get(f"SHPFEE-{known.payout.number}")
-    return Breakdown(known, tuple(sorted(parts, key=_in_order)), keys, None if voucher is None else voucher.sevdesk_id)
+    return Breakdown(
+        known, tuple(sorted(parts, key=_in_order)), keys, None if voucher is None else voucher.sevdesk_id or None
+    )
 
 
 def _in_order(part: Part) -> tuple[bool, str, str]:

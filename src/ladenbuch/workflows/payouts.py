@@ -164,7 +164,8 @@ def look(ctx: Context, tenant: str, gateway: str = SHOPIFY, days: Sequence[date]
     wanted = [today - timedelta(days=back) for back in range(_DAYS)] if days is None else days
     made = compare_days(ctx, tenant, terms, [day for day in sorted(wanted) if start <= day <= today])
     last = made[-1] if made else None
-    _tell(ctx, tenant, gateway, problems, last, twice=_still(before, last))
+    drafts = ctx.profiles(tenant)[0].draft_only  # nothing is to stand there, so nothing is missing
+    _tell(ctx, tenant, gateway, problems, None if drafts else last, twice=_still(before, last), quiet=drafts)
     return Looked(written, tuple(problems), tuple(made))
 
 
@@ -268,7 +269,10 @@ def what_follows(ctx: Context, tenant: str, terms: Terms, *, all_of_it: bool) ->
     def read(tx: Transaction) -> tuple[list[KnownPayout], list[Movement]]:
         known = payouts.known_payouts(tx, tenant, terms.gateway)
         if since is not None:
-            known = [item for item in known if item.paid_on is None or item.payout.issued_at >= since]
+            left = payouts.unbooked(tx, tenant, terms.gateway)  # else what is asked about them would come and go
+            known = [
+                item for item in known if item.paid_on is None or item.payout.issued_at >= since or item.id in left
+            ]
         ids = [] if since is None else [item.id for item in known]
         return known, payouts.known_movements(tx, tenant, terms.gateway, since=since, of=ids)
 
@@ -291,6 +295,7 @@ def carry_out(ctx: Context, tenant: str, terms: Terms, *, all_of_it: bool = True
         for line in _missing_lines(ctx, tenant, terms, wanted.lines):
             count += _tried(lambda line=line: write_line(desk, line), line.about, problems)  # type: ignore[misc]
         count += _vouchers(desk, terms, wanted, problems)
+        problems[:] = [item for item in problems if item.code != "FEE-CREDIT" or not _by_hand(desk, wanted, item)]
     finally:
         if count or wanted.lines:
             desk.let_go()
@@ -326,6 +331,31 @@ def _vouchers(desk: Desk, terms: Terms, wanted: Due, problems: list[Problem]) ->
         step: Callable[[], None] = lambda: pay_voucher(desk, item, written.sevdesk_id, line, held)  # noqa: B023, E731
         count += _tried(step, item.payout_id, problems)
     return count
+
+
+def _by_hand(desk: Desk, wanted: Due, asked: Problem) -> bool:
+    """Whether a person booked fees we write no voucher over: their line is linked. Then it is asked no more."""
+    ctx, tenant, gateway, (payout_id,) = desk.ctx, desk.tenant, desk.gateway, asked.facts
+
+    def read(tx: Transaction) -> tuple[set[str], dict[str, str]]:
+        return payouts.unbooked(tx, tenant, gateway), payouts.written(tx, tenant, gateway)
+
+    open_ones, standing = ctx.door(tenant).read(Store.BOOKS, read)
+    line = next((one for one in wanted.lines if one.kind == "fee" and one.about == payout_id), None)
+    if line is None or line.key not in standing:
+        return False
+    if payout_id not in open_ones:
+        return True
+    found = desk.sevdesk.get_transaction(standing[line.key])
+    if found is None or found.deleted or not found.is_linked:
+        return False
+
+    def write(tx: Transaction) -> None:
+        payouts.fees_by_hand(tx, tenant, gateway, payout_id, line.day, ctx.clock())
+        desk.say(tx, "payout.booked", f"{line.key} was linked by hand: no voucher of ours is written over it.")
+
+    desk.record(write)
+    return True
 
 
 def _voucher_day(ctx: Context, tenant: str, terms: Terms, item: FeeVoucher, problems: list[Problem]) -> date | None:
@@ -410,9 +440,16 @@ def _standing(ctx: Context, tenant: str, terms: Terms, day: date, ours: Mapping[
 
 
 def _tell(
-    ctx: Context, tenant: str, gateway: str, problems: Sequence[Problem], last: DayBalance | None, *, twice: bool
+    ctx: Context,
+    tenant: str,
+    gateway: str,
+    problems: Sequence[Problem],
+    last: DayBalance | None,
+    *,
+    twice: bool,
+    quiet: bool,
 ) -> None:
-    """Keep what the look could not do, and raise or end the alarm about what a person must look at."""
+    """Keep what the look could not do, and raise or end the alarm about what a person must look at (`quiet`: end)."""
     now = ctx.clock()
     found = [] if last is None else list(last.findings)
     amount = sum(abs(item.amount) for item in found)
@@ -420,7 +457,7 @@ def _tell(
 
     def write(tx: Transaction) -> None:
         payouts.say(tx, tenant, gateway, [(item.code, item.message) for item in problems])
-        if count:
+        if count and not quiet:
             facts: dict[str, str | int] = {"gateway": gateway, "count": count, "amount": amount}
             alarms.raise_alarm(tx, tenant, "PAYOUTS-DIFFER", gateway, now, facts)
         else:
