@@ -233,6 +233,11 @@ def feedback(result: Result) -> None:
            "--letters", "10000")  # fmt: skip
 
 
+def events(result: Result) -> None:
+    """1,000 events to three HTTPS servers, one dead for a while, one failing, the sender killed: each told (S112)"""
+    _world(result, "Three servers, and a name that leads inside", "tests/events_world.py", "--events", "1000")
+
+
 def silence(result: Result) -> None:
     """500 orders while no webhook comes: subscriptions deleted for two hours, the shop silent too, a day without any"""
     world = ("tests/silence_world.py", "--orders", "500")
@@ -416,6 +421,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         contacts,
         letters,
         feedback,
+        events,
         silence,
         rotation,
         tokens,
