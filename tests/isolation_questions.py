@@ -242,6 +242,8 @@ def _of_books() -> None:
     since = NOW - timedelta(days=99)
     ask("uncovered_money", lambda w, tx, t: sorted(books.uncovered_money(tx, t, {837}, since).items()))
     ask("snapshots_of", lambda w, tx, t: books.snapshots_of(tx, t, [w.ids["order"], *w.ids["orders"]]))
+    ask("fell", lambda w, tx, t: [books.fell(tx, t, key) for key in (w.ids["key"], "nobody's")])
+    ask("money_facts", lambda w, tx, t: books.money_facts(tx, t, w.ids["order"], NOW - timedelta(days=400)))
     ask("looked_at", lambda w, tx, t: books.looked_at(tx, t, [w.ids["order"], *w.ids["orders"]]))
     beside = Hand("foreign", "beside:2", 1, "72", "RE-2", content="Invoice/72")
     again = Hand("doubled", "beside:1", 1, "71", "RE-1", content="Invoice/71")
@@ -266,12 +268,14 @@ def _of_letters() -> None:
     for key in ("mail:0", "mail:1", "mail:2", "mail:3", "new"):
         ask("claim", lambda w, tx, t, k=key: outbox.claim(tx, t, k, RUN, NOW, EXECUTOR))
         ask("get", lambda w, tx, t, k=key: outbox.get(tx, t, k))
+        ask("locked", lambda w, tx, t, k=key: outbox.locked(tx, t, k))
         ask("sending", lambda w, tx, t, k=key: outbox.sending(tx, t, k, RUN, NOW))
         ask("accepted", lambda w, tx, t, k=key: outbox.accepted(
             tx, t, k, RUN, NOW, message_id="m", relay="r", reply="250"))  # fmt: skip
         ask("uncertain", lambda w, tx, t, k=key: outbox.uncertain(tx, t, k, RUN, NOW, "why"))
         ask("retry", lambda w, tx, t, k=key: outbox.retry(tx, t, k, RUN, NOW, due_at=LATER, reason="why"))
         ask("failed", lambda w, tx, t, k=key: outbox.failed(tx, t, k, RUN, NOW, "why"))
+        ask("moot", lambda w, tx, t, k=key: outbox.moot(tx, t, k, RUN, NOW, "why"))
         ask("redrive", lambda w, tx, t, k=key: outbox.redrive(tx, t, k, NOW, LATER))
         ask("send_after_all", lambda w, tx, t, k=key: outbox.send_after_all(tx, t, k, NOW, LATER))
         ask("arrived", lambda w, tx, t, k=key: outbox.arrived(tx, t, k, NOW, said="yes"))

@@ -3,7 +3,8 @@
     promised ──claim──> promised (held by a run) ──sending──> sending ──> accepted ──> delivered | bounced | complained
         ^                     │                                  │  ├───> failed      refused for good
         └─────── retry ───────┴──────── retry (refused for now) ─┘  └───> uncertain   nobody knows
-                              └──> suppressed   its address gets no letters (`suppressions`)
+                              ├──> suppressed   its address gets no letters (`suppressions`)
+                              └──> moot         its cause ended before it went (`workflows.mooting`)
 
 `sending` is committed before the last moment at which the relay may take the letter. A row in `sending` whose run is
 dead or has held it for too long is uncertain (LETTER-UNCERTAIN): it may have gone out, so it is never sent again by
@@ -31,7 +32,7 @@ from ladenbuch.sealed import SealedColumn
 from ladenbuch.telemetry.trace import current
 
 State = Literal[
-    "promised", "sending", "accepted", "delivered", "bounced", "complained", "uncertain", "failed", "suppressed"
+    "promised", "sending", "accepted", "delivered", "bounced", "complained", "uncertain", "failed", "suppressed", "moot"
 ]
 STATES: tuple[State, ...] = get_args(State)
 #: A relay has it, whatever it told since.
@@ -64,6 +65,7 @@ letters = sa.Table(
     sa.Column("recipient", sa.Text),  # the keyed hash of its address, since a relay was first asked
     sa.Column("bounce", sa.Text),  # soft, refused, invalid; of a suppressed one, why its address is on the list
     sa.Column("told_at", sa.BigInteger),  # when that happened of which a relay told
+    sa.Column("doubted_at", sa.BigInteger),  # when a person had it sent again although it may have arrived
     sa.Index(None, "state", "due_at"),
     sa.Index(None, "tenant", "order_id"),
     sa.Index(None, "mark"),
@@ -116,7 +118,7 @@ _CLAIM = _step(
     claimed_at=sa.bindparam("now"),
 )
 _SEND = _step(
-    (_c.state == "promised") & _MINE,
+    _HELD,
     state="sending",
     message_id=sa.bindparam("id", type_=sa.Text),
     recipient=sa.bindparam("to", type_=sa.Text),
@@ -136,8 +138,11 @@ _BY = sa.bindparam("by", type_=sa.Text)
 _UNSURE = _step(_SENDING, state="uncertain", reason=_REASON, relay=_BY, due_at=sa.bindparam("due"))
 _RETRY = _step(_HELD, state="promised", due_at=sa.bindparam("due"), reason=_REASON, relay=_BY, **_FREE)
 _FAIL = _step(_HELD, state="failed", reason=_REASON)
+_MOOT = _step(_HELD, state="moot", reason=_REASON, **_FREE)
 _DOUBTFUL = _c.state == "uncertain"
-_SEND_AFTER_ALL = _step(_DOUBTFUL, state="promised", due_at=sa.bindparam("due"), relay=None, **_FREE)
+_SEND_AFTER_ALL = _step(
+    _DOUBTFUL, state="promised", due_at=sa.bindparam("due"), relay=None, doubted_at=sa.bindparam("now"), **_FREE
+)
 _ARRIVED = _step(_DOUBTFUL, state="accepted", reason=None, reply=sa.bindparam("said"))
 _ASK_LATER = Statement(
     sa.update(letters)
@@ -169,7 +174,7 @@ _STRENGTH = sa.case(
 # A promised letter that a run holds is about to be sent: whoever calls looks again. Of one that no relay was ever asked
 # to take, none can tell anything: what is told is another shop's.
 _WAITING = (_c.state == "promised") & _c.run_id.is_(None) & _c.recipient.is_not(None)
-_OUTSIDE = sa.or_(_UNANSWERED, _TOLD, _c.state == "accepted", _c.state == "failed", _WAITING)
+_OUTSIDE = sa.or_(_UNANSWERED, _TOLD, _c.state == "accepted", _c.state == "failed", _c.state == "moot", _WAITING)
 _TELL = _step(
     _OUTSIDE & (sa.bindparam("strength_", type_=sa.Integer) > _STRENGTH),
     state=sa.bindparam("what", type_=sa.Text),
@@ -181,6 +186,9 @@ _REDRIVE = _step(_c.state == "failed", state="promised", due_at=sa.bindparam("du
 _RELEASE_EXECUTOR = _release(_c.executor == sa.bindparam("e"))
 _RELEASE_STALE = _release(_c.claimed_at < sa.bindparam("before"))
 _GET = Statement(sa.select(letters).where(_c.tenant == sa.bindparam("t"), _c.key == sa.bindparam("k")))
+_LOCKED = Statement(
+    sa.select(letters).where(_c.tenant == sa.bindparam("t"), _c.key == sa.bindparam("k")).with_for_update()
+)
 _COUNTS = Statement(sa.select(_c.state, sa.func.count().label("number")).group_by(_c.state))
 
 
@@ -208,6 +216,12 @@ class Letter:
     recipient: str | None = None
     bounce: str | None = None
     told_at: datetime | None = None
+    doubted_at: datetime | None = None
+
+    @property
+    def may_have_gone(self) -> bool:
+        """Whether its reader has it, or may have it."""
+        return self.state in (*TAKEN, "uncertain") or self.doubted_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +304,7 @@ def sending(
     recipient: str | None = None,
 ) -> bool:
     """From here on the letter may go out, under this Message-ID. Commit this before the relay can accept; only on True
-    go on. `recipient`: the keyed hash of its address."""
+    go on. Said anew for each relay. `recipient`: the keyed hash of its address."""
     which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
     return _SEND.change(tx, **which, id=message_id, to=recipient) == 1
 
@@ -350,6 +364,12 @@ def failed(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datet
     """Refused for good."""
     which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
     return _FAIL.change(tx, **which, reason_=_without_addresses(reason)) == 1
+
+
+def moot(tx: Transaction, tenant: str, letter_id: str, run_id: str, now: datetime, reason: str) -> bool:
+    """Its cause ended, and certainly nobody has it: it is never sent."""
+    which = {"t": tenant, "k": letter_id, "r": run_id, "now": to_micros(now)}
+    return _MOOT.change(tx, **which, reason_=reason) == 1
 
 
 def send_after_all(tx: Transaction, tenant: str, letter_id: str, now: datetime, due_at: datetime) -> bool:
@@ -503,6 +523,12 @@ def get(tx: Transaction, tenant: str, letter_id: str) -> Letter | None:
     return None if row is None else _letter(row)
 
 
+def locked(tx: Transaction, tenant: str, letter_id: str) -> Letter | None:
+    """The same, and nobody changes it until this transaction ends."""
+    row = _LOCKED.first(tx, t=tenant, k=letter_id)
+    return None if row is None else _letter(row)
+
+
 def of_order(tx: Transaction, tenant: str, order_id: str) -> list[Letter]:
     """The letters about one order, in the order they were promised."""
     mine = sa.select(letters).where(_c.tenant == tenant, _c.order_id == order_id)
@@ -547,4 +573,5 @@ def _letter(row: Any) -> Letter:
         recipient=row.recipient,
         bounce=row.bounce,
         told_at=None if row.told_at is None else from_micros(row.told_at),
+        doubted_at=None if row.doubted_at is None else from_micros(row.doubted_at),
     )

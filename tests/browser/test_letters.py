@@ -173,6 +173,8 @@ def test_s67_a_letter_nobody_is_sure_of_is_listed_with_a_button_for_each_answer(
 
     answer = said("send", form)
     assert [one.status_code for one in answer.history] == [303] and state() == "promised"
+    letter = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: outbox.get(tx, TENANT, DOUBT))
+    assert letter is not None and letter.may_have_gone
     assert "Der Brief geht als Nächstes noch einmal hinaus" in answer.text and forms(answer.text) == []
     house.clock.advance(60)
     doubt(house, again=True)

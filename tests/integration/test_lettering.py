@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from acceptance.invoice_cases import DAY, HOUR, MUG, SOAP, buyer, sent
 from house import TENANT, House
 from integration.conftest import SELLER
-from ladenbuch import outbox, privacy
+from ladenbuch import books, money_back, outbox, privacy
 from ladenbuch.db import Store
+from ladenbuch.domain.books import Hand
 from ladenbuch.errors import Ambiguous, Rejected, UsageError
-from ladenbuch.mail.transport import Accepted
+from ladenbuch.mail.transport import Accepted, TryLater
+from ladenbuch.money_back import Waiting
 from ladenbuch.simulators.lives.order import ShopOrder
 from ladenbuch.workflows import deliver, lettering
 from relay import Always
@@ -31,7 +35,9 @@ Script = Callable[[ShopOrder], None]
 
 
 class Post(Always):
-    """A house with a relay that takes everything; what it took, in order."""
+    """A house with a relay that takes everything, unless it is `away`; what it took, in order."""
+
+    away = False
 
     def __init__(self, folder: Path, **profile: Any) -> None:
         told = {**SELLER, **BRANDED, "letters": True, **profile}
@@ -41,7 +47,9 @@ class Post(Always):
 
     def send(
         self, message: EmailMessage, sender: str, to: str, before_data: Callable[[], None], first: str | None = None
-    ) -> Accepted:
+    ) -> Accepted | TryLater:
+        if self.away:
+            return TryLater("connect: nobody there", "relay")
         assert sender == "rechnung@teeladen.example"
         before_data()
         self.taken.append((to, message))
@@ -74,6 +82,18 @@ class Post(Always):
     def letters(self) -> list[outbox.Letter]:
         door = self.house.database.tenant(TENANT)
         return door.read(Store.BOOKS, lambda tx: outbox.of_order(tx, TENANT, self.order_id))
+
+    def write(self, change: Callable[[Any], Any]) -> Any:
+        return self.house.database.tenant(TENANT).run(Store.BOOKS, change)
+
+    def states(self) -> list[str]:
+        return [f"{letter.kind} {letter.state}" for letter in self.letters()]
+
+    def later(self) -> list[str]:
+        """The relay is back, and everything falls due; the subjects of what was new."""
+        self.away = False
+        self.house.clock.advance(86_400)
+        return self.deliver()
 
 
 @pytest.fixture
@@ -141,13 +161,14 @@ def test_4_2_money_the_shop_knew_is_never_asked_for_whoever_books_it(post: Calla
     assert "bereits bezahlt" in shop.words() and "überweisen" not in shop.words()
 
 
-def test_r5_who_was_mailed_an_invoice_hears_that_it_is_cancelled(post: Callable[..., Post]) -> None:
-    def cancelled(order: ShopOrder) -> None:
-        shipped_unpaid(order)
-        order.wait(HOUR, HOUR)
-        order.cancel()
-        order.emit("orders/cancelled")
+def cancelled(order: ShopOrder) -> None:
+    shipped_unpaid(order)
+    order.wait(HOUR, HOUR)
+    order.cancel()
+    order.emit("orders/cancelled")
 
+
+def test_r5_who_was_mailed_an_invoice_hears_that_it_is_cancelled(post: Callable[..., Post]) -> None:
     shop = post()
     subjects = shop.lived(cancelled)
     assert subjects == [
@@ -156,6 +177,50 @@ def test_r5_who_was_mailed_an_invoice_hears_that_it_is_cancelled(post: Callable[
     number = shop.house.invoices("SR")[0]["number"]
     assert number in shop.words() and shop.files() == [f"{number}.pdf"]
     assert "Bitte zahlen Sie auf diese Rechnung nichts" in shop.words()
+
+
+def test_r5_an_invoice_cancelled_before_its_letter_left_is_ended_without_a_word(post: Callable[..., Post]) -> None:
+    """R5: relays were away; neither the invoice nor its cancellation goes out, and each says why."""
+    shop = post()
+    shop.away = True
+    assert shop.lived(cancelled) == [] == shop.later()
+    assert [(letter.kind, letter.state, letter.reason) for letter in shop.letters()] == [
+        ("invoice", "moot", "its document was cancelled or is gone"),
+        ("cancellation", "moot", "the invoice never left"),
+    ]
+    # What became of the invoice's letter decides, and while that is open its cancellation waits.
+    table, (invoice, cancellation) = outbox.letters, shop.letters()
+
+    def ends(state: str, doubted: int | None = None) -> str:
+        def put(tx: Any) -> None:
+            of = sa.update(table).where(table.c.tenant == TENANT)
+            tx.execute(of.where(table.c.key == invoice.id).values(state=state, doubted_at=doubted))
+            tx.execute(
+                of.where(table.c.key == cancellation.id).values(state="promised", run_id=None, due_at=0, reply=None)
+            )
+
+        shop.write(put)
+        shop.deliver()
+        return shop.letters()[1].state
+
+    assert [ends(state) for state in ("failed", "suppressed", "moot")] == ["moot"] * 3
+    assert [ends(state) for state in ("accepted", "bounced", "uncertain")] == ["accepted"] * 3
+    assert ends("sending") == "promised"
+    assert ends("moot", doubted=1) == "accepted", "a person had it sent again, and it may have arrived before"
+
+
+def test_s116_thanks_for_money_that_went_back_are_not_sent(post: Callable[..., Post]) -> None:
+    def given_back(order: ShopOrder) -> None:
+        paid_later(order)
+        order.wait(DAY, DAY)
+        order.refund([(line, line.current) for line in order.lines])
+        order.emit("refunds/create")
+
+    shop = post(letters_also=["payment"])
+    shop.away = True
+    shop.lived(given_back)
+    shop.later()
+    assert shop.states() == ["invoice accepted", "payment moot"]
 
 
 def test_r3_a_refund_without_an_invoice_is_told_where_the_profile_wants_it(post: Callable[..., Post]) -> None:
@@ -241,18 +306,69 @@ def test_reminders_are_about_the_invoice_or_about_the_order_that_has_none(post: 
     shop.lived(shipped_unpaid)
     key = shop.letters()[0].id.removeprefix("mail:")
     order = {"to": "b@example.org", "locale": "en", "name": "Ann", "order": "#1002", "amount": 500, "currency": "EUR"}
+    late: dict[str, Any] = {"level": 2, "days_overdue": 14, "open": 499, "until": "2026-11-30"}
+    waits = Waiting(shop.order_id, "#1001", 499, 999, document_key=key)
 
     def remind(tx: Any) -> None:
-        late: dict[str, Any] = {"level": 2, "days_overdue": 14, "open": 499, "until": "2026-11-30"}
-        for number, payload in enumerate((late | {"document": key}, late | order)):
+        for number, (payload, of) in enumerate(((late | {"document": key}, key), (late | order, None))):
+            one = replace(waits, order_id=f"{shop.order_id}{number or ''}", document_key=of)
+            money_back.waits(tx, TENANT, one, shop.house.clock.now())
             assert lettering.promise(
-                shop.ctx, tx, TENANT, "reminder", f"rem:{number}", order_id=shop.order_id, payload=payload
+                shop.ctx, tx, TENANT, "reminder", f"rem:{number}", order_id=one.order_id, payload=payload
             )
 
-    shop.house.database.tenant(TENANT).run(Store.BOOKS, remind)
+    shop.write(remind)
     assert shop.deliver() == ["Mahnung zur Rechnung RE-1001", "Your order #1002 has not been paid yet"]
     assert "seit 14 Tagen" in shop.words(-2) and "4,99 €" in shop.words(-2) and shop.files(-2) == ["RE-1001.pdf"]
     assert "by 30 November 2026" in shop.words(-1) and "€4.99" in shop.words(-1) and not shop.files(-1)
+
+    # P2: what was promised and waited meanwhile is looked at again.
+    other = "what is open is another sum, or stands in another invoice"
+    for why, now, hands, last in (
+        ("nothing is open any more", replace(waits, owed=0), [], "2026-11-30"),
+        ("somebody looks at what is open", replace(waits, paused="dispute"), [], "2026-11-30"),
+        (other, replace(waits, owed=99), [], "2026-11-30"),
+        (other, replace(waits, document_key=None), [], "2026-11-30"),
+        ("the day it names is over", waits, [], "2026-11-01"),
+        ("its document was cancelled or is gone", waits, [Hand("gone", key)], "2026-11-30"),
+    ):
+        name, payload = f"rem:{why}:{now}", late | {"document": key, "until": last}
+
+        def change(tx: Any, now: Any = now, hands: Any = hands, name: str = name, payload: Any = payload) -> None:
+            money_back.waits(tx, TENANT, now, shop.house.clock.now())
+            books.record_hands(tx, TENANT, shop.order_id, hands, [key], shop.house.clock.now())
+            lettering.promise(shop.ctx, tx, TENANT, "reminder", name, order_id=shop.order_id, payload=payload)
+
+        shop.write(change)
+        assert shop.deliver() == []
+        (letter,) = [one for one in shop.letters() if one.id == name]
+        assert (letter.state, letter.reason) == ("moot", why)
+
+
+def test_5_15_what_one_relay_refused_no_other_gets_after_its_buyer_was_forgotten(
+    post: Callable[..., Post], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row says `sending` while relays are asked one after the other; the buyer is forgotten in between."""
+    shop = post()
+    shop.away = True
+    shop.lived(shipped_unpaid)
+    shop.away = False
+    seen: list[Any] = []
+
+    def send(message: Any, sender: str, to: str, before_data: Callable[[], None], first: Any = None) -> Accepted:
+        before_data()  # the first relay is asked, and says no
+        seen.append(shop.letters()[0])
+        shop.write(lambda tx: privacy.redact(tx, TENANT, shop.order_id, "r1", shop.house.clock.now()))
+        before_data()
+        seen.append("sent")
+        return Accepted("other", "250 ok")
+
+    monkeypatch.setattr(shop, "send", send)
+    shop.later()
+    (letter,), (before,) = shop.letters(), seen
+    assert (before.state, before.recipient is None) == ("sending", False)
+    assert (letter.state, letter.recipient, letter.run_id) == ("moot", None, None)
+    assert letter.reason == "PRIVACY: the buyer's data was erased before it was sent"
 
 
 # -- through sevdesk's own mail -----------------------------------------------------------------------------------

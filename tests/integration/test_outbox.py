@@ -63,13 +63,14 @@ def test_the_way_of_a_letter_that_arrives(database: Database) -> None:
             held and held.state,
             outbox.due(tx, NOW + MINUTE, 10),
             outbox.sending(tx, "t1", "k", "r1", NOW),
-            outbox.sending(tx, "t1", "k", "r1", NOW),
+            outbox.sending(tx, "t1", "k", "r1", NOW),  # said anew for each relay
+            outbox.sending(tx, "t1", "k", "r2", NOW),
             outbox.accepted(tx, "t1", "k", "r1", NOW + MINUTE, **ACCEPTED),
             outbox.retry(tx, "t1", "k", "r1", NOW, due_at=NOW, reason="too late"),
             outbox.failed(tx, "t1", "k", "r1", NOW, "too late"),
         ]
 
-    assert run(database, way) == ["promised", [], True, False, True, False, False]
+    assert run(database, way) == ["promised", [], True, True, False, True, False, False]
     letter = run(database, lambda tx: outbox.of_order(tx, "t1", "o1"))[0]
     assert (letter.state, letter.message_id, letter.relay) == ("accepted", "<1@x>", "mail.example.org")
     assert letter.reply == "250 ok for (address)", "no personal data in the clear"

@@ -127,6 +127,7 @@ _FINALISED = Statement(
     .values(state="final", number=sa.bindparam("n"), finalised_at=sa.bindparam("at"))
 )
 
+_STATE = Statement(sa.select(documents.c.state).where(_OF_DOCUMENT))
 _CANCELLED = Statement(sa.update(documents).where(_OF_DOCUMENT).values(state="cancelled"))
 
 _EU_SALES = Statement(
@@ -206,6 +207,15 @@ def moved(tx: Transaction, tenant: str, key: str, number: str | None, day: date)
 def cancelled(tx: Transaction, tenant: str, key: str) -> None:
     """sevdesk's cancellation of the document exists: it carries nothing any more."""
     _CANCELLED.change(tx, t=tenant, k=key)
+
+
+def fell(tx: Transaction, tenant: str, key: str) -> bool:
+    """Whether a document of ours was cancelled, by us or by hand, or is gone from sevdesk, as far as the books know."""
+    if _STATE.first(tx, t=tenant, k=key) == ("cancelled",):
+        return True
+    by_hand = hands.c.kind.in_(("cancelled", "gone"))
+    found = sa.select(hands.c.kind).where(hands.c.tenant == tenant, hands.c.document_key == key, by_hand)
+    return tx.execute(found.limit(1)).first() is not None
 
 
 def record_hands(

@@ -91,6 +91,17 @@ def looked_at(tx: Transaction, tenant: str, order_ids: Sequence[str]) -> dict[st
     return found
 
 
+def money_facts(tx: Transaction, tenant: str, order_id: str, after: datetime) -> dict[str, int] | None:
+    """The amounts of an order's money by the ids of its transactions, as a look later than `after` saw them; None where
+    there was none since."""
+    known = sa.select(orders.c.settled_at, orders.c.certificate)
+    row = tx.execute(known.where(orders.c.tenant == tenant, orders.c.order_id == order_id)).first()
+    if row is None or row.settled_at <= to_micros(after):
+        return None
+    items = json.loads(row.certificate).get("coverage", ())
+    return {item["fact"]: item["amount_minor"] for item in items if item["kind"] == "money"}
+
+
 #: Shopify dates changes in whole seconds: a look this soon after a change, in microseconds of its own clock, may have
 #: missed another one that carries the same instant.
 _SAME_INSTANT = 2_000_000

@@ -35,7 +35,7 @@ _WORDS = {
     "silent": "accepted, and nothing told for two days",
     "late": "not sent for two days",
     "under_way": "under way",
-    "withdrawn": "withdrawn, as the buyer was erased",
+    "withdrawn": "withdrawn: the buyer was erased, or its cause ended",
     "invalid": "of these, to invalid addresses",
 }
 

@@ -9,7 +9,8 @@ told nothing for as long did not arrive, as far as anybody knows (`silent`). Who
 
 Invalid are letters to addresses that do not exist: bounced for it, refused for it at once, not sent because an earlier
 one bounced for it, or an address that cannot stand on an envelope. They lower the first rate and not the second; both
-are shown. What was withdrawn before it was sent (a buyer was forgotten) is nobody's failure and not promised any more.
+are shown. What was withdrawn before it was sent (a buyer was forgotten, its cause ended) is nobody's failure and not
+promised any more.
 """
 
 from __future__ import annotations
@@ -123,6 +124,8 @@ def rate_of(groups: Iterable[Group], telling: Collection[str]) -> Rate:
 def _field(group: Group, telling: Collection[str]) -> str:
     if group.state in ("delivered", "bounced", "complained", "suppressed", "uncertain"):
         return group.state
+    if group.state == "moot":
+        return "withdrawn"
     if group.state == "failed":
         return "withdrawn" if (group.reason or "").startswith("PRIVACY") else "failed"
     if not group.old:

@@ -1,6 +1,6 @@
 """What becomes of a letter after a relay took it: the states, which word beats which, and when an address is spared.
 
-    promised -> sending -> accepted -> delivered | bounced | complained        suppressed: never sent, by our own list
+    promised -> sending -> accepted -> delivered | bounced | complained        suppressed, moot: never sent
 
 Relays tell late, twice and in any order, so the end is the strongest word heard, whatever came first:
 

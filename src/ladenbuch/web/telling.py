@@ -221,7 +221,7 @@ class _Teller:
                 detail = {self._t("tell.relay"): row.relay or "", self._t("tell.reply"): row.reply or ""}
             elif row.state in ("bounced", "complained"):
                 detail = {self._t("tell.relay"): row.relay or "", self._t("tell.why"): row.reason or ""}
-            elif row.state in ("uncertain", "failed", "suppressed"):
+            elif row.state in ("uncertain", "failed", "suppressed", "moot"):
                 detail = {self._t("tell.why"): row.reason or "", "Message-ID": row.message_id or ""}
             shown = {label: value for label, value in detail.items() if value}
             what = self._t(f"tell.letter.{row.kind if row.kind in _LETTERS else 'invoice'}")

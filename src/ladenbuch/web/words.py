@@ -85,7 +85,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "delivery.silent": ("Angenommen, seit zwei Tagen ohne Meldung", "Accepted, and nothing told for two days"),
     "delivery.late": ("Seit zwei Tagen nicht verschickt", "Not sent for two days"),
     "delivery.under_way": ("Unterwegs", "Under way"),
-    "delivery.withdrawn": ("Zurückgezogen, weil der Käufer gelöscht wurde", "Withdrawn, as the buyer was erased"),
+    "delivery.withdrawn": (
+        "Zurückgezogen: Käufer gelöscht, oder der Anlass entfiel",
+        "Withdrawn: the buyer was erased, or its cause ended",
+    ),
     "delivery.promised": ("Versprochen insgesamt", "Promised in total"),
     "delivery.invalid.one": ("Einer davon ging an eine ungültige Adresse.", "One of them was to an invalid address."),
     "delivery.invalid.many": ("{n} davon gingen an ungültige Adressen.", "{n} of them were to invalid addresses."),
@@ -695,6 +698,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "tell.letter.suppressed": (
         "Der Brief mit {what} wurde nicht verschickt: Diese Adresse bekommt keine Briefe.",
         "The letter with {what} was not sent: this address gets no letters.",
+    ),
+    "tell.letter.moot": (
+        "Der Brief mit {what} wird nicht mehr verschickt: Sein Anlass ist entfallen.",
+        "The letter with {what} is not sent any more: its cause ended.",
     ),
     "tell.letter.uncertain": (
         "Ob der Brief hinausging, ist ungewiss. Er wird nicht von selbst noch einmal verschickt.",

@@ -20,7 +20,7 @@ from ladenbuch.errors import LadenbuchError, Rejected, Retryable
 from ladenbuch.mail.transport import Accepted, TryLater, Uncertain
 from ladenbuch.telemetry.spans import span
 from ladenbuch.telemetry.trace import bound
-from ladenbuch.workflows import by_sevdesk, lettering, suppressing
+from ladenbuch.workflows import by_sevdesk, lettering, mooting, suppressing
 from ladenbuch.workflows.composing import compose
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.failing import Failed, failed, follow, settled
@@ -113,7 +113,8 @@ def _claim(ctx: Context, letter: outbox.Letter, run_id: str) -> outbox.Letter | 
     def claim(tx: Transaction) -> outbox.Letter | None:
         if tenants.stopped(tx, letter.tenant) is not None:
             return None
-        return outbox.claim(tx, letter.tenant, letter.id, run_id, ctx.clock(), ctx.executor)
+        held = outbox.claim(tx, letter.tenant, letter.id, run_id, ctx.clock(), ctx.executor)
+        return held if held is not None and mooting.still_wanted(ctx, tx, held, run_id) else None
 
     return ctx.door(letter.tenant).run(Store.BOOKS, claim)
 
@@ -126,16 +127,17 @@ def _send(ctx: Context, letter: outbox.Letter, run_id: str) -> int:
     address = suppressing.look_up(ctx, tenant, composed.to)
     if suppressing.spare(ctx, letter, run_id, address):
         return 0
-    begun = False
 
     def before_data() -> None:
-        nonlocal begun
-        if begun:
-            return  # the first relay said no after all; the row already says `sending`
-        begun = True
-        which = (tenant, letter.id, run_id, ctx.clock(), message_id)
-        if not door.run(Store.BOOKS, lambda tx: outbox.sending(tx, *which, recipient=address.recipient)):
-            raise Retryable("STALE-RUN", "another run has this letter")
+        """Before each relay that may have it; only what those before it certainly have not comes here again."""
+
+        def begin(tx: Transaction) -> bool:
+            which = (tenant, letter.id, run_id, ctx.clock(), message_id)
+            held = outbox.sending(tx, *which, recipient=address.recipient)
+            return held and mooting.still_wanted(ctx, tx, letter, run_id)
+
+        if not door.run(Store.BOOKS, begin):
+            raise Retryable("STALE-RUN", "another run has this letter, or it is not sent any more")
 
     if composed.document is not None:
         outcome = by_sevdesk.hand_over(ctx, tenant, composed, before_data)

@@ -238,7 +238,7 @@ TABLES: dict[str, Table] = {
         "letters and how far they came",
         "letter",
         none="tenant key kind key_id state due_at attempts run_id executor claimed_at promised_at changed_at "
-        "message_id relay reply reason trace mark bounce told_at",
+        "message_id relay reply reason trace mark bounce told_at doubted_at",
         pseudonym="order_id document_id recipient",
         personal="payload",
     ),

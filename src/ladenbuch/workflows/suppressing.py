@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
 
-from ladenbuch import audit, outbox, suppressions
+from ladenbuch import audit, outbox, privacy, suppressions
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.feedback import Bounce, Cause, What, address_mark, bounce_of, spares, worn_out
 from ladenbuch.mail.feedback import status_in
@@ -99,6 +99,8 @@ def heard(
     if cause is None and bounce == "soft" and worn_out(outbox.of_recipient(tx, tenant, recipient)):
         cause = "soft"
     now = ctx.clock()
+    if cause != "complaint" and privacy.redacted(tx, tenant, order_id):
+        return None  # nothing of the address is kept any more, unless its owner wants no letters
     if cause is None or not suppressions.add(
         tx, tenant, recipient, cause, now, actor="feedback", letter=letter_id, note=_NOT_SENT[cause]
     ):

@@ -313,6 +313,10 @@ class Chains(Ground):
         self._once(chain, ends, f"the letter that {title(document)} is cancelled")
         if ends and not owed.cancelled:
             self.find(chain.name, f"a letter says that {title(document)} is cancelled, and it stands")
+        if ends and (not right or mine.index(ends[0]) < mine.index(right[0])) and chain.name not in self.uncertain:
+            self.find(
+                chain.name, f"a letter says that {title(document)} is cancelled, which the buyer had not been sent"
+            )
         if right and owed.cancelled and not ends and chain.outcome == "documented":
             self._no_letter(chain, f"no letter that {title(document)} is cancelled")
         if str(document["id"]) in self.others and not mine:
