@@ -88,7 +88,7 @@ OF_NOBODY = {
     "checkups": {"times"},
     "deadletters": set(),
     "entitlements": {"all", "near_cap"},
-    "events": set(),
+    "events": {"standing"},
     "evidence": set(),
     "grants": {"all", "idle", "lost", "use_state"},
     "inbox": {
@@ -105,7 +105,7 @@ OF_NOBODY = {
         "release_stale",
         "runs_of",
     },
-    "money_back": set(),
+    "money_back": {"standing"},
     "reminders": set(),
     "outbox": {"release_executor", "release_stale"},
     "payouts": {"turns_of"},
@@ -113,7 +113,7 @@ OF_NOBODY = {
     "reconciliations": {"all_turns"},
     "suppressions": set(),
     "write_backs": set(),
-    "tenants": {"add", "all", "by_shop", "by_shop_gid", "in_force", "states", "stops"},
+    "tenants": {"add", "all", "by_shop", "by_shop_gid", "in_force", "silent", "states", "stops"},
 }
 
 
