@@ -188,6 +188,12 @@ def machines(result: Result) -> None:
     _world(result, "5,000 orders", "tests/machines_world.py", "--deadline", "5400")
 
 
+def faults(result: Result) -> None:
+    """1,000 events and more under DNS, connect, TLS, reset, slow-loris and truncated JSON on every side (S38)"""
+    for seed in ("8", "9"):  # 8 reads every order by its whole document
+        _world(result, f"seed {seed}", "tests/fault_world.py", seed, "320")
+
+
 def noisy(result: Result) -> None:
     """A shop floods 10,000 events: its neighbour's orders take no longer, in rounds that take turns"""
     _world(result, "10,000 events", "tests/noisy_world.py")
@@ -434,6 +440,7 @@ LINES: dict[str, Callable[[Result], None]] = {
         months,
         payouts,
         machines,
+        faults,
         noisy,
         scale,
         adopt,

@@ -342,6 +342,9 @@ class Ladenbuch:
             return self.calls.watch(self._given_http)
         import httpx2
 
+        from ladenbuch.telemetry.bounded import bounded
+        from ladenbuch.telemetry.calls import left
+
         timeout = self.settings.client_timeout_seconds
         made = httpx2.Client(
             timeout=httpx2.Timeout(timeout, connect=min(timeout, 5.0)),
@@ -349,7 +352,7 @@ class Ladenbuch:
             limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32),
             trust_env=False,
         )
-        return self.calls.watch(made)
+        return self.calls.watch(bounded(made, left))
 
     @classmethod
     def open(cls, settings: Settings, *, look: float | None = None) -> Ladenbuch:

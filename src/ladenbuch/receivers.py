@@ -24,6 +24,7 @@ from ladenbuch import __version__
 from ladenbuch.domain.event_words import took
 from ladenbuch.domain.receivers import Address, address_of, is_loopback, is_public
 from ladenbuch.errors import Rejected
+from ladenbuch.telemetry.bounded import Limited
 from ladenbuch.telemetry.calls import Track, untracked
 
 USER_AGENT = f"ladenbuch/{__version__}"
@@ -203,37 +204,12 @@ class _Pinned(httpcore2.NetworkBackend):
             except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
                 last = error
             else:
-                return _Limited(stream, self._left)
+                return Limited(stream, self._left)
         assert last is not None
         raise last
 
     def connect_unix_socket(self, *args: Any, **more: Any) -> httpcore2.NetworkStream:
         raise httpcore2.ConnectError("not by a socket of this machine")
-
-
-class _Limited(httpcore2.NetworkStream):
-    """A stream on which everything together ends at one moment: a byte now and then does not keep us."""
-
-    def __init__(self, inner: httpcore2.NetworkStream, left: Callable[[float | None], float]) -> None:
-        self._inner = inner
-        self._left = left
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._left(timeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore2.NetworkStream:
-        return _Limited(self._inner.start_tls(ssl_context, server_hostname, self._left(timeout)), self._left)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
 
 
 def _left(count: Callable[[], float], until: float) -> Callable[[float | None], float]:

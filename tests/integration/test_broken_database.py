@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import resource
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,13 +15,14 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from acceptance.invoice_cases import mixed_rates
-from house import House, life
+from house import Answer, House, life
 from ladenbuch import inbox
 from ladenbuch.bootstrap import Ladenbuch
 from ladenbuch.cli.serve import make_app
 from ladenbuch.db import Database, Store
-from ladenbuch.errors import UsageError
+from ladenbuch.errors import Retryable, UsageError
 from ladenbuch.settings import Settings
+from ladenbuch.simulators.http import SimRequest, SimResponse
 from migrated import migrated
 
 START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
@@ -50,27 +53,71 @@ def test_a_full_disk_holds_everything_up_and_loses_nothing(tmp_path: Path) -> No
         free = raw.execute("PRAGMA freelist_count").fetchone()[0]
     assert free < 5
     every_connection(house, store, "PRAGMA max_page_count=1")
-    for _ in range(6):
-        house.engine.wake("poll")
-        house.engine.wake("dispatch")
-        house.engine.drain()
-        house.clock.advance(30)
+    turns(house, 6)
     posted = len(house.invoices())
     assert posted < 21, "it was full"
     assert web.get("/healthz").status_code == 200
     assert web.get("/metrics").status_code == 200
     every_connection(house, store, "PRAGMA max_page_count=1000000")
-    for _ in range(60):
-        house.engine.wake("poll")
-        house.engine.wake("dispatch")
-        house.engine.drain()
-        house.clock.advance(30)
+    turns(house, 60)
     assert len(house.invoices()) == 21
     assert {house.verdict(one.order_id) for one in told} == {("documented", None)}
     now = house.clock.now()
     depth = house.database.system("health").read(Store.INBOX, lambda tx: inbox.depth(tx, now))
     assert (depth.waiting, depth.running) == (0, 0)
     house.close()
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """The file system takes not one byte more, of anybody in this process."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_s57_a_file_system_without_room_holds_up_and_loses_nothing(tmp_path: Path) -> None:
+    """The system itself refuses to write: before a run, and between sevdesk's answer and our note of it."""
+    house = House(tmp_path, START)
+    told = [life(number, START + timedelta(minutes=5), mixed_rates) for number in (1001, 1002)]
+    house.shopify.load(told)
+    house.clock.advance_to(max(one.events[-1].at for one in told))
+    house.shopify.advance(house.clock.now())
+    with no_room():
+        with pytest.raises(Retryable) as caught:
+            house.settle(told[0].order_id)
+        assert caught.value.code == "DB-UNWRITABLE"
+        turns(house, 3)
+        assert house.invoices() == []
+    full = ExitStack()
+
+    def then_full(request: SimRequest, go: Answer) -> SimResponse:
+        answer = go(request)
+        full.enter_context(no_room())
+        return answer
+
+    house.door.once("POST", "/saveInvoice", then_full)
+    with full:
+        turns(house, 3)
+        assert len(house.invoices()) == 1
+        assert [house.verdict(one.order_id) for one in told].count(("documented", None)) == 0
+    turns(house, 30)
+    assert len(house.invoices()) == 2
+    assert {house.verdict(one.order_id) for one in told} == {("documented", None)}
+    assert house.database.damaged() == []
+    house.close()
+
+
+def turns(house: House, count: int) -> None:
+    """Polls and looks, half a minute apart."""
+    for _ in range(count):
+        for tick in ("poll", "dispatch", "sweep"):
+            house.engine.wake(tick)
+        house.engine.drain()
+        house.clock.advance(30)
 
 
 def settings(folder: Path) -> Settings:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -38,6 +39,8 @@ SERVICES = ("shopify", "sevdesk", "mail", "vies", "partner", "other")
 #: No service has more names or codes than this; what comes after them is "other".
 _MOST_NAMES = 200
 _MOST_CODES = 100
+#: As many times as long as it may wait for one piece, an exchange may take as a whole.
+_WHOLE = 3
 #: Statuses with a meaning of their own; the rest is counted by its hundred.
 _STATUSES = frozenset({400, 401, 402, 403, 404, 408, 409, 413, 422, 423, 429, 430, 500, 502, 503, 504})
 #: What says that the service itself is unwell, rather than that it said no to one request.
@@ -52,11 +55,15 @@ _VERSION = re.compile(r"v[0-9]{1,2}|20[0-9]{2}-[0-9]{2}")
 
 @dataclass(slots=True)
 class Call:
-    """One call that is under way. `code` says why it failed, None while nothing speaks against it."""
+    """One call that is under way. `code` says why it failed, None while nothing speaks against it.
+
+    `until`: when its exchange must be over, in seconds of the monotonic clock; None: whenever it is.
+    """
 
     service: str
     operation: str
     code: str | None = None
+    until: float | None = None
 
 
 #: How an adapter of one service names its calls: `with track("GET /Contact"):`.
@@ -84,6 +91,19 @@ class Pulse:
 
 
 _under_way: ContextVar[Call | None] = ContextVar("ladenbuch_call", default=None)
+
+
+def left(wished: float | None) -> float | None:
+    """Seconds the exchange under way in this thread has left, for `bounded`. Raises httpcore2.ReadTimeout."""
+    call = _under_way.get()
+    if call is None or call.until is None:
+        return wished
+    rest = call.until - time.monotonic()
+    if rest <= 0:
+        import httpcore2
+
+        raise httpcore2.ReadTimeout("the exchange took too long as a whole")
+    return rest if wished is None else min(wished, rest)
 
 
 class Calls:
@@ -225,6 +245,8 @@ class Calls:
     def _told(
         self, call: Call, request: httpx2.Request, send: Callable[[httpx2.Request], httpx2.Response]
     ) -> httpx2.Response:
+        patience = request.extensions.get("timeout", {}).get("read")
+        call.until = None if patience is None else time.monotonic() + _WHOLE * patience
         call.code = None  # a call may be several exchanges (a redirect, a repetition): the last one counts
         sent = self._clocks.count() if self._clocks else 0.0
         try:
