@@ -14,6 +14,9 @@ from ladenbuch.errors import Rejected
 #: Currencies without or with three decimal places (ISO 4217). All others have two.
 _EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3, "TND": 3}
 
+#: No amount is as large.
+_TOO_MUCH = Decimal(10) ** 15
+
 
 def exponent(currency: str) -> int:
     """Number of decimal places of a currency (ISO 4217), 2 unless known otherwise."""
@@ -38,7 +41,7 @@ def to_minor(amount: str | int | Decimal, currency: str = "EUR") -> int:
         value = Decimal(amount)
     except (InvalidOperation, ValueError, TypeError) as error:
         raise Rejected("MONEY-FORMAT", f"not an amount: {str(amount)[:40]!r}") from error
-    if not value.is_finite() or abs(value) >= Decimal(10) ** 15:
+    if not value.is_finite() or abs(value) >= _TOO_MUCH:
         raise Rejected("MONEY-FORMAT", f"not a plausible amount: {str(amount)[:40]!r}")
     scaled = value.scaleb(exponent(currency))
     if scaled != scaled.to_integral_value():

@@ -22,6 +22,8 @@ from ladenbuch.errors import Rejected
 BERLIN = ZoneInfo("Europe/Berlin")
 
 Json = Mapping[str, Any]
+#: What a JSON object is; what a parser gives comes first, which is found without asking the abstract class.
+OBJECT = (dict, Mapping)
 
 
 def shape(what: str) -> Rejected:
@@ -40,7 +42,7 @@ def _no_constant(name: str) -> NoReturn:
 
 def unwrap(body: Any) -> Any:
     """What the answer is about: the content of `objects` where that wrapper is present."""
-    if isinstance(body, Mapping) and "objects" in body:
+    if isinstance(body, OBJECT) and "objects" in body:
         return body["objects"]
     return body
 
@@ -50,7 +52,7 @@ def one(body: Any, what: str) -> Json:
     found = unwrap(body)
     if isinstance(found, list) and len(found) == 1:
         found = found[0]
-    if not isinstance(found, Mapping):
+    if not isinstance(found, OBJECT):
         raise shape(what)
     return found
 
@@ -58,9 +60,9 @@ def one(body: Any, what: str) -> Json:
 def many(body: Any, what: str) -> list[Json]:
     """The objects of a list answer; null and a missing list are an empty list only inside the wrapper."""
     found = unwrap(body)
-    if found is None and isinstance(body, Mapping):
+    if found is None and isinstance(body, OBJECT):
         return []
-    if not isinstance(found, list) or not all(isinstance(item, Mapping) for item in found):
+    if not isinstance(found, list) or not all(isinstance(item, OBJECT) for item in found):
         raise shape(what)
     return found
 
@@ -129,7 +131,7 @@ def flag(value: Any) -> bool:
 
 def identity(value: Any, what: str) -> str:
     """An id as the digits it is made of: `"71"`, `71` and `{"id": "71"}` are the same."""
-    found = value.get("id") if isinstance(value, Mapping) else value
+    found = value.get("id") if isinstance(value, OBJECT) else value
     if isinstance(found, bool):
         raise shape(what)
     written = str(found) if isinstance(found, (int, str)) else ""
@@ -142,7 +144,7 @@ def identity_or_none(value: Any, what: str) -> str | None:
     """Like `identity`, but null, an empty string and an empty reference are None."""
     if value is None or value in ("", 0, "0"):
         return None
-    if isinstance(value, Mapping) and value.get("id") in (None, "", 0, "0"):
+    if isinstance(value, OBJECT) and value.get("id") in (None, "", 0, "0"):
         return None
     return identity(value, what)
 

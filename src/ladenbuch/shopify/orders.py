@@ -9,14 +9,15 @@ read from `shopMoney` into minor units, rates into percent, instants into UTC. W
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from ladenbuch.domain import order as shop
 from ladenbuch.domain.money import to_minor
 from ladenbuch.errors import Rejected
 from ladenbuch.shopify.shapes import (
+    OBJECT,
     Json,
     count,
     gid,
@@ -52,6 +53,11 @@ _SOLD = ("lineItem", "shippingLine", "duty", "additionalFee", "fee")
 _OPTIONAL = ("refunds", "fulfillments")
 
 
+@lru_cache(maxsize=4096)  # an order says the same few again and again
+def _read(amount: str) -> Decimal | None:
+    return Decimal(amount) if _AMOUNT.fullmatch(amount) else None
+
+
 def order_from_envelope(envelope: object) -> shop.Order:
     """The order of an envelope `{"order", "transactions", "agreements", "refunds", "fulfillments"}`.
 
@@ -60,9 +66,9 @@ def order_from_envelope(envelope: object) -> shop.Order:
     be, and missing transactions or agreements add to them (rule R19).
     """
     top = mapping(envelope, "envelope")
-    if isinstance(top.get("data"), Mapping):
+    if isinstance(top.get("data"), OBJECT):
         top = {**top["data"], **{key: value for key, value in top.items() if key not in ("data", "errors")}}
-    if isinstance(top.get("order"), Mapping):
+    if isinstance(top.get("order"), OBJECT):
         order: Json = top["order"]
     elif "order" not in top and "id" in top:
         order, top = top, {}
@@ -124,7 +130,7 @@ class _Reader:
         value = part(holder, key)
         if value is None and not soft:
             self.gap(where)
-        if isinstance(value, Mapping) and part(value.get("pageInfo"), "hasNextPage") is True:
+        if isinstance(value, OBJECT) and part(value.get("pageInfo"), "hasNextPage") is True:
             self.gap(f"{where}.page")
         found: list[tuple[Json, str]] = []
         for index, item in enumerate(nodes(value, where, keep_holes=True)):
@@ -145,7 +151,7 @@ class _Reader:
             if needed:
                 self.gap(path)
             return 0
-        if isinstance(value, Mapping) and ("shopMoney" in value or "presentmentMoney" in value):
+        if isinstance(value, OBJECT) and ("shopMoney" in value or "presentmentMoney" in value):
             inner = value.get("shopMoney")
             if inner is None:
                 self.gap(path)
@@ -165,18 +171,19 @@ class _Reader:
 
     def amount(self, value: object, path: str) -> tuple[Decimal, str]:
         currency: object = self.currency
-        if isinstance(value, Mapping):
+        if isinstance(value, OBJECT):
             currency = value.get("currencyCode") or self.currency
             value = value.get("amount")
-        if not isinstance(currency, str) or not _CURRENCY.fullmatch(currency):
+        if currency != self.currency and (not isinstance(currency, str) or not _CURRENCY.fullmatch(currency)):
             raise Rejected("ORDER-SHAPE", path)
         if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < 30:
             value = format(value, "f")
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**15:
             value = str(value)
-        if not isinstance(value, str) or not _AMOUNT.fullmatch(value):
+        read = _read(value) if isinstance(value, str) and len(value) <= 40 else None
+        if read is None:
             raise Rejected("MONEY-FORMAT", path)
-        return Decimal(value), currency
+        return read, str(currency)
 
     def tax_rate(self, line: Json, path: str, amount: int) -> Decimal:
         rate = percent(line.get("rate"), line.get("ratePercentage"), f"{path}.rate")
@@ -298,13 +305,13 @@ class _Reader:
         }
 
     def company(self, entity: object) -> shop.Company | None:
-        if not isinstance(entity, Mapping) or entity.get("__typename") == "Customer":
+        if not isinstance(entity, OBJECT) or entity.get("__typename") == "Customer":
             return None
         if entity.get("__typename") != "PurchasingCompany" and "company" not in entity:
             return None
         company, location = entity.get("company"), entity.get("location")
         tax = part(location, "taxSettings")
-        if not isinstance(company, Mapping):  # a company bought, but nobody may say which: still a company
+        if not isinstance(company, OBJECT):  # a company bought, but nobody may say which: still a company
             self.gap("order.purchasingEntity.company")
         return shop.Company(
             id=gid(company) or "",
@@ -318,7 +325,7 @@ class _Reader:
         )
 
     def terms(self, terms: object) -> shop.PaymentTerms | None:
-        if not isinstance(terms, Mapping):
+        if not isinstance(terms, OBJECT):
             return None
         path = "order.paymentTerms"
         schedules = [
@@ -420,7 +427,7 @@ class _Reader:
 
     def sale(self, raw: Json, path: str) -> shop.Sale:
         quantity = raw.get("quantity")
-        item = next((raw[key] for key in _SOLD if isinstance(raw.get(key), Mapping)), _EMPTY)
+        item = next((raw[key] for key in _SOLD if isinstance(raw.get(key), OBJECT)), _EMPTY)
         before, after = "totalDiscountAmountBeforeTaxes", "totalDiscountAmountAfterTaxes"
         return shop.Sale(
             id=text(raw.get("id"), f"{path}.id"),
@@ -439,7 +446,7 @@ class _Reader:
     def sale_tax(self, raw: Json, path: str) -> shop.SaleTax:
         amount = self.money(raw.get("amount"), f"{path}.amount", needed=True)
         found = raw.get("taxLine")
-        line: Json = found if isinstance(found, Mapping) else _EMPTY
+        line: Json = found if isinstance(found, OBJECT) else _EMPTY
         liable = line.get("channelLiable")
         return shop.SaleTax(
             amount=amount,
@@ -545,7 +552,7 @@ class _Reader:
 
 def _address(raw: object) -> shop.Address | None:
     """A MailingAddress or a CompanyAddress (`companyName`, `recipient`, `zoneCode`, `countryCode`)."""
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, OBJECT):
         return None
     return shop.Address(
         first_name=optional(raw.get("firstName")),
@@ -562,7 +569,7 @@ def _address(raw: object) -> shop.Address | None:
 
 
 def _customer(raw: object) -> shop.Customer | None:
-    if not isinstance(raw, Mapping) or not gid(raw):
+    if not isinstance(raw, OBJECT) or not gid(raw):
         return None
     return shop.Customer(
         id=gid(raw) or "",

@@ -15,6 +15,8 @@ from typing import Any
 from ladenbuch.errors import Rejected
 
 Json = Mapping[str, Any]
+#: What a JSON object is; what a parser gives comes first, which is found without asking the abstract class.
+OBJECT = (dict, Mapping)
 
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):?(\d\d))", re.ASCII
@@ -26,32 +28,32 @@ _RATE = re.compile(r"\d{1,6}(?:\.\d{1,12})?", re.ASCII)
 
 def nodes(value: object, path: str, *, keep_holes: bool = False) -> list[Any]:
     """The nodes of a list or connection; null gives an empty list. With `keep_holes` nulls inside stay in place."""
-    if isinstance(value, Mapping):
+    if isinstance(value, OBJECT):
         if "nodes" in value:
             value = value["nodes"]
         elif "edges" in value:
-            value = [edge.get("node") if isinstance(edge, Mapping) else None for edge in edges(value, path)]
+            value = [edge.get("node") if isinstance(edge, OBJECT) else None for edge in edges(value, path)]
     if value is None:
         return []
     if not isinstance(value, list):
         raise Rejected("ORDER-SHAPE", path)
-    return [item for item in value if keep_holes or isinstance(item, Mapping)]
+    return [item for item in value if keep_holes or isinstance(item, OBJECT)]
 
 
 def edges(value: object, path: str) -> list[Any]:
     """The edges of a connection (dicts with `cursor` and `node`)."""
-    found = value.get("edges") if isinstance(value, Mapping) else None
+    found = value.get("edges") if isinstance(value, OBJECT) else None
     if found is None:
         return []
     if not isinstance(found, list):
         raise Rejected("ORDER-SHAPE", path)
-    return [edge for edge in found if isinstance(edge, Mapping)]
+    return [edge for edge in found if isinstance(edge, OBJECT)]
 
 
 def next_cursor(value: object) -> str | None:
     """Where the next page of a connection begins, None when this was the last one."""
-    page = value.get("pageInfo") if isinstance(value, Mapping) else None
-    if not isinstance(page, Mapping) or page.get("hasNextPage") is not True:
+    page = value.get("pageInfo") if isinstance(value, OBJECT) else None
+    if not isinstance(page, OBJECT) or page.get("hasNextPage") is not True:
         return None
     cursor = page.get("endCursor")
     return cursor if isinstance(cursor, str) else None
@@ -119,7 +121,7 @@ def _plain(rate: Decimal) -> Decimal:
 
 def mapping(value: object, path: str) -> Json:
     """A JSON object, else `Rejected("ORDER-SHAPE", path)`."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, OBJECT):
         raise Rejected("ORDER-SHAPE", path)
     return value
 
@@ -154,9 +156,9 @@ def texts(value: object, path: str) -> tuple[str, ...]:
 
 def gid(value: object) -> str | None:
     """The `id` of an object, None when there is no object."""
-    return optional(value.get("id")) if isinstance(value, Mapping) else None
+    return optional(value.get("id")) if isinstance(value, OBJECT) else None
 
 
 def part(value: object, key: str) -> object:
     """A field of an object, None when there is no object."""
-    return value.get(key) if isinstance(value, Mapping) else None
+    return value.get(key) if isinstance(value, OBJECT) else None

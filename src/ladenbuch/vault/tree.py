@@ -23,6 +23,8 @@ _STEP = 3  # bits per level: eight children
 _BITS = 42
 _CHILD = (1 << _STEP) - 1
 _ROOT = 1  # a node's number: a one, then the bits of the way to it
+#: Leaves that are kept computed.
+_LATELY = 64
 _DIGITS = tuple(bytes([digit]) for digit in range(1 << _STEP))
 
 
@@ -36,10 +38,11 @@ class Nodes(dict[int, bytes]):
 class Tree:
     """The nodes that are kept, by number. `repr` shows how many."""
 
-    __slots__ = ("_nodes",)
+    __slots__ = ("_leaves", "_nodes")
 
     def __init__(self, nodes: Mapping[int, bytes]) -> None:
         self._nodes = nodes
+        self._leaves: dict[int, bytes] = {}  # computed lately: an order's rows are opened many times in one settle
 
     def __repr__(self) -> str:
         return f"Tree({len(self._nodes)} nodes)"
@@ -54,12 +57,18 @@ class Tree:
 
     def leaf(self, path: int) -> bytes | None:
         """The key of a leaf; None when it was forgotten."""
+        known = self._leaves.get(path)
+        if known is not None:
+            return known
         node = self.above(path)
         if node is None:
             return None
         key = self._nodes[node]
         for shift in range(_BITS - node.bit_length() + 1 - _STEP, -1, -_STEP):
             key = blake2s(_DIGITS[path >> shift & _CHILD], key=key).digest()
+        if len(self._leaves) >= _LATELY:
+            self._leaves.clear()
+        self._leaves[path] = key
         return key
 
     def without(self, path: int) -> Nodes:
