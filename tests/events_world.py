@@ -82,11 +82,20 @@ class Detour(httpcore2.SyncBackend):
         self._ports, self._asked = ports, asked
 
     def connect_tcp(self, host: str, port: int, *args: Any, **more: Any) -> httpcore2.NetworkStream:
-        with self._asked.open("a") as notes:
-            notes.write(f"{host}\n")
         if host not in self._ports:
+            self._note(f"{host} private")
             raise httpcore2.ConnectError("nobody may ask for this")
-        return super().connect_tcp("127.0.0.1", self._ports[host], *args, **more)
+        try:
+            line = super().connect_tcp("127.0.0.1", self._ports[host], *args, **more)
+        except httpcore2.ConnectError:
+            self._note(f"{host} refused")
+            raise
+        self._note(f"{host} connected")
+        return line
+
+    def _note(self, text: str) -> None:
+        with self._asked.open("a") as notes:
+            notes.write(f"{text}\n")
 
 
 def deliver(folder: Path) -> None:
@@ -220,39 +229,39 @@ def _tools(folder: Path) -> tuple[list[Tool], str]:
     return made, root.public_bytes(_PEM).decode()
 
 
-def live(
-    folder: Path, number: int, spread: float, dead: tuple[float, float], kill: float, most: float
-) -> dict[str, Any]:
-    """Tell the events over `spread` seconds of the wall's; `dead`: from when to when one server is; `kill`: how long a
-    process that sends lives; `most`: when nobody waits any longer."""
+def live(folder: Path, number: int, spread: float, dead: float, kills: int, most: float) -> dict[str, Any]:
+    """Tell the events over `spread` seconds of the wall's. `dead`: for how long one server is, from a fifth of its
+    events on, and until somebody noticed; `kills`: how often the sender is killed, evenly over its work; `most`: when
+    nobody waits any longer."""
     stores = migrated(folder / "stores")
     tools, root = _tools(folder)
     kept = {"begun": time.time(), "root": root, "ports": {_PUBLIC[one.host]: one.port for one in tools}}
     (stores / "world.json").write_text(json.dumps(kept))
+    (stores / "asked").touch()
     house, ctx = opened(stores, kept, Receivers())
     house.database.system("operator").run(Store.BOOKS, partial(_start, now=ctx.clock()))
     for place, one in enumerate(tools):
-        _, one.secret = delivery.add(
-            ctx, TENANT, f"https://{one.host}/x", (), secrets.token_bytes(32), f"ep{place}", by="t"
-        )
+        raw = secrets.token_bytes(32)
+        _, one.secret = delivery.add(ctx, TENANT, f"https://{one.host}/x", (), raw, f"ep{place}", by="t")
     delivery.add(ctx, TENANT, f"https://{_TRAP}/latest/meta-data", (), secrets.token_bytes(32), "trap", by="t")
     program = [sys.executable, __file__, "--deliver", str(stores)]
-    child, begun, killed, told, born = subprocess.Popen(program), time.monotonic(), 0, 0, time.monotonic()
+    child, begun, killed, told, died = subprocess.Popen(program), time.monotonic(), 0, 0, 0.0
     dies = tools[1]
     try:
         while (at := time.monotonic() - begun) < most:
             while told < number and told < number * at / spread:
                 tell(ctx, told)
                 told += 1
-            if dies.server is not None and dead[0] <= at < dead[1]:
+            if not died and len(dies.got) >= number / 5:
                 dies.stop()
-            elif dies.server is None and at >= dead[1]:
+                died = at
+            elif dies.server is None and at >= died + dead and " refused" in (stores / "asked").read_text():
                 dies.start()
-            if time.monotonic() - born >= kill and told < number:
+            if killed < kills and sum(len(one.got) for one in tools) > (killed + 1) * 3 * number / (kills + 1):
                 os.kill(child.pid, signal.SIGKILL)
                 child.wait()
                 killed += 1
-                child, born = subprocess.Popen(program), time.monotonic()
+                child = subprocess.Popen(program)
             if told == number and all(len(set(one.got)) == number for one in tools):
                 time.sleep(1.0)  # what is on its way may still come twice
                 break
@@ -263,7 +272,9 @@ def live(
         child.wait()
         for one in tools:
             one.stop()
-    return judge(ctx, stores, tools, number) | {"times the process was killed": killed, "seconds": f"{seconds:.1f}"}
+    figures = judge(ctx, stores, tools, number) | {"times the sender was killed": killed, "seconds": f"{seconds:.1f}"}
+    figures["findings"] += [f"the sender was killed {killed} times, not {kills}"] if killed != kills else []
+    return figures
 
 
 def judge(ctx: Context, stores: Path, tools: list[Tool], number: int) -> dict[str, Any]:
@@ -281,9 +292,11 @@ def judge(ctx: Context, stores: Path, tools: list[Tool], number: int) -> dict[st
         figures[f"{one.host} took"] = len(first)
         figures[f"{one.host} took again"] = len(one.got) - len(first)
         figures |= {f"{one.host}, {what}": count for what, count in sorted(one.troubles.items())}
-    asked = Counter((stores / "asked").read_text().split())
-    private = sorted(ip for ip in asked if not is_public(ip))
-    findings += [f"{ip} was connected to" for ip in private]
+    asked = [line.split() for line in (stores / "asked").read_text().splitlines()]
+    private = [ip for ip, what in asked if what == "private" or not is_public(ip)]
+    refused = Counter(ip for ip, what in asked if what == "refused")
+    findings += [f"{ip} was connected to" for ip in sorted(set(private))]
+    findings += [] if refused[_PUBLIC["dies.example.org"]] else ["nobody noticed that a server was dead"]
     which = events.Which(endpoint="trap")
     trapped = ctx.door(TENANT).read(Store.BOOKS, lambda tx: events.found(tx, TENANT, which, number))
     tried = [one for one in trapped if one.attempts]
@@ -291,8 +304,9 @@ def judge(ctx: Context, stores: Path, tools: list[Tool], number: int) -> dict[st
     findings += [] if tried else ["nobody tried the name that leads inside"]
     findings += [f"{one.event}: {one.reason}" for one in tried if one.reason and "not public" not in one.reason]
     figures["attempts at the name that leads inside, refused"] = sum(one.attempts for one in tried)
-    figures["connections"] = sum(asked.values())
-    figures["connections to an address that is not public"] = sum(asked[ip] for ip in private)
+    figures["connections"] = len(asked)
+    figures["of them refused by the dead server"] = sum(refused.values())
+    figures["of them to an address that is not public"] = len(private)
     return figures | {"findings": findings}
 
 
@@ -301,14 +315,14 @@ def main() -> int:
     arguments.add_argument("--deliver", type=Path)
     arguments.add_argument("--events", type=int, default=1000)
     arguments.add_argument("--spread", type=float, default=40.0, help="seconds over which they are told")
-    arguments.add_argument("--dead", type=float, nargs=2, default=(5.0, 20.0), help="when one server is dead")
-    arguments.add_argument("--kill", type=float, default=6.0, help="how long a process lives")
+    arguments.add_argument("--dead", type=float, default=15.0, help="for how many seconds one server is dead")
+    arguments.add_argument("--kills", type=int, default=8)
     arguments.add_argument("--most", type=float, default=480.0)
     given = arguments.parse_args()
     if given.deliver is not None:
         deliver(given.deliver)
     with tempfile.TemporaryDirectory() as folder:
-        figures = live(Path(folder), given.events, given.spread, tuple(given.dead), given.kill, given.most)
+        figures = live(Path(folder), given.events, given.spread, given.dead, given.kills, given.most)
     findings = figures.pop("findings")
     print(json.dumps({**figures, "findings": findings}))
     return 1 if findings else 0
