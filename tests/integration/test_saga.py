@@ -16,13 +16,14 @@ import pytest
 import sqlalchemy as sa
 
 from acceptance.invoice_cases import BOOK, DAY, MUG, buyer, placed, sent
-from house import TENANT, Answer, House
+from house import TENANT, Answer, House, refused
 from integration.conftest import SELLER
-from ladenbuch import books
+from ladenbuch import books, deadletters
 from ladenbuch.db import Store
 from ladenbuch.errors import Retryable
 from ladenbuch.simulators.http import SimRequest, SimResponse
 from ladenbuch.simulators.lives.order import ShopOrder
+from ladenbuch.workflows import redriving
 
 START = datetime(2026, 11, 2, 8, tzinfo=UTC)
 
@@ -134,3 +135,23 @@ def test_s58_a_right_that_cannot_be_given_back_undoes_nothing(tmp_path: Path, mo
     rows = house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: tx.execute(sa.select(books.documents)).all())
     house.close()
     assert failed and [row.made_by for row in rows] == ["us", "us"]
+
+
+def test_s58_a_step_that_keeps_failing_is_a_dead_letter_whose_log_names_it(tmp_path: Path) -> None:
+    """The contact stands, its address is refused for good: nothing is invoiced; redriven, the day ends as any other."""
+    house = House(tmp_path, START, SELLER)
+    house.door.always("POST", "/ContactAddress", refused(400, "no"))
+    order = house.lived(script)
+    assert house.invoices() == [] and len(house.state("contacts")) == 1
+    (letter,) = redriving.matching(house.database, deadletters.Which(state="open"))
+    log = [failure["message"] for failure in letter.detail["failures"]]
+    assert len(log) >= 6 and all("(POST /ContactAddress, 400)" in message for message in log)
+
+    house.door._planned.clear()
+    redriving.redrive(house.database, [letter], actor="a person", now=house.clock.now())
+    house.settle(order)
+    assert house.verdict(order) == ("documented", None)
+    kinds = ("contacts", "invoices", "credit_notes")
+    assert [len(house.state(kind)) for kind in kinds] == [1] * 3 and len(house.ask("GET", "/ContactAddress")) == 1
+    assert redriving.matching(house.database, deadletters.Which(state="open")) == []
+    house.close()

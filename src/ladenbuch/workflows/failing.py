@@ -45,11 +45,14 @@ class Failed:
 
 
 def failed(topic: Topic, subject: str, error: BaseException, attempts: int, looked: datetime) -> Failed:
-    """A failed attempt by its exception. Of one nobody foresaw only class and place are kept: its text may quote."""
+    """A failed attempt by its exception, and by which call. Of one nobody foresaw only class and place are kept: its
+    text may quote."""
     failure = failures.of(error)
     if isinstance(error, LadenbuchError):
         after = error.after if isinstance(error, Retryable) else None
-        return Failed(topic, subject, failure, error.code, error.message, attempts, looked, after)
+        step = ", ".join(str(error.detail[name]) for name in ("call", "status") if name in error.detail)
+        message = f"{error.message} ({step})" if step else error.message
+        return Failed(topic, subject, failure, error.code, message, attempts, looked, after)
     last = traceback.extract_tb(error.__traceback__)[-1:]
     place = "".join(f" in {Path(frame.filename).name}, line {frame.lineno}" for frame in last)
     return Failed(topic, subject, failure, failure.code, f"{type(error).__name__}{place}", attempts, looked)
