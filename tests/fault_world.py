@@ -40,7 +40,7 @@ FAULTS: tuple[tuple[str, bool, type[httpx2.TransportError] | None], ...] = (
 )
 SIDES = ("to Shopify", "to sevdesk", "from Shopify")
 #: Every so many exchanges of a side one goes wrong: no divisor of what an order takes, or the same call would always.
-EVERY = 7
+EVERY = {"to Shopify": 5, "to sevdesk": 7, "from Shopify": 3}
 
 
 @dataclass
@@ -53,9 +53,9 @@ class Matrix:
 
     def next(self, side: str) -> tuple[str, bool, type[httpx2.TransportError] | None] | None:
         turn = next(self._turn[side]) if self.begun else 1
-        if turn % EVERY:
+        if turn % EVERY[side]:
             return None
-        fault = FAULTS[turn // EVERY % len(FAULTS)]
+        fault = FAULTS[turn // EVERY[side] % len(FAULTS)]
         self.met[side, fault[0]] += 1
         return fault
 
