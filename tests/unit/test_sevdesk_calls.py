@@ -392,7 +392,8 @@ def test_budget_breaker_and_observer_are_asked_and_told() -> None:
             told.append(status)
 
     answers: Iterator[httpx2.Response | Exception] = iter(
-        [httpx2.Response(200, json={}), problem(151, status=404), httpx2.Response(500), httpx2.ReadTimeout("x")]
+        [httpx2.Response(200, json={}), problem(151, status=404)]
+        + [httpx2.Response(500), httpx2.ReadTimeout("x"), httpx2.ReadTimeout("x")]
     )
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -407,7 +408,7 @@ def test_budget_breaker_and_observer_are_asked_and_told() -> None:
         budget=lambda: told.append("budget"),
         on_call=lambda template, status, seconds: told.append((template, status)),
     )
-    for _ in range(4):
+    for _ in range(3):
         try:
             client.json("GET", "/Invoice/{id}", "/Invoice/1")
         except LadenbuchError:
@@ -416,7 +417,8 @@ def test_budget_breaker_and_observer_are_asked_and_told() -> None:
     assert told == [
         *("before", "budget", 200, (call, 200)),
         *("before", "budget", 404, (call, 404), "failed"),
-        *("before", "budget", 500, (call, 500), "failed"),
+        *("before", "budget", 500, (call, 500)),
+        *("before", "budget", 0, (call, 0)),
         *("before", "budget", 0, (call, 0), "failed"),
     ]
 
@@ -440,6 +442,42 @@ def test_an_exhausted_budget_and_an_open_breaker_send_nothing() -> None:
     assert failure(WRITE, answer, budget=spent, breaker=closed()).code == "SEVDESK-BUDGET"
     assert told == [None], "so that a probe that was not sent is another's"
     assert failure(WRITE, answer, breaker=Open()).code == "SEVDESK-PAUSED"
+
+
+@pytest.mark.parametrize("first", [httpx2.Response(503), httpx2.Response(500), httpx2.ReadError("cut")])
+def test_s31_a_read_that_stumbles_is_repeated_once(first: Any) -> None:
+    answers: list[Any] = [first, httpx2.Response(200, json={"objects": 1})]
+    waited: list[float] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    assert caller(answer, sleep=waited.append).json("GET", "/X", "/X") == {"objects": 1}
+    assert waited == [0.5]
+    answers += [first, first, first]
+    assert failure(READ, answer).code in ("SEVDESK-UNAVAILABLE", "SEVDESK-LOST")
+    assert len(answers) == 1, "once, not again and again"
+    answers[:] = [first, first]
+    assert isinstance(failure(WRITE, answer), Ambiguous)
+    assert len(answers) == 1, "a write never"
+
+
+def test_s31_a_read_that_hung_is_not_repeated() -> None:
+    clock = iter(NOW + timedelta(seconds=seconds) for seconds in (0, 0, 0, 30, 30, 30, 30))
+    asked: list[object] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        raise httpx2.ReadTimeout("no")
+
+    slow = caller(answer)
+    slow._clock = lambda: next(clock)
+    with pytest.raises(Retryable):
+        slow.json("GET", "/X", "/X")
+    assert len(asked) == 1
 
 
 def test_the_clients_timeouts_apply() -> None:

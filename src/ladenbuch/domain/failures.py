@@ -32,8 +32,9 @@ OTHER = "any other"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One row. `lost`: after it nobody knows whether a write happened. `at_once`: how often the call is repeated right
-    away before anybody hears of it. `anew`: the call cannot be repeated, but a new look may end otherwise.
+    """One row. `lost`: after it nobody knows whether a write happened. `at_once`: how often the call (with `lost`: a
+    call that only reads) is repeated right away before anybody hears of it. `anew`: the call cannot be repeated, but a
+    new look may end otherwise.
     """
 
     service: Service
@@ -180,7 +181,7 @@ SEVDESK = (
     _never("sevdesk", "status", (401, 403), "SEVDESK-TOKEN", "sevdesk refuses the token; connect the account again"),
     _never("sevdesk", "status", _MOVED, "SEVDESK-REDIRECT", "sevdesk answered with a redirect", fault="service"),
     _later("sevdesk", "status", (429,), "SEVDESK-BUSY", "sevdesk asks to wait", at_once=2),
-    _later("sevdesk", "status", (*range(100, 200), *_UNWELL), "SEVDESK-UNAVAILABLE", lost=True),
+    _later("sevdesk", "status", (*range(100, 200), *_UNWELL), "SEVDESK-UNAVAILABLE", lost=True, at_once=1),
     *(Failure("sevdesk", "code", (code,), "ask", f"SEVDESK-{code}", "order", text) for code, text in _REFUSALS.items()),
     *(Failure("sevdesk", "words", (words,), "ask", code, "order", said) for words, (code, said) in _WORDS.items()),
     # A 400 is no proof that nothing was stored, and an error inside a success even less.
@@ -194,7 +195,7 @@ SEVDESK = (
     _later("sevdesk", "exception", ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError",
            "UnsupportedProtocol"), "SEVDESK-UNREACHABLE", "no connection to sevdesk; nothing was sent"),
     _later("sevdesk", "exception", ("HTTPError",), "SEVDESK-LOST", "the connection broke before sevdesk answered",
-           lost=True),
+           lost=True, at_once=1),
 )  # fmt: skip
 
 #: `stage reply`: the stage is one of connect, sender, recipient, message; the reply the beginning of the enhanced
@@ -388,7 +389,9 @@ def page() -> str:
 
 def _line(found: Failure) -> str:
     kind: str = "later; a write is looked for first" if found.lost else found.verdict
-    kind += f"; repeated {found.at_once} times at once" if found.at_once else ""
+    times = "once more" if found.at_once == 1 else f"{found.at_once} times"
+    if found.at_once:
+        kind += f"; {'a read is ' if found.lost else ''}repeated {times} at once"
     code = f"{found.code}…" if found.code.endswith("-") else found.code
     return f"| {_seen(found)} | {kind} | `{code}` | {found.fault} |\n"
 

@@ -34,6 +34,10 @@ MAX_BYTES = 32 * 1024 * 1024
 #: caller's.
 PATIENCE_SECONDS = 2.0
 PATIENCE_TIMES = failures.row("sevdesk", "status", 429).at_once
+#: A read that failed like this is repeated so often, so many seconds later, when the failure came as quickly as above:
+#: an order takes a dozen reads, and one that stumbles had better not begin with all of them anew.
+AGAIN_PAUSE = 0.5
+_AGAIN = {row.code: row.at_once for row in failures.SEVDESK if row.at_once and row.lost}
 _UNKNOWN = "an error we do not know, to a write answered 200, 201 or 400"
 
 #: How fields are called that an e-invoice may lack, with or without the object they belong to (830).
@@ -120,20 +124,27 @@ class Caller:
         binary: bool,
     ) -> tuple[Reply, Any]:
         call = f"{method} {template}"
-        patience = PATIENCE_TIMES
+        patience, again = PATIENCE_TIMES, dict(_AGAIN) if method == "GET" else {}
         while True:
+            began = self._clock()
             try:
                 request = self._allowed(method, path, query, body)
+                began = self._clock()
                 with self._track(call):
                     reply = self._send(call, request)
                     write = method != "GET"
                     return reply, understand(call, reply, write=write, binary=binary, sent=body, now=self._clock())
             except Retryable as error:
-                short = error.after is not None and error.after <= PATIENCE_SECONDS
-                if error.code != "SEVDESK-BUSY" or not short or not patience:
+                if error.after is not None and error.after > PATIENCE_SECONDS:
                     raise
-                patience -= 1
-                self._sleep(error.after or 0.0)
+                if error.code == "SEVDESK-BUSY" and error.after is not None and patience:
+                    patience -= 1
+                    self._sleep(error.after)
+                elif again.get(error.code) and (self._clock() - began).total_seconds() <= PATIENCE_SECONDS:
+                    again[error.code] -= 1
+                    self._sleep(error.after or AGAIN_PAUSE)
+                else:
+                    raise
 
     def _allowed(
         self, method: str, path: str, query: Sequence[tuple[str, str]], body: Mapping[str, Any] | None
