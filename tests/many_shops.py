@@ -70,7 +70,11 @@ class Accounts:
     """One sevdesk account per tenant behind one address, told apart by their tokens."""
 
     def __init__(self, shops: Shops) -> None:
-        self.by_token = {token(name): SevdeskSimulator(now, token(name), shops.seed) for name in shops.names}
+        # Each with an id of its own: shops whose accounts have the same one share one account's requests a second.
+        self.by_token = {
+            token(name): SevdeskSimulator(now, token(name), shops.seed, company_id=number)
+            for number, name in enumerate(shops.names, 1)
+        }
         self.nobody = SevdeskSimulator(now, "0" * 32, shops.seed)
 
     def handle(self, request: SimRequest) -> SimResponse:

@@ -24,8 +24,8 @@ from ladenbuch.simulators.lives.people import Product
 from ladenbuch.simulators.lives.wide import company, terms
 from ladenbuch.simulators.sevdesk import documents, simulator
 from ladenbuch.simulators.sevdesk.call import Call
-from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
 from ladenbuch.simulators.sevdesk.wire import ApiError
+from ladenbuch.simulators.sevdesk.world import COMPANY_ID
 from ladenbuch.workflows.einvoice import prepare_contact
 from ladenbuch.workflows.resolving import resolve
 from ladenbuch.workflows.run import Run

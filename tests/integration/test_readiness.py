@@ -25,7 +25,7 @@ from ladenbuch.db import Store
 from ladenbuch.domain.connected import AREAS, Finding
 from ladenbuch.domain.readiness import missing
 from ladenbuch.errors import Rejected, UsageError
-from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
+from ladenbuch.simulators.sevdesk.world import COMPANY_ID
 from ladenbuch.simulators.shopify.world import DEFAULT_SCOPES, PAYMENT_SCOPES, READ_SCOPES
 from ladenbuch.workflows.readiness import Mail, connect_sevdesk, let_go
 from ladenbuch.workflows.senders import refuse_foreign

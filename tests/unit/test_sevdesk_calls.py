@@ -391,9 +391,9 @@ def test_budget_breaker_and_observer_are_asked_and_told() -> None:
         def after(self, status: int | None) -> None:
             told.append(status)
 
+    hung = httpx2.ReadTimeout("x")
     answers: Iterator[httpx2.Response | Exception] = iter(
-        [httpx2.Response(200, json={}), problem(151, status=404)]
-        + [httpx2.Response(500), httpx2.ReadTimeout("x"), httpx2.ReadTimeout("x")]
+        [httpx2.Response(200, json={}), problem(151, status=404), httpx2.Response(500), hung, hung]
     )
 
     def answer(request: httpx2.Request) -> httpx2.Response:

@@ -7,7 +7,6 @@ from datetime import date
 from ladenbuch.simulators.http import SimResponse
 from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, wrapped
 from ladenbuch.simulators.sevdesk.listing import Test, page
-from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
 from ladenbuch.simulators.sevdesk.wire import (
     ApiError,
     Json,
@@ -83,7 +82,7 @@ def write_account(world: World, row: Account) -> Json:
         "objectName": "CheckAccount",
         "create": instant_out(row.created_at),
         "update": instant_out(row.updated_at),
-        "sevClient": ref("SevClient", COMPANY_ID),
+        "sevClient": ref("SevClient", world.switches.company_id),
         "name": row.name,
         "type": row.type,
         "importType": row.import_type,

@@ -11,7 +11,6 @@ from decimal import Decimal
 from xml.sax.saxutils import escape
 
 from ladenbuch.simulators.sevdesk import tax
-from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
 from ladenbuch.simulators.sevdesk.wire import ApiError, parse_int, plain, refuse
 from ladenbuch.simulators.sevdesk.world import Document, Position, World
 
@@ -41,7 +40,7 @@ def check(world: World, document: Document) -> None:
     """Refuse what is no complete e-invoice: 830 with everything that is missing, of account, contact and invoice."""
     if document.tax_rule in tax.OSS_RULES:
         refuse("an e-invoice cannot carry an OSS tax rule")
-    company = world.thing("SevClient", COMPANY_ID).fields
+    company = world.thing("SevClient", world.switches.company_id).fields
     missing = [f"sevClient.{name}" for name, kept in _SELLER.items() if not company.get(kept)]
     missing += [
         name for name in ("addressName", "addressStreet", "addressZip", "addressCity") if not document.fields.get(name)
@@ -125,7 +124,7 @@ def _category(document: Document, rate: Decimal) -> str:
 
 
 def _parties(world: World, document: Document) -> str:
-    company, fields = world.thing("SevClient", COMPANY_ID).fields, document.fields
+    company, fields = world.thing("SevClient", world.switches.company_id).fields, document.fields
     own_code, _, own_town = str(company["town"]).partition(" ")
     seller = _party(
         str(company["name"]), own_code, str(company["street"]), own_town, "DE", str(company["contactEmail"])
@@ -169,7 +168,7 @@ def _delivery(document: Document) -> str:
 
 
 def _settlement(world: World, document: Document) -> str:
-    company, sums = world.thing("SevClient", COMPANY_ID).fields, document.sums
+    company, sums = world.thing("SevClient", world.switches.company_id).fields, document.sums
     method = world.thing("PaymentMethod", document.payment_method or 0).fields
     taxes = ""
     for rate in sorted({position.tax_rate for position in document.positions}, reverse=True):

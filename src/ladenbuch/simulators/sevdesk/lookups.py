@@ -12,7 +12,6 @@ from ladenbuch.simulators.sevdesk.accounts import open_account
 from ladenbuch.simulators.sevdesk.call import Call, Routes, answer, wrapped
 from ladenbuch.simulators.sevdesk.contacts import getter, lister
 from ladenbuch.simulators.sevdesk.listing import Test
-from ladenbuch.simulators.sevdesk.pdf import COMPANY_ID
 from ladenbuch.simulators.sevdesk.wire import ApiError, Json, flag_out, instant_out, ref
 from ladenbuch.simulators.sevdesk.world import Sequence, Thing, World
 
@@ -53,7 +52,7 @@ def seed(world: World) -> None:
     """Fill an empty world with what every tenant has, and with the accounts of the demo."""
     _countries(world)
     lacking = dict.fromkeys(world.switches.seller_lacks, "")
-    world.add("SevClient", {**_COMPANY, **lacking}, identifier=COMPANY_ID)
+    world.add("SevClient", {**_COMPANY, **lacking}, identifier=world.switches.company_id)
     for identifier, (name, code) in _UNITS.items():
         fields = {"name": name, "translationCode": f"UNITY_{code}", "unitySystem": code}
         world.add("Unity", fields, identifier=identifier)
@@ -63,7 +62,11 @@ def seed(world: World) -> None:
         world.add("CommunicationWayKey", {"name": name}, identifier=identifier)
     status = "100" if world.switches.users_active else "0"
     user = {"fullname": "Ladenbuch Anbindung", "username": "ladenbuch@example.invalid", "status": status}
-    world.add("SevUser", {**user, "role": "ADMIN", "sevClient": ref("SevClient", COMPANY_ID)}, identifier=USER_ID)
+    world.add(
+        "SevUser",
+        {**user, "role": "ADMIN", "sevClient": ref("SevClient", world.switches.company_id)},
+        identifier=USER_ID,
+    )
     for name, code in _METHODS.items():
         world.add("PaymentMethod", {"name": name, "electronicInvoiceId": code})
     for rule in tax.RULES.values():
@@ -107,11 +110,11 @@ def company(call: Call) -> SimResponse:
     """GET /SevClient: the account itself, a list of one, under the names the description has for e-invoices."""
     if not call.world.switches.company_readable:
         raise ApiError(404, "the requested endpoint does not exist")
-    kept = call.world.thing("SevClient", COMPANY_ID)
+    kept = call.world.thing("SevClient", call.world.switches.company_id)
     fields = kept.fields
     post_code, _, city = str(fields["town"]).partition(" ")
     written: Json = {
-        "id": str(COMPANY_ID),
+        "id": str(call.world.switches.company_id),
         "objectName": "SevClient",
         "create": instant_out(kept.created_at),
         "name": fields["name"] or None,

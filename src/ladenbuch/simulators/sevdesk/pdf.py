@@ -17,7 +17,6 @@ from ladenbuch.simulators.sevdesk.wire import parse_int, plain
 from ladenbuch.simulators.sevdesk.world import Document, World
 
 #: The account itself: who sells.
-COMPANY_ID = 1
 _LINES_PER_PAGE = 52
 _LEADING = 14
 #: Codes that WinAnsiEncoding leaves free and a string may hold as they are: for letters it does not have.
@@ -120,7 +119,7 @@ def _file(objects: Sequence[bytes]) -> bytes:
 def page_lines(world: World, document: Document) -> list[str]:
     """What is printed: the account's own letterhead, number, dates, party, positions, sums per rate, tax text."""
     fields = document.fields
-    company = world.thing("SevClient", COMPANY_ID).fields
+    company = world.thing("SevClient", world.switches.company_id).fields
     lines = [", ".join(str(company[name]) for name in ("name", "street", "town")), ""]
     lines += [str(fields.get("header") or "Rechnung"), f"Nummer: {document.number or 'Entwurf'}"]
     lines.append(f"Datum: {document.day:%d.%m.%Y}")

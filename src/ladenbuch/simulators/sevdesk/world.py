@@ -20,6 +20,9 @@ from ladenbuch.simulators.sevdesk.wire import Json, not_found
 # The shape of a real token; opens nothing but this simulator.
 DEFAULT_TOKEN = "0123456789abcdef0123456789abcdef"
 
+# The account's own id where a world has one account.
+COMPANY_ID = 1
+
 
 @dataclass(frozen=True)
 class Switches:
@@ -27,6 +30,8 @@ class Switches:
     says so.
     """
 
+    # the account's own id (SevClient), by which two shops that keep their books in one account are told
+    company_id: int = COMPANY_ID
     # "Automatische Festschreibung bei Rechnungsversand", on by default (facts 2.7)
     enshrine_on_send: bool = True
     # a tenant under section 19 UStG: rule 11 only (facts 3.1)
