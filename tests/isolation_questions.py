@@ -63,6 +63,7 @@ from ladenbuch.db import Sealed, Store
 from ladenbuch.domain.balance import Movement, Payout
 from ladenbuch.domain.books import Booked, Hand, PostedLine
 from ladenbuch.domain.clearing import DayBalance
+from ladenbuch.domain.closed_days import Closed
 from ladenbuch.domain.compared import Change
 from ladenbuch.domain.connected import Finding
 from ladenbuch.domain.entitlement import Entitlement
@@ -230,6 +231,7 @@ def _of_books() -> None:
     ask("noted_candidates", lambda w, tx, t: books.noted_candidates(tx, t, w.ids["order"], "paid"))
     ask("paid_by_us", lambda w, tx, t: books.paid_by_us(tx, t, [w.ids["remote"], "5"]))
     ask("lines_on", lambda w, tx, t: books.lines_on(tx, t, "12"))
+    ask("line_sums", lambda w, tx, t: books.line_sums(tx, t, "12", date(2099, 1, 1)))
     ask("numbers_of_orders", lambda w, tx, t: books.numbers_of_orders(tx, t, [w.ids["order"]]))
     ask("taken_lines", lambda w, tx, t: books.taken_lines(tx, t, [w.ids["line"], "5"]))
     booking = Booked("new", "p", "d", 1, True)
@@ -504,6 +506,10 @@ def _of_the_rest() -> None:
     ask("payouts.voucher_booked", lambda w, tx, t: payouts.voucher_booked(tx, t, "g", "SHPFEE-1", LATER))
     ask("payouts.fees_by_hand", lambda w, tx, t: [
         payouts.fees_by_hand(tx, t, "g", one, LATER.date(), LATER) for one in ("po/1", "po/9")])  # fmt: skip
+    ask("payouts.closed", lambda w, tx, t: payouts.closed(tx, t, "g"))
+    ask("payouts.close", lambda w, tx, t: payouts.close(tx, t, "g", Closed(LATER.date(), 7)))
+    ask("payouts.movement_sums", lambda w, tx, t: payouts.movement_sums(tx, t, "g", LATER))
+    ask("payouts.line_sums", lambda w, tx, t: payouts.line_sums(tx, t, "9", LATER.date()))
     ask("payouts.unbooked", lambda w, tx, t: sorted(payouts.unbooked(tx, t, "g")))
     ask("payouts.vouchers_of", lambda w, tx, t: payouts.vouchers_of(tx, t, "g"))
     compared = DayBalance("g", "EUR", NOW.date(), 7, 7, 0, 0, ())

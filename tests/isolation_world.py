@@ -61,6 +61,7 @@ from ladenbuch.db import Database, Store, Transaction, import_tables, upsert
 from ladenbuch.domain.balance import Movement, Payout
 from ladenbuch.domain.books import Hand
 from ladenbuch.domain.clearing import DayBalance
+from ladenbuch.domain.closed_days import Closed
 from ladenbuch.domain.compared import Change
 from ladenbuch.domain.connected import Finding
 from ladenbuch.domain.entitlement import Entitlement
@@ -286,6 +287,7 @@ def _to_books(tx: Transaction, tenant: str, ctx: Any, ids: dict[str, Any]) -> No
     payouts.line_written(tx, tenant, "g", LedgerLine("SHPFEE 2", "fee", "9", 1, NOW.date(), f"po/{mark}", mark), mark)
     fees = FeeVoucher("SHPFEE-1", "SHPFEE 1", "po/1", Provider(mark, 14, "5923"), NOW.date(), (("fees", more),))
     payouts.voucher_written(tx, tenant, "g", fees, mark, NOW.date())
+    payouts.close(tx, tenant, "g", Closed(NOW.date(), more))
     payouts.keep_day(tx, tenant, DayBalance("g", "EUR", NOW.date(), more, more, 0, 0, ()), NOW)
     books.record_beside(tx, tenant, order, [Hand("doubled", "beside:1", more, "71", mark, content="Invoice/71")], NOW)
     _of_events(tx, tenant, order, mark, then)

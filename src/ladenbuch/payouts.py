@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from ladenbuch.db import Transaction, books_metadata, from_micros, insert_new, to_micros, upsert
 from ladenbuch.domain.balance import Movement, Payout
 from ladenbuch.domain.clearing import BookLine, DayBalance, Named
+from ladenbuch.domain.closed_days import Closed
 from ladenbuch.domain.payouts import FeeVoucher, KnownPayout, LedgerLine
 
 _GATEWAY = sa.String(64)
@@ -121,6 +122,7 @@ turns = sa.Table(
     sa.Column("code", sa.String(64), nullable=False),  # what came of the last look, "" for all well
     sa.Column("problems", sa.Text, nullable=False),
     sa.Column("looked_at", sa.BigInteger),
+    sa.Column("closed", sa.Text),  # what is over and not read any more (`domain.closed_days`), as JSON
 )
 
 
@@ -207,6 +209,22 @@ def say(tx: Transaction, tenant: str, gateway: str, problems: Iterable[tuple[str
     tx.execute(sa.update(turns).where(_mine(turns, tenant, gateway)).values(problems=told))
 
 
+def closed(tx: Transaction, tenant: str, gateway: str) -> Closed | None:
+    """What of a gateway is over; None where nothing is yet."""
+    kept = tx.execute(sa.select(turns.c.closed).where(_mine(turns, tenant, gateway))).scalar()
+    if kept is None:
+        return None
+    said: dict[str, Any] = json.loads(kept)
+    lists = {name: tuple(it) for name, it in said.items() if isinstance(it, list)}
+    return Closed(**{**said, **lists, "day": date.fromisoformat(said["day"])})
+
+
+def close(tx: Transaction, tenant: str, gateway: str, made: Closed) -> None:
+    """Note what is over."""
+    told = json.dumps({**asdict(made), "day": made.day.isoformat()})
+    tx.execute(sa.update(turns).where(_mine(turns, tenant, gateway)).values(closed=told))
+
+
 def _turn(row: Any) -> Turn:
     def at(value: int | None) -> datetime | None:
         return None if value is None else from_micros(value)
@@ -263,16 +281,33 @@ def not_whole(tx: Transaction, tenant: str, gateway: str) -> set[str]:
 
 
 def known_movements(
-    tx: Transaction, tenant: str, gateway: str, *, since: datetime | None = None, of: Sequence[str] = ()
+    tx: Transaction,
+    tenant: str,
+    gateway: str,
+    *,
+    since: datetime | None = None,
+    of: Sequence[str] = (),
+    ids: Sequence[str] = (),
 ) -> list[Movement]:
-    """All movements, or those since an instant and those of some payouts; the oldest first."""
+    """All movements, or those since an instant, those of some payouts and some by their ids; the oldest first."""
     mine = sa.select(movements).where(_mine(movements, tenant, gateway))
     wanted: list[sa.ColumnElement[bool]] = [movements.c.payout_id.in_(of)] if of else []
     if since is not None:
         wanted.append(movements.c.at >= to_micros(since))
+    if ids:
+        wanted.append(movements.c.id.in_(ids))
     if wanted:
         mine = mine.where(sa.or_(*wanted))
     return [_movement(row) for row in tx.execute(mine.order_by(movements.c.at, movements.c.id))]
+
+
+def movement_sums(tx: Transaction, tenant: str, gateway: str, before: datetime) -> tuple[int, ...]:
+    """How many movements lie before an instant, and their amounts, fees and net together."""
+    sums = [
+        sa.func.coalesce(sa.func.sum(column), 0) for column in (movements.c.amount, movements.c.fee, movements.c.net)
+    ]
+    mine = sa.and_(_mine(movements, tenant, gateway), movements.c.at < to_micros(before))
+    return tuple(int(one) for one in tx.execute(sa.select(sa.func.count(), *sums).where(mine)).one())
 
 
 def _payout(row: Any) -> KnownPayout:
@@ -299,19 +334,31 @@ def line_written(tx: Transaction, tenant: str, gateway: str, line: LedgerLine, s
     )  # fmt: skip
 
 
-def written(tx: Transaction, tenant: str, gateway: str) -> dict[str, str]:
-    """The keys of lines that stand, with the ids they have in sevdesk."""
+def written(tx: Transaction, tenant: str, gateway: str, payout: str | None = None) -> dict[str, str]:
+    """The keys of lines that stand (of one payout), with the ids they have in sevdesk."""
     mine = sa.select(lines.c.key, lines.c.sevdesk_id).where(_mine(lines, tenant, gateway))
+    mine = mine if payout is None else mine.where(lines.c.about == payout)
     return {row.key: row.sevdesk_id for row in tx.execute(mine)}
 
 
-def lines_on(tx: Transaction, tenant: str, account: str) -> list[BookLine]:
-    """The lines on an account that no order wrote."""
+def lines_on(
+    tx: Transaction, tenant: str, account: str, after: date | None = None, keys: Sequence[str] = ()
+) -> list[BookLine]:
+    """The lines on an account that no order wrote; those dated `after` a day, and some by their keys."""
     ours = sa.select(lines).where(lines.c.tenant == tenant, lines.c.account == account)
+    if after is not None:
+        ours = ours.where(sa.or_(lines.c.value_date > after.isoformat(), lines.c.key.in_(keys)))
     return [
         BookLine(row.key, row.kind, row.about, row.amount, date.fromisoformat(row.value_date), row.order_id)
         for row in tx.execute(ours.order_by(lines.c.value_date, lines.c.key))
     ]
+
+
+def line_sums(tx: Transaction, tenant: str, account: str, until: date) -> tuple[int, int]:
+    """How many such lines are dated up to a day, and their sum."""
+    mine = sa.and_(lines.c.tenant == tenant, lines.c.account == account, lines.c.value_date <= until.isoformat())
+    row = tx.execute(sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(lines.c.amount), 0)).where(mine)).one()
+    return int(row[0]), int(row[1])
 
 
 def voucher_written(tx: Transaction, tenant: str, gateway: str, item: FeeVoucher, sevdesk_id: str, day: date) -> None:

@@ -356,6 +356,42 @@ def test_b14_a_tenant_that_writes_drafts_only_has_no_alarm_about_payouts(house: 
     assert house.database.tenant(TENANT).read(Store.BOOKS, lambda tx: alarms.open_alarms(tx, TENANT)) == []
 
 
+def test_b14_a_long_past_is_not_read_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Movements and lines that were over long ago are read by no look; something written late opens the past again."""
+    from ladenbuch.workflows import payout_facts
+
+    read: list[int] = []
+
+    def counted(*args: Any) -> Any:
+        found = reading(*args)
+        read.append(len(found.movements) + sum(map(len, found.lines.values())))
+        return found
+
+    reading = payout_facts._read
+    monkeypatch.setattr(payout_facts, "_read", counted)
+    most: list[int] = []
+    for _ in range(16):
+        house.shopify.adjust(SHOP, 990, type="SHIPPING_LABEL", reason="label")
+        days_later(house, 12)
+        read.clear()
+        last = looked(house).days[-1]
+        assert last.unexplained == 0 and not last.findings
+        most.append(max(read))
+    assert most[-1] <= most[7] <= 36 and len(house.shopify.payments(SHOP).entries) == 32
+    first = house.client.find_transactions(str(account(house)), "SHPADJ")[0]
+
+    def late(tx: Any) -> None:
+        made = payouts.LedgerLine("SHPADJ 9", "adjustment", str(account(house)), 7, MONDAY.date(), "x/9", "")
+        payouts.line_written(tx, TENANT, SHOPIFY, made, first.id)
+
+    house.database.tenant(TENANT).run(Store.BOOKS, late)
+    assert [(item.code, item.amount) for item in looked(house).days[-1].findings] == [
+        ("line-ahead", 7),
+        ("lines-of-others", -7),
+    ]
+    assert max(read) > most[-1] + 20
+
+
 def from_now_on(house: House, gateway: Any, at: datetime | None = None) -> None:
     """A later version of the profile keeps the gateway otherwise."""
     now = house.clock.now()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ladenbuch.domain.balance import Movement, Payout
 from ladenbuch.domain.clearing import BookLine, compare
+from ladenbuch.domain.closed_days import close
 from ladenbuch.domain.payouts import KnownPayout, Terms, due, fees_of, terms_of
 from ladenbuch.domain.profile import Profile
 from ladenbuch.domain.providers import Provider
@@ -117,6 +118,36 @@ def test_b14_on_every_day_the_account_is_the_balance_and_what_is_named(seed: int
     made = compare(TERMS, last, clearing=clearing, opening=opening, payouts=begun, movements=moved, lines=left)
     assert made.unexplained == 0 and made.status == "OPEN"
     assert ("lines-of-others", 777) in [(item.code, item.amount) for item in made.named]
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from((0, 9)), st.integers(0, 4))
+def test_b14_days_that_are_over_are_a_sum_and_every_comparison_is_the_same(seed: int, before: int, lost: int) -> None:
+    """Whatever is closed when: what is left says to the cent, name by name, what everything says (4.2)."""
+    moved, paid = told(lived(seed, 32, before))
+    begun = [item for item in paid if not (item.payout.issued_at < START and _over_before(item, moved))]
+    rng, lines = random.Random(seed), books(moved, begun)
+    for line in rng.sample(lines, min(lost, len(lines))):
+        lines.remove(line)
+    opening = sum(item.net for item in moved if item.at < START)
+    closed, facts = None, (list(begun), list(moved), list(lines))
+    for closing in sorted(rng.sample(range(25), 2)):
+        now = START.date() + timedelta(days=closing)
+        closed = close(TERMS, now, closed, *facts, unbooked=())
+        facts = (
+            [item for item in begun if item.payout.issued_at >= closed.cut or item.id in closed.payouts],
+            [item for item in moved if item.at >= closed.cut or item.id in closed.movements],
+            [item for item in lines if item.day > closed.day or item.key in closed.keys],
+        )
+        for later in (1, 3, 9):
+            day = now + timedelta(days=later)
+            clearing = sum(line.amount for line in lines if line.day <= day) + 5
+            said = {"clearing": clearing, "opening": opening}
+            whole = compare(TERMS, day, payouts=begun, movements=moved, lines=lines, **said)
+            over = closed.net, closed.reserved, closed.lines
+            made = compare(TERMS, day, payouts=facts[0], movements=facts[1], lines=facts[2], over=over, **said)
+            assert made == whole and made.unexplained == 0
+        assert lost or closing < 15 or len(facts[1]) < len(moved)
 
 
 def _over_before(item: KnownPayout, moved: list[Movement]) -> bool:

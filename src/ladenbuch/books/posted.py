@@ -79,6 +79,7 @@ money_lines = sa.Table(
     sa.Column("value_date", sa.String(10), nullable=False),
     sa.Column("sevdesk_id", sa.String(64), nullable=False),
     sa.Index("ix_money_lines_order", "tenant", "order_id"),
+    sa.Index("ix_money_lines_account", "tenant", "account", "value_date"),
 )
 
 bookings = sa.Table(
@@ -276,9 +277,22 @@ def line_written(tx: Transaction, tenant: str, order_id: str, line: PostedLine, 
     )
 
 
-def lines_on(tx: Transaction, tenant: str, account: str) -> list[BookLine]:
-    """The lines of orders on an account, by day."""
+def line_sums(tx: Transaction, tenant: str, account: str, until: date) -> tuple[int, int]:
+    """How many lines of orders on an account are dated up to a day, and their sum in minor units."""
+    mine = (money_lines.c.tenant == tenant, money_lines.c.account == account)
+    total = sa.func.coalesce(sa.func.sum(money_lines.c.amount), 0)
+    found = sa.select(sa.func.count(), total).where(*mine, money_lines.c.value_date <= until.isoformat())
+    row = tx.execute(found).one()
+    return int(row[0]), int(row[1])
+
+
+def lines_on(
+    tx: Transaction, tenant: str, account: str, after: date | None = None, keys: Sequence[str] = ()
+) -> list[BookLine]:
+    """The lines of orders on an account, by day; those dated `after` a day, and some by their keys."""
     mine = sa.select(money_lines).where(money_lines.c.tenant == tenant, money_lines.c.account == account)
+    if after is not None:
+        mine = mine.where(sa.or_(money_lines.c.value_date > after.isoformat(), money_lines.c.key.in_(keys)))
     return [
         BookLine(row.key, "order", row.payment_id, row.amount, date.fromisoformat(row.value_date), row.order_id)
         for row in tx.execute(mine.order_by(money_lines.c.value_date, money_lines.c.key))

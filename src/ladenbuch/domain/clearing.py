@@ -127,12 +127,13 @@ def compare(
     movements: Iterable[Movement],
     lines: Iterable[BookLine],
     told: int | None = None,
+    over: tuple[int, int, int] = (0, 0, 0),
 ) -> DayBalance:
     """Both sides at the end of `day`.
 
     `clearing` is sevdesk's figure of `terms.accounts` together; `opening` the provider's balance at `terms.start`;
     `movements` all since then; `lines` all of ours on those accounts; `told` is the provider's balance now, where `day`
-    is today.
+    is today. `over`: net, reserve and lines of what is not given any more (`domain.closed_days`).
     """
     moved = [
         item
@@ -141,12 +142,10 @@ def compare(
     ]
     listed = [item for item in payouts if item.payout.currency == terms.currency]
     written = [item for item in lines if item.day <= day]
-    unpaid = opening + sum(item.net for item in moved)
-    reserved = -sum(item.amount for item in moved if item.type in RESERVES)
+    unpaid = opening + over[0] + sum(item.net for item in moved)
+    reserved = over[1] - sum(item.amount for item in moved if item.type in RESERVES)
     under_way = [item for item in listed if _under_way(terms, item, day, moved)]
-    named = [*_of_orders(terms, moved, written), *_of_movements(terms, moved, written)]
-    named += _of_fees(moved, written)
-    named += _of_payouts(terms, listed, moved, written, day)
+    named = list(differences(terms, day, listed, moved, written))
     first = opening + sum(item.payout.net for item in listed if _under_way_at_start(terms, item))
     if first:
         named.append(Named("opening", -first, day=terms.day_of(terms.start)))
@@ -154,7 +153,7 @@ def compare(
     named = [item for item in named if item.code != "elsewhere"] + (
         [Named("elsewhere", elsewhere)] if elsewhere else []
     )
-    foreign = clearing - sum(item.amount for item in written)
+    foreign = clearing - over[2] - sum(item.amount for item in written)
     if foreign:
         named.append(Named("lines-of-others", foreign, day=day))
     return DayBalance(
@@ -168,6 +167,16 @@ def compare(
         tuple(sorted(named, key=lambda item: (item.code, item.day or day, item.about))),
         told,
     )
+
+
+def differences(
+    terms: Terms, day: date, payouts: Sequence[KnownPayout], moved: Sequence[Movement], lines: Sequence[BookLine]
+) -> Iterator[Named]:
+    """What of these facts differs at the end of a day; all in the currency of the books and not before the start."""
+    yield from _of_orders(terms, moved, lines)
+    yield from _of_movements(terms, moved, lines)
+    yield from _of_fees(moved, lines)
+    yield from _of_payouts(terms, payouts, moved, lines, day)
 
 
 def _under_way(terms: Terms, item: KnownPayout, day: date, movements: Sequence[Movement]) -> bool:

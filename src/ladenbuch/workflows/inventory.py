@@ -269,7 +269,7 @@ TABLES: dict[str, Table] = {
     "books.payout_turns": Table(
         "when a balance is looked at next, and how far it is known",
         "work",
-        none="tenant gateway due_at read_until start opening told code problems looked_at",
+        none="tenant gateway due_at read_until start opening told code problems looked_at closed",
     ),
     "books.payout_vouchers": Table(
         "fee vouchers written in sevdesk",

@@ -102,7 +102,7 @@ def breakdown(tx: Transaction, tenant: str, gateway: str, payout_id: str) -> Bre
         )
         for order_id, some in grouped.items()
     )
-    written = payouts.written(tx, tenant, gateway)
+    written = payouts.written(tx, tenant, gateway, known.id)
     keys = tuple(key for key in written if key.split()[-1] == known.payout.number)
     voucher = payouts.vouchers_of(tx, tenant, gateway).get(f"SHPFEE-{known.payout.number}")
     return Breakdown(

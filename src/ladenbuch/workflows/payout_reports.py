@@ -12,6 +12,7 @@ from ladenbuch.domain.clearing import BookLine
 from ladenbuch.domain.payouts import is_whole
 from ladenbuch.domain.reports import Report
 from ladenbuch.errors import Rejected
+from ladenbuch.workflows import payout_facts as facts
 from ladenbuch.workflows.context import Context
 from ladenbuch.workflows.payouts import terms_kept
 
@@ -31,9 +32,15 @@ def take_over(ctx: Context, tenant: str, gateway: str, report: Report) -> int:
             if before.id == payout.id and before.paid_on != report.payout.paid_on:
                 said = f"payout {payout.number} was taken over as of {before.paid_on}"
                 raise Rejected("REPORT", said)
-        known = {item.id: item for item in payouts.known_movements(tx, tenant, gateway)}
-        taken = {item.order_transaction for item in known.values()}
-        lines = [line for account in terms.named for line in books.lines_on(tx, tenant, account)]
+        open_ones, ids = facts.known(tx, tenant, terms), [item.id for item in report.movements]
+        seen = [
+            item
+            for start in range(0, len(ids), 400)
+            for item in payouts.known_movements(tx, tenant, gateway, ids=ids[start : start + 400])
+        ]
+        known = {item.id: item for item in seen}
+        taken = {item.order_transaction for item in (*open_ones.movements, *seen)}
+        lines = [line for some in open_ones.lines.values() for line in some if line.kind == "order"]
         standing = [line for line in lines if transaction_of(line.about) not in taken]
         names = _orders(tx, tenant, report)
         found = [known.get(item.id) or _beside(item, standing, names) for item in report.movements]

@@ -10,7 +10,7 @@ Without the scope for payouts, or for a shop without Shopify Payments, nothing i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -18,7 +18,7 @@ from ladenbuch import alarms, books, payouts, tenants
 from ladenbuch.bucket import Priority, working_as
 from ladenbuch.db import Store, Transaction
 from ladenbuch.domain.balance import Movement, Payout
-from ladenbuch.domain.clearing import BookLine, DayBalance, compare
+from ladenbuch.domain.clearing import DayBalance, compare
 from ladenbuch.domain.facts import Problem
 from ladenbuch.domain.payouts import (
     Due,
@@ -37,6 +37,7 @@ from ladenbuch.shopify.payouts import ShopPayments
 from ladenbuch.telemetry.trace import bound
 from ladenbuch.workflows import lockout
 from ladenbuch.workflows.context import Context
+from ladenbuch.workflows.payout_facts import close_days, known
 from ladenbuch.workflows.payout_steps import Desk, pay_voucher, write_line, write_voucher
 
 log = logging.getLogger(__name__)
@@ -158,12 +159,13 @@ def look(ctx: Context, tenant: str, gateway: str = SHOPIFY, days: Sequence[date]
             read_balance(ctx, tenant, terms)
     today = terms.day_of(ctx.clock())
     before = ctx.door(tenant).read(Store.BOOKS, lambda tx: payouts.kept_days(tx, tenant, gateway, 1))
-    first = not before or before[0].day < today  # of this day: nothing is too old to be looked at once a day
-    written, problems = carry_out(ctx, tenant, terms, all_of_it=first)
+    written, problems = carry_out(ctx, tenant, terms)
     start = terms.day_of(terms.start)
     wanted = [today - timedelta(days=back) for back in range(_DAYS)] if days is None else days
     made = compare_days(ctx, tenant, terms, [day for day in sorted(wanted) if start <= day <= today])
     last = made[-1] if made else None
+    if not before or before[0].day < today:
+        close_days(ctx, tenant, terms)
     drafts = ctx.profiles(tenant)[0].draft_only  # nothing is to stand there, so nothing is missing
     _tell(ctx, tenant, gateway, problems, None if drafts else last, twice=_still(before, last), quiet=drafts)
     return Looked(written, tuple(problems), tuple(made))
@@ -262,29 +264,18 @@ def _settled_before(payout: Payout, terms: Terms) -> bool:
 # -- writing ------------------------------------------------------------------------------------------------------
 
 
-def what_follows(ctx: Context, tenant: str, terms: Terms, *, all_of_it: bool) -> Due:
-    """The lines and vouchers there should be, of what is not settled yet (or of everything)."""
-    since = None if all_of_it else ctx.clock() - _UNSETTLED
-
-    def read(tx: Transaction) -> tuple[list[KnownPayout], list[Movement]]:
-        known = payouts.known_payouts(tx, tenant, terms.gateway)
-        if since is not None:
-            left = payouts.unbooked(tx, tenant, terms.gateway)  # else what is asked about them would come and go
-            known = [
-                item for item in known if item.paid_on is None or item.payout.issued_at >= since or item.id in left
-            ]
-        ids = [] if since is None else [item.id for item in known]
-        return known, payouts.known_movements(tx, tenant, terms.gateway, since=since, of=ids)
-
-    return due(terms, *ctx.door(tenant).read(Store.BOOKS, read))
+def what_follows(ctx: Context, tenant: str, terms: Terms) -> Due:
+    """The lines and vouchers there should be, of all that is not over."""
+    found = ctx.door(tenant).read(Store.BOOKS, lambda tx: known(tx, tenant, terms))
+    return due(terms, found.payouts, found.movements)
 
 
-def carry_out(ctx: Context, tenant: str, terms: Terms, *, all_of_it: bool = True) -> tuple[int, list[Problem]]:
+def carry_out(ctx: Context, tenant: str, terms: Terms) -> tuple[int, list[Problem]]:
     """Write what should stand in sevdesk and does not; how much that was, and what keeps the rest.
 
     What one step cannot do stops no other; Retryable stops the look, which comes again.
     """
-    wanted = what_follows(ctx, tenant, terms, all_of_it=all_of_it)
+    wanted = what_follows(ctx, tenant, terms)
     problems = list(wanted.problems)
     if ctx.profiles(tenant)[0].draft_only:
         problems.append(Problem("DRAFT-ONLY", "the tenant writes drafts only: no line of a payout is written", (), ()))
@@ -338,7 +329,7 @@ def _by_hand(desk: Desk, wanted: Due, asked: Problem) -> bool:
     ctx, tenant, gateway, (payout_id,) = desk.ctx, desk.tenant, desk.gateway, asked.facts
 
     def read(tx: Transaction) -> tuple[set[str], dict[str, str]]:
-        return payouts.unbooked(tx, tenant, gateway), payouts.written(tx, tenant, gateway)
+        return payouts.unbooked(tx, tenant, gateway), payouts.written(tx, tenant, gateway, payout_id)
 
     open_ones, standing = ctx.door(tenant).read(Store.BOOKS, read)
     line = next((one for one in wanted.lines if one.kind == "fee" and one.about == payout_id), None)
@@ -391,34 +382,24 @@ def _tried(step: Callable[[], None], about: str, problems: list[Problem]) -> int
 
 def compare_days(ctx: Context, tenant: str, terms: Terms, wanted: Sequence[date]) -> list[DayBalance]:
     """The account against the provider's balance at the end of some days; kept, the newest last."""
-    door, gateway, now = ctx.door(tenant), terms.gateway, ctx.clock()
+    door, now = ctx.door(tenant), ctx.clock()
     if not wanted:
         return []
-
-    def read(tx: Transaction) -> tuple[Turn | None, list[KnownPayout], list[Movement], dict[str, list[BookLine]]]:
-        ours = {one: payouts.lines_on(tx, tenant, one) + books.lines_on(tx, tenant, one) for one in terms.named}
-        return (
-            payouts.turn(tx, tenant, gateway),
-            payouts.known_payouts(tx, tenant, gateway),
-            payouts.known_movements(tx, tenant, gateway),
-            ours,
-        )
-
-    turn, listed, moved, ours = door.read(Store.BOOKS, read)
-    opening = turn.opening or 0 if turn is not None else 0
-    today = terms.day_of(now)
+    found = door.read(Store.BOOKS, lambda tx: known(tx, tenant, terms, min(wanted)))
+    turn, today = found.turn, terms.day_of(now)
     made = []
     for day in wanted:
         made.append(
             compare(
                 terms,
                 day,
-                clearing=_standing(ctx, tenant, terms, day, ours),
-                opening=opening,
-                payouts=listed,
-                movements=moved,
-                lines=[line for some in ours.values() for line in some],
+                clearing=_standing(ctx, tenant, terms, day),
+                opening=turn.opening or 0 if turn is not None else 0,
+                payouts=found.payouts,
+                movements=found.movements,
+                lines=[line for some in found.lines.values() for line in some],
                 told=turn.told if turn is not None and day == today else None,
+                over=found.over,
             )
         )
 
@@ -430,13 +411,18 @@ def compare_days(ctx: Context, tenant: str, terms: Terms, wanted: Sequence[date]
     return made
 
 
-def _standing(ctx: Context, tenant: str, terms: Terms, day: date, ours: Mapping[str, Sequence[BookLine]]) -> int:
+def _standing(ctx: Context, tenant: str, terms: Terms, day: date) -> int:
     """What stands in sevdesk for a gateway: on every account it was kept on up to a day, and on those a version named
     that another one dated over, our own lines: they keep their place."""
     accounts = terms.accounts(day)
-    dated_over = [line for one, some in ours.items() if one not in accounts for line in some if line.day <= day]
+
+    def read(tx: Transaction) -> int:
+        over = [one for one in terms.named if one not in accounts]
+        mine = [payouts.line_sums(tx, tenant, one, day)[1] + books.line_sums(tx, tenant, one, day)[1] for one in over]
+        return sum(mine)
+
     there = ctx.sevdesk(tenant)
-    return sum(there.balance_at(one, day) for one in accounts) + sum(line.amount for line in dated_over)
+    return sum(there.balance_at(one, day) for one in accounts) + ctx.door(tenant).read(Store.BOOKS, read)
 
 
 def _tell(
