@@ -39,8 +39,9 @@ FAULTS: tuple[tuple[str, bool, type[httpx2.TransportError] | None], ...] = (
     ("truncated JSON", True, None),
 )
 SIDES = ("to Shopify", "to sevdesk", "from Shopify")
-#: Every so many exchanges of a side one goes wrong: no divisor of what an order takes, or the same call would always.
-EVERY = {"to Shopify": 5, "to sevdesk": 7, "from Shopify": 3}
+#: Every so many exchanges of a side one goes wrong; and where a few orders are to meet every cell.
+EVERY = {"to Shopify": 7, "to sevdesk": 7, "from Shopify": 7}
+OFTEN = {"to Shopify": 5, "to sevdesk": 7, "from Shopify": 3}
 
 
 @dataclass
@@ -48,14 +49,15 @@ class Matrix:
     """Which fault is next on each side, once it has `begun`; `met` counts the cells."""
 
     begun: bool = False
+    every: dict[str, int] = field(default_factory=lambda: EVERY)
     met: Counter[tuple[str, str]] = field(default_factory=Counter)
     _turn: dict[str, Iterator[int]] = field(default_factory=lambda: {side: itertools.count(1) for side in SIDES})
 
     def next(self, side: str) -> tuple[str, bool, type[httpx2.TransportError] | None] | None:
         turn = next(self._turn[side]) if self.begun else 1
-        if turn % EVERY[side]:
+        if turn % self.every[side]:
             return None
-        fault = FAULTS[turn // EVERY[side] % len(FAULTS)]
+        fault = FAULTS[turn // self.every[side] % len(FAULTS)]
         self.met[side, fault[0]] += 1
         return fault
 
@@ -133,9 +135,10 @@ class Faulty(Simulation):
         return report
 
 
-def history(seed: int, orders: int) -> Faulty:
+def history(seed: int, orders: int, every: dict[str, int] = EVERY) -> Faulty:
     """A history under the matrix, lived to its end."""
     lived = Faulty(seed, orders, faults="calm", crash_rate=0.0, others={}, span=timedelta(hours=1))
+    lived.matrix.every = every
     lived.run()
     return lived
 
