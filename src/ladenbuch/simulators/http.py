@@ -296,7 +296,7 @@ def _from_httpx(request: httpx2.Request, strip: str) -> SimRequest:
     if strip and path.startswith(strip):
         path = path[len(strip) :] or "/"
     query = parse_qsl(request.url.query.decode("latin-1"), keep_blank_values=True)
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
     return SimRequest(request.method.upper(), path, query, headers, request.read())
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from ladenbuch import __version__
@@ -18,6 +18,7 @@ from ladenbuch.errors import UsageError
 from ladenbuch.telemetry.trace import current
 
 _tracer: Any = None
+_NOTHING = nullcontext()
 
 
 def start_tracing(exporter: Any = None) -> None:
@@ -46,12 +47,13 @@ def stop_tracing() -> None:
     _tracer = None
 
 
-@contextmanager
-def span(name: str, **attributes: str | int) -> Iterator[None]:
+def span(name: str, **attributes: str | int) -> AbstractContextManager[None]:
     """What happens inside is a span; nothing at all while spans are not made."""
-    if _tracer is None:
-        yield
-        return
+    return _NOTHING if _tracer is None else _made(name, attributes)
+
+
+@contextmanager
+def _made(name: str, attributes: dict[str, str | int]) -> Iterator[None]:
     quiet = {"record_exception": False, "set_status_on_exception": False}
     with _tracer.start_as_current_span(name, context=_context(), attributes=attributes, **quiet):
         yield
