@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import random
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -39,8 +40,9 @@ FAULTS: tuple[tuple[str, bool, type[httpx2.TransportError] | None], ...] = (
     ("truncated JSON", True, None),
 )
 SIDES = ("to Shopify", "to sevdesk", "from Shopify")
-#: Every so many exchanges of a side one goes wrong; and where a few orders are to meet every cell.
-EVERY = {"to Shopify": 7, "to sevdesk": 7, "from Shopify": 7}
+#: One of so many exchanges of a side goes wrong, by chance: were it each seventh, what takes seven calls never ends.
+#: And where a few orders are to meet every cell.
+ONE_OF = {"to Shopify": 20, "to sevdesk": 20, "from Shopify": 7}
 OFTEN = {"to Shopify": 5, "to sevdesk": 7, "from Shopify": 3}
 
 
@@ -49,15 +51,17 @@ class Matrix:
     """Which fault is next on each side, once it has `begun`; `met` counts the cells."""
 
     begun: bool = False
-    every: dict[str, int] = field(default_factory=lambda: EVERY)
+    one_of: dict[str, int] = field(default_factory=lambda: ONE_OF)
     met: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _turn: dict[str, Iterator[int]] = field(default_factory=lambda: {side: itertools.count(1) for side in SIDES})
+    _chance: random.Random = field(default_factory=lambda: random.Random(38))
+    _faults: dict[str, Iterator[tuple[str, bool, type[httpx2.TransportError] | None]]] = field(
+        default_factory=lambda: {side: itertools.cycle(FAULTS) for side in SIDES}
+    )
 
     def next(self, side: str) -> tuple[str, bool, type[httpx2.TransportError] | None] | None:
-        turn = next(self._turn[side]) if self.begun else 1
-        if turn % self.every[side]:
+        if not self.begun or self._chance.random() * self.one_of[side] >= 1:
             return None
-        fault = FAULTS[turn // self.every[side] % len(FAULTS)]
+        fault = next(self._faults[side])
         self.met[side, fault[0]] += 1
         return fault
 
@@ -135,10 +139,10 @@ class Faulty(Simulation):
         return report
 
 
-def history(seed: int, orders: int, every: dict[str, int] = EVERY) -> Faulty:
+def history(seed: int, orders: int, one_of: dict[str, int] = ONE_OF) -> Faulty:
     """A history under the matrix, lived to its end."""
     lived = Faulty(seed, orders, faults="calm", crash_rate=0.0, others={}, span=timedelta(hours=1))
-    lived.matrix.every = every
+    lived.matrix.one_of = one_of
     lived.run()
     return lived
 
