@@ -212,7 +212,10 @@ class Bucket:
                 return 0.0
             if size.flowing <= 0 or (turn.cost > size.capacity and size.part < 1.0):
                 return _NO_SHARE
-            return max(_SHORTEST, missing / size.flowing)
+            wait = missing / size.flowing
+            if size.flow < 1.0:  # a small share may be a large one soon: nobody is sent away for hours because of it
+                wait = min(wait, max(_NO_SHARE, missing / size.rate))
+            return max(_SHORTEST, wait)
 
     def leave(self, turn: Turn) -> None:
         """Give up a place in line."""

@@ -319,6 +319,28 @@ def test_a_newcomer_finds_one_call_in_a_small_bucket(world: World) -> None:
         assert call(world, counted(world, name)[1]) == 0.0
 
 
+def test_a_tiny_share_of_what_flows_back_sends_nobody_away_for_hours(world: World) -> None:
+    """What it holds now says nothing about in a second: the letter of an order was put off until the next day."""
+    bucket = Pace(10.0, world.time, world.time.sleep, sharing=Nothing()).bucket
+    bucket.resize(0.1, 0.000_005, 1.0)
+    with pytest.raises(TooLong) as sent_away:
+        bucket.take(1, world.time.sleep, 3.0)
+    assert sent_away.value.after <= 1.0
+    before = world.time.now
+    bucket.resize(0.1, 0.000_005, 1.0)
+    world.time.after(2.0, lambda: bucket.resize(0.5, 0.5, 0.0))
+    bucket.settle(bucket.take(1, world.time.run, 20.0))
+    assert (world.time.now - before).total_seconds() < 2.5
+
+
+class Nothing:
+    """A sharing without anybody to share with."""
+
+    def renew(self, bucket: Bucket, cost: float) -> None: ...
+
+    def give_back(self, bucket: Bucket) -> None: ...
+
+
 def test_orders_settled_now_here_now_there_find_the_whole_bucket(world: World) -> None:
     """Four processes, one account; whoever has an order makes twelve calls. What lies idle elsewhere is given back."""
     processes = [counted(world, f"p{number}") for number in range(4)]
