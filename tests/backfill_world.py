@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import json
 import re
 import signal
@@ -107,6 +108,7 @@ def simulate(orders: int, latency: float) -> None:
         end = datetime.now(UTC) - timedelta(days=2)
         lives = generate(world.seed, orders // TOLD, shop=world.shop, mix="domestic", end=end, span=YEARS)
         made._states[world.shop].orders = Orders(lives)
+        gc.freeze()  # years of orders are no garbage: looking through them again and again takes seconds
         return create_app(made, clock=lambda: datetime.now(UTC), latency_seconds=world.latency)
 
     stage._shopify = shop
