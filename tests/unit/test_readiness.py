@@ -42,10 +42,12 @@ PROFILE = Profile.from_json(
         },
     }
 )
+#: What the profile makes use of: money back, payouts of Shopify Payments.
+WANTED = ("write_orders", "read_shopify_payments_payouts")
 SHOP = ShopRead(
     gid="gid://shopify/Shop/1", name="Seifenladen", domain="demo.myshopify.com", currency="EUR", country="DE",
     time_zone="Europe/Berlin", taxes_included=True, tax_shipping=True, presentment=("EUR",), plan="Basic",
-    scopes=frozenset({"read_orders", "read_customers", "read_all_orders"}),
+    scopes=frozenset({"read_orders", "read_customers", "read_all_orders", *WANTED}),
     recent=tuple(RecentOrder(1190, 190, ((name, False),)) for name in GATEWAYS),
 )  # fmt: skip
 TOLD = {
@@ -172,7 +174,7 @@ def test_sales_of_the_till_and_tests_say_nothing_about_gateways() -> None:
 
 
 def test_S103_the_date_moves_with_the_day_and_nothing_else() -> None:
-    shop = replace(SHOP, scopes=frozenset({"read_orders", "read_customers"}))
+    shop = replace(SHOP, scopes=frozenset({"read_orders", "read_customers", *WANTED}))
     for days in (0, 1, 40):
         tenancy = replace(TENANCY, now=NOW + timedelta(days=days), cut_off=NOW)
         (found,) = [item for item in readiness(shop, ACCOUNT, [PROFILE], tenancy) if item.level != "ok"]
