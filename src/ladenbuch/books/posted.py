@@ -212,7 +212,7 @@ def cancelled(tx: Transaction, tenant: str, key: str) -> None:
 
 def fell(tx: Transaction, tenant: str, key: str) -> bool:
     """Whether a document of ours was cancelled, by us or by hand, or is gone from sevdesk, as far as the books know."""
-    if _STATE.first(tx, t=tenant, k=key) == ("cancelled",):
+    if _STATE.scalar(tx, t=tenant, k=key) == "cancelled":
         return True
     by_hand = hands.c.kind.in_(("cancelled", "gone"))
     found = sa.select(hands.c.kind).where(hands.c.tenant == tenant, hands.c.document_key == key, by_hand)
