@@ -650,7 +650,7 @@ def _left(w: World, tenant: str) -> Any:
 
 
 def _circuit(w: World, tenant: str, call: str) -> Any:
-    made = SharedCircuits(w.database, tenant, "shopify", lambda: NOW)
+    made = SharedCircuits.of_tenant(w.database, tenant, "shopify", lambda: NOW)
     if call == "probe":
         return [made.probe(NOW, LATER), made.look()]
     if call == "open":

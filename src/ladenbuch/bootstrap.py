@@ -403,7 +403,7 @@ class Ladenbuch:
             clock=self.now,
             chance=self._chance,
             budget=self.limits.shopify(shop),
-            breaker=self.limits.breaker("shopify", tenant),
+            breaker=self.limits.shopify_breaker(tenant),
             track=self.calls.of("shopify"),
             refresh=lambda refused: self._shopify_token(tenant, shop, refused),
             on_notice=self._notice,
@@ -452,7 +452,7 @@ class Ladenbuch:
             clock=self.now,
             sleep=self._sleep,
             budget=pace,
-            breaker=self.limits.breaker("sevdesk", tenant),
+            breaker=lambda token: self.limits.sevdesk_breaker(tenant, token),
             on_call=on_call,
             track=self.calls.of("sevdesk"),
         )

@@ -1,4 +1,4 @@
-"""A circuit breaker per service and tenant: who fails again and again is left alone for a while, then asked once.
+"""A circuit breaker per shop (Shopify) or token (sevdesk): who fails again and again is left alone, then asked once.
 
 Failing calls are not only in vain: sevdesk may block a token that makes many of them (facts 1.8). Three kinds are
 counted, each for itself, and any healthy answer forgets them all: `refused` (the token, or the shop), `down` (5xx),

@@ -118,6 +118,7 @@ SYSTEM_REASONS = frozenset(
         "audit verify",  # the chains of all tenants, by the operator's command
         "backfill",  # whose years of orders are being taken over
         "budgets",  # a bucket may belong to several tenants: shops that keep their books in one account
+        "circuits",  # a sevdesk token may be that of several tenants; whoever fails with it, it is left alone
         "clock",  # this process's clock is off, or right again
         "checkup",  # whose connection was not looked at for a day
         "dashboard",  # the operator's overview of all shops

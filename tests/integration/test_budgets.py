@@ -466,7 +466,7 @@ def driest(calls: list[tuple[float, ...]], maximum: float, rate: float, *, at_en
 @pytest.mark.postgres
 def test_one_of_two_processes_probes_and_both_learn_what_came_of_it(postgresql_database: Database) -> None:
     time = Time()
-    one, two = (Breaker("sevdesk", time, SharedCircuits(postgresql_database, "t1", "sevdesk", time)) for _ in range(2))
+    one, two = (Breaker("sevdesk", time, SharedCircuits.of_token(postgresql_database, "k1", time)) for _ in range(2))
     two.before()
     two.after(200)
     for _ in range(LIMITS["down"]):

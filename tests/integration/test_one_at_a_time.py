@@ -85,13 +85,13 @@ def test_s101_a_refused_token_is_asked_no_more_than_the_breaker_allows(database:
     http = httpx2.Client(transport=httpx2.MockTransport(refuse))
     start = now()  # it stands still: no pause ends, nobody probes
     shared = [
-        Breaker("sevdesk", lambda: start, SharedCircuits(database, "t1", "sevdesk", lambda: start)) for _ in range(2)
+        Breaker("sevdesk", lambda: start, SharedCircuits.of_token(database, "k1", lambda: start)) for _ in range(2)
     ]
 
     def run(number: int) -> list[str]:
         caller = Caller(
             "https://x.invalid", lambda: "t", http, clock=lambda: start, sleep=lambda seconds: None,
-            breaker=shared[number % 2],
+            breaker=lambda token: shared[number % 2],
         )  # fmt: skip
         codes = []
         for _ in range(50):

@@ -391,6 +391,7 @@ def test_budget_breaker_and_observer_are_asked_and_told() -> None:
         def after(self, status: int | None) -> None:
             told.append(status)
 
+    recorder = Recorder()
     hung = httpx2.ReadTimeout("x")
     answers: Iterator[httpx2.Response | Exception] = iter(
         [httpx2.Response(200, json={}), problem(151, status=404), httpx2.Response(500), hung, hung]
@@ -404,7 +405,7 @@ def test_budget_breaker_and_observer_are_asked_and_told() -> None:
 
     client = caller(
         answer,
-        breaker=Recorder(),
+        breaker=lambda token: recorder,
         budget=lambda: told.append("budget"),
         on_call=lambda template, status, seconds: told.append((template, status)),
     )
@@ -439,9 +440,9 @@ def test_an_exhausted_budget_and_an_open_breaker_send_nothing() -> None:
 
     told: list[int | None] = []
     closed = type("Closed", (), {"before": lambda self: None, "after": lambda self, status: told.append(status)})
-    assert failure(WRITE, answer, budget=spent, breaker=closed()).code == "SEVDESK-BUDGET"
+    assert failure(WRITE, answer, budget=spent, breaker=lambda token: closed()).code == "SEVDESK-BUDGET"
     assert told == [None], "so that a probe that was not sent is another's"
-    assert failure(WRITE, answer, breaker=Open()).code == "SEVDESK-PAUSED"
+    assert failure(WRITE, answer, breaker=lambda token: Open()).code == "SEVDESK-PAUSED"
 
 
 @pytest.mark.parametrize("first", [httpx2.Response(503), httpx2.Response(500), httpx2.ReadError("cut")])

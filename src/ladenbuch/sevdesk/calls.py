@@ -45,7 +45,7 @@ _FIELD = re.compile(r"(?:[A-Za-z]{1,20}\.)?(?:[a-z]{2,20}[A-Z][A-Za-z]{0,30}|ema
 
 
 class Breaker(Protocol):
-    """A circuit breaker shared by the calls of a tenant. `before` raises `Retryable` while it is open."""
+    """A circuit breaker shared by all calls with one token. `before` raises `Retryable` while it is open."""
 
     def before(self) -> None:
         """Ask for permission to call."""
@@ -75,7 +75,7 @@ class Caller:
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
         budget: Callable[[], None] | None = None,
-        breaker: Breaker | None = None,
+        breaker: Callable[[str], Breaker] | None = None,
         on_call: Callable[[str, int, float], None] | None = None,
         track: Track = untracked,
     ) -> None:
@@ -128,10 +128,10 @@ class Caller:
         while True:
             began = self._clock()
             try:
-                request = self._allowed(method, path, query, body)
+                request, breaker = self._allowed(method, path, query, body)
                 began = self._clock()
                 with self._track(call):
-                    reply = self._send(call, request)
+                    reply = self._send(call, request, breaker)
                     write = method != "GET"
                     return reply, understand(call, reply, write=write, binary=binary, sent=body, now=self._clock())
             except Retryable as error:
@@ -148,23 +148,25 @@ class Caller:
 
     def _allowed(
         self, method: str, path: str, query: Sequence[tuple[str, str]], body: Mapping[str, Any] | None
-    ) -> httpx2.Request:
+    ) -> tuple[httpx2.Request, Breaker | None]:
         """The request, when budget and breaker let it pass; waiting for them is no part of the call."""
-        request = self._request(method, path, query, body)
-        if self._breaker:
-            self._breaker.before()
+        token = self._token()
+        request = self._request(token, method, path, query, body)
+        breaker = self._breaker(token) if self._breaker else None
+        if breaker:
+            breaker.before()
         try:
             if self._budget:
                 self._budget()
             if method != "GET" and too_late(self._clock()):
                 raise Retryable("SEVDESK-LATE", "the run stood still before its call; nothing was sent")
         except BaseException:
-            if self._breaker:
-                self._breaker.after(None)
+            if breaker:
+                breaker.after(None)
             raise
-        return request
+        return request, breaker
 
-    def _send(self, call: str, request: httpx2.Request) -> Reply:
+    def _send(self, call: str, request: httpx2.Request, breaker: Breaker | None) -> Reply:
         started, status = self._clock(), 0
         write = request.method != "GET"
         try:
@@ -180,15 +182,14 @@ class Caller:
         except _TooLong:
             raise _answer(call, "too long", write=write) from None
         finally:
-            if self._breaker:
-                self._breaker.after(status)
+            if breaker:
+                breaker.after(status)
             if self._on_call:
                 self._on_call(call, status, (self._clock() - started).total_seconds())
 
     def _request(
-        self, method: str, path: str, query: Sequence[tuple[str, str]], body: Mapping[str, Any] | None
+        self, token: str, method: str, path: str, query: Sequence[tuple[str, str]], body: Mapping[str, Any] | None
     ) -> httpx2.Request:
-        token = self._token()
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise Rejected("SEVDESK-TOKEN", "no usable token is stored for this account; connect it again")
         headers = {

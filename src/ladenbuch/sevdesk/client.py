@@ -44,8 +44,8 @@ class TaxRuleInfo:
 class Sevdesk(Contacts, Invoices, CreditNotes, Accounts, Vouchers, Companies, Listings):
     """One tenant's sevdesk account. Thread-safe: several worker threads may share one object.
 
-    `token` is asked for before every call and its answer never kept. `budget` and `breaker` may delay or
-    refuse a call by raising `Retryable`; `on_call(template, status, seconds)` hears of every call, status 0
+    `token` is asked for before every call and its answer never kept. `budget` and the `breaker` of the token may
+    delay or refuse a call by raising `Retryable`; `on_call(template, status, seconds)` hears of every call, status 0
     meaning no answer, and `track` counts it.
     """
 
@@ -58,7 +58,7 @@ class Sevdesk(Contacts, Invoices, CreditNotes, Accounts, Vouchers, Companies, Li
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
         budget: Callable[[], None] | None = None,
-        breaker: Breaker | None = None,
+        breaker: Callable[[str], Breaker] | None = None,
         on_call: Callable[[str, int, float], None] | None = None,
         track: Track = untracked,
     ) -> None:

@@ -59,7 +59,7 @@ GAUGES: Mapping[str, tuple[tuple[str, ...], str]] = {
     ),
     "rate_limit_utilization": (("service",), "Used share of the other side's budget, 0 to 1, of the busiest tenant"),
     "usage_near_cap": ((), "Shops whose usage of the app comes close to the cap the merchant agreed to"),
-    "circuits": (("service", "state"), "Circuit breakers of tenants: closed, open, half_open"),
+    "circuits": (("service", "state"), "Circuit breakers of shops and sevdesk tokens: closed, open, half_open"),
     "active_connections": (("pool", "state"), "Open connections by pool: to each service, and to each store"),
     "dispatcher_heartbeat_seconds": ((), "Since the dispatcher of this process last looked for work to the end"),
     "last_successful_poll_seconds": ((), "Since the last successful poll, of the tenant for whom that is longest ago"),

@@ -366,6 +366,9 @@ TABLES: dict[str, Table] = {
         none="tenant shop shop_gid sevdesk_ref state draft_only cut_off created_at state_since state_reason "
         "installed_step restored_at",
     ),
+    "books.token_circuits": Table(
+        "which sevdesk token is left alone for a while", "machine", none="key kind until pause probed_until"
+    ),
     "books.used_states": Table("links of installations that were used", "machine", none="digest until"),
     "books.used_signatures": Table(
         "requests of mail providers that were taken, as digests, so that none is taken for another",

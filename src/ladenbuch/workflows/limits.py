@@ -1,7 +1,8 @@
 """All budgets and breakers of one process, made when they are first asked for.
 
 On one process they live in memory; with PostgreSQL the buckets and the circuits are those of all processes
-(`budgets`, `circuits`). Shops that keep their books in one sevdesk account share its rate; a circuit is a tenant's.
+(`budgets`, `circuits`). Shops that keep their books in one sevdesk account share its rate. A circuit of Shopify is a
+tenant's; one of sevdesk is a token's, whichever shops use it: it is the token that sevdesk blocks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from ladenbuch.breaker import Breaker
 from ladenbuch.bucket import Bucket
 from ladenbuch.budgets import SharedBudget, bury, key_of, prune
 from ladenbuch.circuits import SharedCircuits
-from ladenbuch.db import Database, Store
+from ladenbuch.circuits import prune as prune_circuits
+from ladenbuch.db import Database, Store, Transaction
 from ladenbuch.errors import LadenbuchError
 from ladenbuch.shopify.cost import CostGauge
 from ladenbuch.workflows.pace import PARTNER_RATE, Pace
@@ -56,6 +58,7 @@ class Limits:
         self._gauges: dict[str, CostGauge] = {}
         self._paces: dict[tuple[str, str], Pace] = {}
         self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._tokens: dict[str, tuple[str, str]] = {}  # the breaker of the token a tenant used last
         self._shared: list[tuple[SharedBudget, Bucket]] = []
 
     def shopify(self, shop: str) -> CostGauge:
@@ -78,21 +81,32 @@ class Limits:
         """The letters a second a mail relay is given, by all processes; a few at once, so that each has one."""
         return self._pace("mail", name, rate, burst=max(_AT_ONCE, rate)).bucket
 
-    def breaker(self, service: str, tenant: str) -> Breaker:
-        """The circuit breaker of a tenant's calls to a service (shopify, sevdesk)."""
+    def shopify_breaker(self, tenant: str) -> Breaker:
+        """The circuit breaker of a tenant's calls to Shopify."""
         with self._lock:
-            key = (service, tenant)
+            key = ("shopify", tenant)
             if key not in self._breakers:
                 shared = not self._database.is_sqlite
-                circuits = SharedCircuits(self._database, tenant, service, self._clock) if shared else None
-                refusals = SHOPIFY_REFUSALS if service == "shopify" else (401, 403)
-                self._breakers[key] = Breaker(service, self._clock, circuits, refusals=refusals)
+                circuits = SharedCircuits.of_tenant(self._database, tenant, "shopify", self._clock) if shared else None
+                self._breakers[key] = Breaker("shopify", self._clock, circuits, refusals=SHOPIFY_REFUSALS)
+            return self._breakers[key]
+
+    def sevdesk_breaker(self, tenant: str, token: str) -> Breaker:
+        """The circuit breaker of all calls with a sevdesk token, this time of a tenant that uses it."""
+        with self._lock:
+            key = ("sevdesk", key_of("sevdesk token", token))
+            self._tokens[tenant] = key
+            if key not in self._breakers:
+                shared = not self._database.is_sqlite
+                circuits = SharedCircuits.of_token(self._database, key[1], self._clock) if shared else None
+                self._breakers[key] = Breaker("sevdesk", self._clock, circuits)
             return self._breakers[key]
 
     def forget(self, tenant: str) -> None:
         """The tenant connects anew, or leaves: what failed before counts no longer."""
         with self._lock:
-            mine = [self._breakers.pop(key) for key in list(self._breakers) if key[1] == tenant]
+            keys = [("shopify", tenant), self._tokens.pop(tenant, ("sevdesk", ""))]
+            mine = [self._breakers.pop(key) for key in keys if key in self._breakers]
         for breaker in mine:
             with contextlib.suppress(LadenbuchError):
                 breaker.reset()
@@ -106,7 +120,7 @@ class Limits:
             return found
 
     def circuits(self) -> Counter[tuple[str, str]]:
-        """How many tenants' circuits are closed, open or half_open, by service and state, as far as we know."""
+        """How many circuits are closed, open or half_open, by service and state, as far as we know."""
         with self._lock:
             known = list(self._breakers.items())
         return Counter((service, breaker.known_state) for (service, _), breaker in known)
@@ -125,10 +139,15 @@ class Limits:
             self._database.system("reaper").run(Store.BOOKS, lambda tx: bury(tx, executor, now))
 
     def tidy(self) -> None:
-        """Forget the buckets nobody has."""
+        """Forget the buckets nobody has, and the circuits of tokens nobody uses any more."""
         if not self._database.is_sqlite:
             before = self._clock() - _FORGOTTEN
-            self._database.system("reaper").run(Store.BOOKS, lambda tx: prune(tx, before))
+
+            def forget(tx: Transaction) -> None:
+                prune(tx, before)
+                prune_circuits(tx, before)
+
+            self._database.system("reaper").run(Store.BOOKS, forget)
 
     def close(self) -> None:
         """The process ends: what it holds is free at once."""
