@@ -92,12 +92,6 @@ def postgres(result: Result) -> None:
             a_day(result, faults, "--orders", "200", "--seed", "7", "--faults", faults, env=env)
 
 
-def chaos(result: Result) -> None:
-    """Ring 1 with 2,000 seeds (LADENBUCH_CHAOS_SEEDS changes that)"""
-    seeds = os.environ.get("LADENBUCH_CHAOS_SEEDS", "2000")
-    _pytest(result, f"ring 1, {seeds} seeds", "tests/chaos/test_ring1.py", env={"LADENBUCH_CHAOS_SEEDS": seeds})
-
-
 def planted(result: Result) -> None:
     """Eight bugs planted one at a time: the auditor finds each in fewer than 200 seeds of ring 1"""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
@@ -110,6 +104,52 @@ def planted(result: Result) -> None:
         rows.append(f"| {one['plant']} | {one['seeds']} | {said} |")
     held = done.returncode == 0 and bool(found) and all(one["findings"] for one in found)
     result.add("planted bugs", "\n".join(rows) + ("" if held else f"\n\n```\n{done.stderr[-2000:]}\n```"), held)
+
+
+_SUMS = ("duplicates", "missing", "wrong sums", "wrong dates", "strangers", "deaths", "stall", "pause", "outage")
+
+
+def chaos(result: Result) -> None:
+    """10,000 seeds x 100 orders of ring 1, in as many runs as it takes; each begins where the last one ended"""
+    kept = PROOFS / "chaos.json"
+    runs: list[dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else []
+    wanted = int(os.environ.get("LADENBUCH_CHAOS_SEEDS", "10000"))
+    done = {seed for run in runs for seed in range(run["first"], run["last"] + 1)}
+    first = next(seed for seed in range(wanted + 1) if seed not in done)
+    after = min((seed for seed in done if seed > first), default=wanted)
+    if first < wanted:
+        seconds, begun, commit = os.environ.get("LADENBUCH_CHAOS_SECONDS"), time.monotonic(), _commit()
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))}
+        command = [sys.executable, "tests/chaos/long.py", "--first", str(first), "--seeds", str(after - first)]
+        command += ["--jobs", str(os.cpu_count() or 1), *(("--seconds", seconds) if seconds else ())]
+        ran = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+        rows: list[dict[str, Any]] = [json.loads(line) for line in ran.stdout.splitlines()]
+        if not rows or ran.returncode not in (0, 1):
+            result.add("seeds", f"```\n{ran.stderr[-2000:]}\n```", False)
+            return
+        one: dict[str, Any] = {"commit": commit, "date": f"{datetime.now(UTC):%Y-%m-%d}", "first": first}
+        one |= {"last": max(row["seed"] for row in rows), "seconds": round(time.monotonic() - begun)}
+        one |= {"cpu": round(sum(row["cpu"] for row in rows)), "python": platform.python_version()}
+        one |= {name: sum(row.get(name, 0) for row in rows) for name in _SUMS}
+        one["findings"] = [f"seed {row['seed']}: {row['findings'][0]}" for row in rows if row["findings"]]
+        runs.append(one)
+        kept.write_text(json.dumps(runs, indent=1) + "\n")
+    heads = ("commit", "date", "seeds", "wall time", "processor time", *_SUMS, "seeds with a finding")
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    total, seconds_in_all, findings = 0, 0, [found for run in runs for found in run["findings"]]
+    for run in sorted(runs, key=lambda run: int(run["first"])):
+        count = run["last"] - run["first"] + 1
+        total, seconds_in_all = total + count, seconds_in_all + run["seconds"]
+        which = f"{run['first']:,} to {run['last']:,}"
+        took = (f"{run['seconds']:,} s", f"{run['cpu']:,} s ({run['cpu'] / count:.1f} a seed, {run['python']})")
+        sums = (f"{run[name]:,}" for name in _SUMS)
+        lines.append(
+            "| " + " | ".join((run["commit"], run["date"], which, *took, *sums, str(len(run["findings"])))) + " |"
+        )
+    listed = "".join(f"\n- {_cell(one)}" for one in findings[:20])
+    said = f"{total:,} of {wanted:,} seeds were run, in {seconds_in_all:,} s of wall time.\n\n"
+    clean = not findings and all(run[name] == 0 for run in runs for name in _SUMS[:5])
+    result.add("seeds", said + "\n".join(lines) + (f"\n{listed}" if listed else ""), clean and total >= wanted)
 
 
 def lives(result: Result) -> None:
