@@ -59,6 +59,17 @@ def test_s101_who_connects_the_same_token_again_need_not_wait(database: Database
     assert not _refused(limits, "two", "shared") and not _refused(limits, "one", "shared")
 
 
+def test_a_token_nobody_uses_any_more_says_nothing_about_a_connection(database: Database) -> None:
+    time = Time()
+    limits = _limits(database, time)
+    _fail(limits, "one", "old", LIMITS["refused"])
+    limits.sevdesk_breaker("two", "old")
+    limits.sevdesk_breaker("one", "new").before()
+    assert limits.circuits() == {("sevdesk", "open"): 1, ("sevdesk", "closed"): 1}, "the other shop still has it"
+    limits.sevdesk_breaker("two", "new")
+    assert limits.circuits() == {("sevdesk", "closed"): 1}
+
+
 @pytest.mark.postgres
 def test_circuits_of_tokens_nobody_uses_are_forgotten(postgresql_database: Database) -> None:
     time = Time()

@@ -95,7 +95,10 @@ class Limits:
         """The circuit breaker of all calls with a sevdesk token, this time of a tenant that uses it."""
         with self._lock:
             key = ("sevdesk", key_of("sevdesk token", token))
+            before = self._tokens.get(tenant, key)
             self._tokens[tenant] = key
+            if before != key and before not in self._tokens.values():
+                self._breakers.pop(before, None)  # nobody's token any more: it says nothing about a connection
             if key not in self._breakers:
                 shared = not self._database.is_sqlite
                 circuits = SharedCircuits.of_token(self._database, key[1], self._clock) if shared else None
