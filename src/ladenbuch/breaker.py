@@ -23,6 +23,8 @@ from ladenbuch.errors import Retryable
 
 #: Failures of one kind in a row that open the circuit.
 LIMITS = {"refused": 3, "down": 6, "silent": 6}
+#: Statuses by which most services say that they do not know a token, or do not let it in.
+REFUSALS = (401, 403)
 #: Seconds until the first probe by kind; doubled after each failed one, up to `LONGEST`: a service that is
 #: down for hours is asked once a minute, so that its orders wait no longer than that for its return.
 PAUSES = {"refused": 30.0, "down": 5.0, "silent": 5.0}
@@ -114,7 +116,7 @@ class Breaker:
         clock: Callable[[], datetime],
         circuits: Circuits | None = None,
         *,
-        refusals: Collection[int] = (401, 403),
+        refusals: Collection[int] = REFUSALS,
     ) -> None:
         self._service = service
         self._clock = clock

@@ -392,6 +392,11 @@ def test_budget_breaker_and_observer_are_asked_and_told() -> None:
             told.append(status)
 
     recorder = Recorder()
+
+    def of_token(token: str) -> Recorder:
+        assert token == TOKEN
+        return recorder
+
     hung = httpx2.ReadTimeout("x")
     answers: Iterator[httpx2.Response | Exception] = iter(
         [httpx2.Response(200, json={}), problem(151, status=404), httpx2.Response(500), hung, hung]
@@ -405,7 +410,7 @@ def test_budget_breaker_and_observer_are_asked_and_told() -> None:
 
     client = caller(
         answer,
-        breaker=lambda token: recorder,
+        breaker=of_token,
         budget=lambda: told.append("budget"),
         on_call=lambda template, status, seconds: told.append((template, status)),
     )

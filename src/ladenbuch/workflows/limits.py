@@ -11,11 +11,12 @@ import contextlib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
-from ladenbuch.breaker import Breaker
+from ladenbuch.breaker import REFUSALS, Breaker
 from ladenbuch.bucket import Bucket
 from ladenbuch.budgets import SharedBudget, bury, key_of, prune
 from ladenbuch.circuits import SharedCircuits
@@ -83,27 +84,20 @@ class Limits:
 
     def shopify_breaker(self, tenant: str) -> Breaker:
         """The circuit breaker of a tenant's calls to Shopify."""
+        made = partial(SharedCircuits.of_tenant, self._database, tenant, "shopify", self._clock)
         with self._lock:
-            key = ("shopify", tenant)
-            if key not in self._breakers:
-                shared = not self._database.is_sqlite
-                circuits = SharedCircuits.of_tenant(self._database, tenant, "shopify", self._clock) if shared else None
-                self._breakers[key] = Breaker("shopify", self._clock, circuits, refusals=SHOPIFY_REFUSALS)
-            return self._breakers[key]
+            return self._breaker(("shopify", tenant), made, SHOPIFY_REFUSALS)
 
     def sevdesk_breaker(self, tenant: str, token: str) -> Breaker:
         """The circuit breaker of all calls with a sevdesk token, this time of a tenant that uses it."""
+        key = ("sevdesk", key_of("sevdesk token", token))
+        made = partial(SharedCircuits.of_token, self._database, key[1], self._clock)
         with self._lock:
-            key = ("sevdesk", key_of("sevdesk token", token))
             before = self._tokens.get(tenant, key)
             self._tokens[tenant] = key
             if before != key and before not in self._tokens.values():
                 self._breakers.pop(before, None)  # nobody's token any more: it says nothing about a connection
-            if key not in self._breakers:
-                shared = not self._database.is_sqlite
-                circuits = SharedCircuits.of_token(self._database, key[1], self._clock) if shared else None
-                self._breakers[key] = Breaker("sevdesk", self._clock, circuits)
-            return self._breakers[key]
+            return self._breaker(key, made, REFUSALS)
 
     def forget(self, tenant: str) -> None:
         """The tenant connects anew, or leaves: what failed before counts no longer."""
@@ -161,6 +155,14 @@ class Limits:
                 sharing.give_back(bucket)
             except LadenbuchError as error:
                 log.warning("a share could not be given back: %s", error.code)  # it comes back by itself
+
+    def _breaker(
+        self, key: tuple[str, str], circuits: Callable[[], SharedCircuits], refusals: Collection[int]
+    ) -> Breaker:
+        if key not in self._breakers:
+            shared = None if self._database.is_sqlite else circuits()
+            self._breakers[key] = Breaker(key[0], self._clock, shared, refusals=refusals)
+        return self._breakers[key]
 
     def _pace(self, service: str, account: str, rate: float, burst: float | None = None) -> Pace:
         with self._lock:
