@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,7 +48,9 @@ class Doors:
         for name in ("shopify", "sevdesk"):
             listener = listen("127.0.0.1", 0)
             self.ports[name] = listener.getsockname()[1]
-            server = uvicorn.Server(uvicorn.Config(self._front(name), log_level="error", lifespan="off"))
+            # No date of the real day: we believe what services say of the time.
+            config = uvicorn.Config(self._front(name), log_level="error", lifespan="off", date_header=False)
+            server = uvicorn.Server(config)
             self.servers.append(server)
             threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
 
@@ -64,7 +66,10 @@ class Doors:
 
 
 class Office:
-    """One tenant like the demo's, on real HTTP. `shop` changes the shop, the rest are switches of the account."""
+    """One tenant like the demo's, on real HTTP. `shop` changes the shop, the rest are switches of the account.
+
+    `clock` is everybody's, the real one unless a test is about days.
+    """
 
     def __init__(
         self,
@@ -78,19 +83,20 @@ class Office:
         mix: str = "domestic",
         cut_off: timedelta = timedelta(days=2),
         create_accounts: bool = True,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         **switches: object,
     ) -> None:
-        self.now = datetime.now(UTC)
-        self.sevdesk = SevdeskSimulator(lambda: datetime.now(UTC), DEFAULT_TOKEN, **switches)
+        self.now = clock()
+        self.sevdesk = SevdeskSimulator(clock, DEFAULT_TOKEN, **switches)
         self.sevdesk.world.accounts[self.sevdesk.account_id("Bank")].auto_map = False  # nothing to be said of it
         sold = Shop(SHOP, plan="plus", client_id=TENANT, scopes=(*DEFAULT_SCOPES, *PAYMENT_SCOPES))
         sold = replace(sold, **(shop or {}))
-        self.shopify = ShopifySimulator(lambda: datetime.now(UTC), client_secret=_SECRET, shops=[sold])
+        self.shopify = ShopifySimulator(clock, client_secret=_SECRET, shops=[sold])
         if orders:
             lives = generate(seed, orders, shop=SHOP, mix=mix, end=self.now, span=timedelta(hours=24))
             self.shopify.load(lives)
             self.shopify.advance(self.now)
-        doors.apps["shopify"] = create_app(self.shopify, clock=lambda: datetime.now(UTC))
+        doors.apps["shopify"] = create_app(self.shopify, clock=clock)
         doors.apps["sevdesk"] = asgi(self.sevdesk)
         self.env = {
             "LADENBUCH_SHOPIFY_URL": f"http://127.0.0.1:{doors.ports['shopify']}/{{shop}}",
@@ -107,7 +113,7 @@ class Office:
             sa.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
         vault = Vault(KeyRing.parse(_KEY), self.database)
         self.slept: list[float] = []
-        self.house = Ladenbuch(Settings.read(self.env), self.database, vault, sleep=self.slept.append)
+        self.house = Ladenbuch(Settings.read(self.env), self.database, vault, clock=clock, sleep=self.slept.append)
         self.add(TENANT, SHOP, profile, cut_off, create_accounts=create_accounts)
 
     def add(

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner
@@ -413,8 +414,13 @@ def test_an_account_an_interrupted_start_left_assigning_is_put_right(open_office
 # -- profile and letters ---------------------------------------------------------------------------------------------
 
 
-def test_what_the_profile_must_say(open_office: Callable[..., Office]) -> None:
-    today = datetime.now(UTC).date()
+@pytest.mark.parametrize(
+    "instant", ["2026-11-23T12:00+00:00", "2026-11-23T23:30+00:00"], ids=["noon", "next-day-in-Berlin"]
+)
+def test_what_the_profile_must_say(open_office: Callable[..., Office], instant: str) -> None:
+    """The days of the books are Berlin's."""
+    now = datetime.fromisoformat(instant)
+    today = now.astimezone(ZoneInfo("Europe/Berlin")).date()
     without = {name: value for name, value in GATEWAYS.items() if name != "gift_card"}
     cases: list[tuple[dict[str, Any], dict[str, str]]] = [
         ({"vouchers": "unset"}, {"VOUCHERS": "missing"}),
@@ -427,7 +433,7 @@ def test_what_the_profile_must_say(open_office: Callable[..., Office]) -> None:
         ({"shop_name": None}, {"LETTER-NAME": "warn"}),
         ({"closing_de": "Danke!"}, {"LETTER-CLOSING": "warn"}),
     ]
-    office = open_office(orders=0)
+    office = open_office(orders=0, clock=lambda: now)
     for number, (profile, expected) in enumerate(cases):
         name = f"t{number}"
         gateways = {key: dict(value) for key, value in profile.get("gateways", GATEWAYS).items()}
