@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -17,6 +18,7 @@ from isolation_world import (
     EXECUTOR,
     HELD,
     LATE,
+    LOST,
     NOW,
     OPEN,
     PROFILE,
@@ -55,6 +57,7 @@ from ladenbuch.breaker import Circuit
 from ladenbuch.circuits import SharedCircuits
 from ladenbuch.cli import demo
 from ladenbuch.cli import replay as replaying
+from ladenbuch.cli.dead_letters import _names as names_of_dead_letters
 from ladenbuch.cli.replay import parked_with
 from ladenbuch.cli.resolving import _gid as gid_in_books
 from ladenbuch.cli.resolving import _names as names_of_questions
@@ -79,10 +82,13 @@ from ladenbuch.domain.reconciling import Discrepancy, Report
 from ladenbuch.errors import Rejected
 from ladenbuch.sealed import SealedColumn
 from ladenbuch.vault.data_keys import drop, load, make_first, rewrap, stamp
+from ladenbuch.web.backlog import read_backlog
 from ladenbuch.web.given_up import GivenUp
 from ladenbuch.web.reads import SqlReads
 from ladenbuch.workflows import (
+    backfill,
     certify,
+    digest,
     double_money,
     exporting,
     leaving,
@@ -102,6 +108,7 @@ BOOKS, INBOX = Store.BOOKS, Store.INBOX
 DAY = date(2026, 11, 1)
 AGO, LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
 _SEALED = Sealed("k", b"x")
+WORDS = digest.Words(lambda language, kind, facts: kind, lambda language, kind: kind, lambda language, code: code)
 QUESTIONS: list[Question] = []
 
 
@@ -142,12 +149,14 @@ def _of_inbox() -> None:
     ask("give_up", lambda w, tx, t: inbox.give_up(tx, t, HELD, RUN, "X"))
     ask("redrive", lambda w, tx, t: [inbox.redrive(tx, t, order, NOW, LATER) for order in (DUE, "new")])
     ask("drop", lambda w, tx, t: [inbox.give_up(tx, t, HELD, RUN, "X"), inbox.drop(tx, t, HELD, "Y")])
+    ask("drop", lambda w, tx, t: inbox.drop(tx, t, LOST, "Y"))
     ask("marked_orders", lambda w, tx, t: inbox.marked_orders(tx, t, "", 100))
     ask("at_work", lambda w, tx, t: [inbox.at_work(tx, t), nothing(inbox.at_work(tx, "nobody"))])
     ask("cursor", lambda w, tx, t: inbox.cursor(tx, t, "orders"))
     ask("set_cursor", lambda w, tx, t: inbox.set_cursor(tx, t, "orders", "now"))
     for name in ("turn", "other"):
         ask("take_turn", lambda w, tx, t, n=name: inbox.take_turn(tx, t, n, LATER, timedelta(minutes=5)))
+        ask("take_turn", lambda w, tx, t, n=name: inbox.take_turn(tx, t, n, LATER, timedelta(minutes=5), "p"))
         ask("note", lambda w, tx, t, n=name: inbox.note(tx, t, n, LATER))
         ask("noted", lambda w, tx, t, n=name: inbox.noted(tx, n, t))
     ask("told", lambda w, tx, t: sorted(inbox.told(tx, t, {OPEN: AGO, LATE: NOW - timedelta(minutes=9)}, timedelta(0))))
@@ -188,13 +197,14 @@ def _of_books() -> None:
     ask("orders_before", lambda w, tx, t: books.orders_before(tx, t, date(2026, 12, 1), 100))
     ask("drop_fences", lambda w, tx, t: books.drop_fences(tx, t))
     ask("unconfirmed", lambda w, tx, t: books.unconfirmed(tx, t))
-    ask("unpromise", lambda w, tx, t: books.unpromise(tx, t, ["l1", "letter:1", "letter"]))
+    ask("unpromise", lambda w, tx, t: books.unpromise(tx, t, ["mail:1", "letter:1", "letter"]))
     ask("unfinished", lambda w, tx, t: books.unfinished(tx, t))
     ask("known_orders", lambda w, tx, t: books.known_orders(tx, t, "", 100))
     ask("last_entry", lambda w, tx, t: [books.last_entry(tx, t), nothing(books.last_entry(tx, "nobody"))])
     for name in ("documents", "intents", "questions"):
         erase = getattr(books, f"erase_in_{name}")
         ask(f"erase_in_{name}", lambda w, tx, t, e=erase: e(tx, t, w.ids["order"], "e", "-"))
+        ask(f"erase_in_{name}", lambda w, tx, t, e=erase: e(tx, t, w.ids["order"], "\u2021", "-"))
     ask("invoiced_orders", lambda w, tx, t: books.invoiced_orders(tx, t, NOW - timedelta(days=400)))
     ask("resolve", lambda w, tx, t: books.resolve(tx, t, _question(w.ids["order"]), "else", "me", NOW))
     for number in ("K-1", "K-2"):
@@ -228,6 +238,7 @@ def _of_books() -> None:
     ask("line_written", lambda w, tx, t: books.line_written(tx, t, OPEN, line, "12", "5"))
     ask("orders_of_invoices", lambda w, tx, t: books.orders_of_invoices(
         tx, t, [of_order(w, tx, t).documents[0].sevdesk_id or "9"]))  # fmt: skip
+    ask("orders_of_invoices", lambda w, tx, t: books.orders_of_invoices(tx, t, [w.ids["remote"], "9"]))
     ask("noted_candidates", lambda w, tx, t: books.noted_candidates(tx, t, w.ids["order"], "paid"))
     ask("paid_by_us", lambda w, tx, t: books.paid_by_us(tx, t, [w.ids["remote"], "5"]))
     ask("lines_on", lambda w, tx, t: books.lines_on(tx, t, "12"))
@@ -240,7 +251,7 @@ def _of_books() -> None:
     ))  # fmt: skip
     ask("moved", lambda w, tx, t: books.moved(tx, t, w.ids["key"], "RE-9", date(2026, 12, 1)))
     ask("content_of", lambda w, tx, t: books.content_of(tx, t, w.ids["key"]))
-    ask("orders_named", lambda w, tx, t: books.orders_named(tx, t, ["#1", "a", "b", "n"]))
+    ask("orders_named", lambda w, tx, t: books.orders_named(tx, t, ["#1", "#same", "n"]))
     since = NOW - timedelta(days=99)
     ask("uncovered_money", lambda w, tx, t: sorted(books.uncovered_money(tx, t, {837}, since).items()))
     ask("snapshots_of", lambda w, tx, t: books.snapshots_of(tx, t, [w.ids["order"], *w.ids["orders"]]))
@@ -267,7 +278,7 @@ def _of_letters() -> None:
     def ask(name: str, call: Any, **more: bool) -> None:
         _ask(BOOKS, f"outbox.{name}", call, **more)
 
-    for key in ("mail:0", "mail:1", "mail:2", "mail:3", "new"):
+    for key in (*(f"mail:{number}" for number in range(7)), "new"):
         ask("claim", lambda w, tx, t, k=key: outbox.claim(tx, t, k, RUN, NOW, EXECUTOR))
         ask("get", lambda w, tx, t, k=key: outbox.get(tx, t, k))
         ask("locked", lambda w, tx, t, k=key: outbox.locked(tx, t, k))
@@ -463,6 +474,7 @@ def _of_the_rest() -> None:
     ask("money_back.saw", lambda w, tx, t: money_back.saw(
         tx, t, [(line, Matched("71", "partial", (MatchedClaim(w.ids["order"], 7),))), (replace(line, id="72"), None)],
         LATER))  # fmt: skip
+    ask("money_back.saw", lambda w, tx, t: money_back.saw(tx, t, [(replace(line, id="74"), None)], LATER))
     ask("money_back.missing", lambda w, tx, t: money_back.missing(tx, t, "9", DAY))
     ask("money_back.claims_of", lambda w, tx, t: money_back.claims_of(tx, t, w.ids["order"]))
     ask("money_back.listed", lambda w, tx, t: money_back.listed(tx, t, ["exact", "ambiguous"]))
@@ -471,6 +483,8 @@ def _of_the_rest() -> None:
     ask("money_back.wanted", lambda w, tx, t: money_back.wanted(tx, t, [w.ids["order"]], LATER))
     ask("money_back.take", lambda w, tx, t: [money_back.take(tx, t, "72", w.ids["order"], 7), money_back.take(
         tx, t, "72", f"{w.ids['order']}+", 7)])  # fmt: skip
+    ask("money_back.take", lambda w, tx, t: [money_back.take(tx, t, one, f"{w.ids['order']}+", 7) for one in (
+        "74", "78")])  # fmt: skip
     ask("money_back.let_go", lambda w, tx, t: money_back.let_go(tx, t, "72", w.ids["order"]))
     ask("money_back.prune", lambda w, tx, t: money_back.prune(tx, t, NOW))
     ask("money_back.forget", lambda w, tx, t: money_back.forget(tx, t))
@@ -515,7 +529,7 @@ def _of_the_rest() -> None:
     compared = DayBalance("g", "EUR", NOW.date(), 7, 7, 0, 0, ())
     ask("payouts.keep_day", lambda w, tx, t: payouts.keep_day(tx, t, compared, LATER))
     ask("payouts.kept_days", lambda w, tx, t: payouts.kept_days(tx, t, "g"))
-    ask("payouts.prune_days", lambda w, tx, t: payouts.prune_days(tx, t, LATER.date()))
+    ask("payouts.prune_days", lambda w, tx, t: payouts.prune_days(tx, t, LATER.date() + timedelta(days=1)))
     ask("payouts.gateways", lambda w, tx, t: payouts.gateways(tx, t))
     ask("payouts.forget", lambda w, tx, t: payouts.forget(tx, t))
 
@@ -528,6 +542,10 @@ def _of_the_rest() -> None:
     ask("checkups.forget", lambda w, tx, t: checkups.forget(tx, t))
 
     week, plan = timedelta(days=7), backfills.Planned("o-new", "new", NOW, NOW, 1, "e", "s", settle=True)
+
+    def planned(w: World) -> list[str]:
+        return [*_all(w), *(f"{w.ids['order']}{end}{number}" for end in "-+~" for number in (1, 2))]
+
     for b in ("b-new", "b-run", "b-none"):
         ask("backfills.get", lambda w, tx, t, b=b: [backfills.get(tx, t, b), nothing(backfills.get(tx, "nobody", b))])
         ask("backfills.move", lambda w, tx, t, b=b: backfills.move(tx, t, b, backfills.OPEN, "paused", LATER, "why"))
@@ -540,11 +558,11 @@ def _of_the_rest() -> None:
         ask("backfills.states", lambda w, tx, t, b=b: backfills.states(tx, t, b))
         ask("backfills.ended_since", lambda w, tx, t, b=b: backfills.ended_since(tx, t, b, AGO))
         ask("backfills.page", lambda w, tx, t, b=b: backfills.page(tx, t, b, -1, 9))
-        ask("backfills.wanted", lambda w, tx, t, b=b: backfills.wanted(tx, t, b, dict.fromkeys(w.ids["orders"], 7)))
-        ask("backfills.rows_of", lambda w, tx, t, b=b: backfills.rows_of(tx, t, b, w.ids["orders"]))
-        ask("backfills.leave", lambda w, tx, t, b=b: backfills.leave(tx, t, b, w.ids["orders"], "CHANGED", LATER))
+        ask("backfills.wanted", lambda w, tx, t, b=b: backfills.wanted(tx, t, b, dict.fromkeys(planned(w), 7)))
+        ask("backfills.rows_of", lambda w, tx, t, b=b: backfills.rows_of(tx, t, b, planned(w)))
+        ask("backfills.leave", lambda w, tx, t, b=b: backfills.leave(tx, t, b, planned(w), "CHANGED", LATER))
         ask("backfills.ended", lambda w, tx, t, b=b: [
-            backfills.ended(tx, t, b, one, "done", "C", LATER) for one in w.ids["orders"]])  # fmt: skip
+            backfills.ended(tx, t, b, one, "done", "C", LATER) for one in planned(w)])  # fmt: skip
     ask("backfills.get", lambda w, tx, t: backfills.get(tx, t))
     ask("backfills.running", lambda w, tx, t: backfills.running(tx, t))
     day = NOW.date()
@@ -802,6 +820,12 @@ def _of_work() -> None:
     ask("month_books.known_hands", lambda w, tx, t: month_books.known_hands(w.ctx, t))
     ask("month_books.read_orders", lambda w, tx, t: orders_read(w, t))
     ask("certify.unsettled", lambda w, tx, t: certify.unsettled(w.ctx, t, [OPEN, HELD, DUE, w.ids["order"]]))
+    _ask(INBOX, "backfill.marks", lambda w, tx, t: backfill._marks(tx, t, [OPEN, HELD, LATE, LOST]))
+    _ask(BOOKS, "digest.made", lambda w, tx, t: digest._made(tx, t))
+    for call in (digest._questions, digest._doubts):
+        _ask(BOOKS, f"digest{call.__name__}", lambda w, tx, t, c=call: c(
+            tx, t, WORDS, "en", ZoneInfo("Europe/Berlin")))  # fmt: skip
+    ask("backlog", lambda w, tx, t: read_backlog(w.database.system("health"), t, NOW), system=True)
     ask("preview.progress", lambda w, tx, t: preview.progress(w.ctx, t, wanted))
     ask("preview.period_of", lambda w, tx, t: period(w, t))
     ask("profile_change.stored_orders", lambda w, tx, t: profile_change.stored_orders(w.ctx, t))
@@ -812,9 +836,12 @@ def _of_work() -> None:
         profile_change._documented(w.ctx, t), nothing(profile_change._documented(w.ctx, "nobody"))])  # fmt: skip
     ask("exporting.export", lambda w, tx, t: _exported(w, t), writes=True)
     ask("erasure.residue", lambda w, tx, t: erasure.residue(w.database, t))
+    ask("erasure.erase_vat_checks", lambda w, tx, t: erasure.erase_vat_checks(
+        w.database, t, "s", VAT, id="v", actor="me", now=NOW, last_hash=""), writes=True)  # fmt: skip
     _ask(BOOKS, "erasure.gone", _gone)
     ask("rotation.before_data_keys", lambda w, tx, t: before_data_keys(w.database, t))
     ask("cli.parked_with", lambda w, tx, t: [parked_with(w.house, t, code) for code in ("TIP", "REFUND", "UNPAID")])
+    ask("cli.dead_letters", lambda w, tx, t: sorted(names_of_dead_letters(w.house, _dead(w, t)).items()))
     ask("cli.names", lambda w, tx, t: names_of_questions(w.house, t))
     ask("cli.gid", lambda w, tx, t: [gid_in_books(w.house, t, one) for one in w.ids["orders"]])
     ask("cli.gid", lambda w, tx, t: gid_in_books(w.house, t, "#same"))
@@ -830,6 +857,10 @@ def _of_work() -> None:
         w.database.tenant(t), t, _question(OPEN), "exclude", actor="me", now=NOW), writes=True)  # fmt: skip
     ask("profile_change.store", lambda w, tx, t: profile_change.store(
         w.ctx, t, version(w, t), profile_change.effect(w.ctx, t, version(w, t))), writes=True)  # fmt: skip
+
+
+def _dead(w: World, tenant: str) -> Any:
+    return w.database.tenant(tenant).read(BOOKS, lambda tx: deadletters.find(tx, deadletters.Which(tenant)))
 
 
 def _unlinked(w: World, tenant: str, period: preview.Period) -> Any:
