@@ -823,9 +823,9 @@ def _of_work() -> None:
     _ask(INBOX, "backfill.marks", lambda w, tx, t: backfill._marks(tx, t, [OPEN, HELD, LATE, LOST]))
     _ask(BOOKS, "digest.made", lambda w, tx, t: digest._made(tx, t))
     for call in (digest._questions, digest._doubts):
-        _ask(BOOKS, f"digest{call.__name__}", lambda w, tx, t, c=call: c(
+        _ask(BOOKS, f"digest.{call.__name__[1:]}", lambda w, tx, t, c=call: c(
             tx, t, WORDS, "en", ZoneInfo("Europe/Berlin")))  # fmt: skip
-    ask("backlog", lambda w, tx, t: read_backlog(w.database.system("health"), t, NOW), system=True)
+    ask("web.backlog", lambda w, tx, t: read_backlog(w.database.system("health"), t, NOW), system=True)
     ask("preview.progress", lambda w, tx, t: preview.progress(w.ctx, t, wanted))
     ask("preview.period_of", lambda w, tx, t: period(w, t))
     ask("profile_change.stored_orders", lambda w, tx, t: profile_change.stored_orders(w.ctx, t))

@@ -163,14 +163,9 @@ class Module:
                 column = self._column(node.func.value)
                 if column is not None:
                     found.append((node, column))
-            elif isinstance(node, ast.Constant) and self._is_upsert(node):
+            elif isinstance(node, ast.Constant) and "ON CONFLICT (tenant, " in str(node.value):
                 found.append((node, None))
         return sorted(found, key=lambda pair: (pair[0].lineno, pair[0].col_offset))
-
-    def _is_upsert(self, node: ast.Constant) -> bool:
-        """One that SQLite is asked; PostgreSQL's own refuses to run where its key is none."""
-        whose = _targets(self._statement(node))
-        return "ON CONFLICT (tenant, " in str(node.value) and not any(one.endswith("_POSTGRESQL") for one in whose)
 
     @cached_property
     def _compared(self) -> set[ast.AST]:
@@ -672,6 +667,9 @@ def _proved(folder: str, names: Sequence[str]) -> dict[str, Any]:
     tables = {name.partition("[")[2][:-1] for name in names}
     if names:  # without finding out which tables come where
         every = [one for module in modules() for one in module.queries(_Everywhere(sorted(tables - {""})))]
+        unknown = set(names) - {one.name for one in every}
+        if unknown:
+            raise SystemExit(f"no query is called {', '.join(sorted(unknown))}")
         some = [one for one in every if one.name in names]
     else:
         some = queries(folder)
